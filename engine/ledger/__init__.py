@@ -1,0 +1,1 @@
+"""What Sluicegate writes down (`model`), as bytes (`codec`), and whether it adds up (`accounting`)."""

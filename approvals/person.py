@@ -1,0 +1,74 @@
+"""A person who may decide, and the identities that are theirs."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+LOCAL = "local"
+
+
+class Identity(NamedTuple):
+    """Somebody as one issuer knows them. ``str()`` is the canonical id, ``issuer:subject``."""
+
+    issuer: str
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{self.issuer}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One human being. ``identities`` always begins with ``local:ID``, which is how their votes are signed.
+
+    ``token_hash`` is the hex SHA-256 of their API token, or None; ``demo`` lets them sign in by name alone.
+    """
+
+    id: str
+    name: str
+    groups: frozenset[str]
+    identities: tuple[Identity, ...]
+    token_hash: str | None = field(default=None, repr=False)
+    demo: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        """The identity that stands on their votes."""
+        return self.identities[0]
+
+    def is_known_as(self, canonical: str) -> bool:
+        """Whether ``issuer:subject`` is exactly one of their identities."""
+        return any(str(identity) == canonical for identity in self.identities)
+
+
+class Roster(Mapping[Identity, Person]):
+    """Everybody who may be asked, by the identity that stands on their votes."""
+
+    def __init__(self, people: Iterable[Person] = ()) -> None:
+        self._people = {person.identity: person for person in people}
+
+    def __getitem__(self, identity: Identity) -> Person:
+        return self._people[identity]
+
+    def __iter__(self) -> Iterator[Identity]:
+        return iter(self._people)
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def by_id(self, person_id: str) -> Person | None:
+        """The person whose id is exactly ``person_id``."""
+        return self._people.get(Identity(LOCAL, person_id))
+
+    def known_as(self, issuer: str, subject: str) -> Person | None:
+        """The person who has exactly this identity, for showing a name beside an id."""
+        canonical = str(Identity(issuer, subject))
+        return next((p for p in self._people.values() if p.is_known_as(canonical)), None)
+
+
+def folded(subject: str) -> str:
+    """``subject`` in the form in which conflicts are compared: case, width and outer blanks don't count."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", subject).strip().casefold())

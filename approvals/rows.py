@@ -1,0 +1,165 @@
+"""Reviews as rows, and rows as reviews. Used by `approvals.store`, which holds the transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+
+from approvals import tables as t
+from approvals.lifecycle import Review, State
+from detectors.errors import SluicegateError
+from engine.ledger.codec import decode, encode
+from engine.ledger.model import Decision, ReviewRequest, Verdict, Vote
+
+
+class StoreError(SluicegateError):
+    """The database cannot be used as it is, or somebody else writes it in an order we do not expect."""
+
+
+class Lost(Exception):  # noqa: N818 (a signal, never seen outside)
+    """The row changed between our reading and our writing it: read it again."""
+
+
+class Listed(NamedTuple):
+    """A request with how often it was asked again while it waited, and when last (ms since the epoch)."""
+
+    review: Review
+    repeats: int
+    latest: int
+
+
+class LoggedEvent(NamedTuple):
+    """One line of the append-only log. ``actor`` is ``issuer:subject``, or None for the service itself."""
+
+    seq: int
+    version: int
+    event: str
+    at: int
+    actor: str | None
+    channel: str | None
+    detail: str
+
+
+def columns(review: Review) -> dict[str, Any]:
+    """The columns of ``review`` that change with it."""
+    request, verdict = review.request, review.verdict
+    return {
+        "request_id": request.request_id,
+        "kind": request.kind,
+        "state": review.state,
+        "version": request.version,
+        "likeness": request.likeness,
+        "folded_into": review.folded_into,
+        "expires": request.expires,
+        "decided": verdict.decided if verdict else None,
+        "encoded": encode(request),
+        "verdict": encode(verdict) if verdict else None,
+    }
+
+
+def move(c: Connection, before: Review, after: Review) -> None:
+    """The one conditional UPDATE by which a request moves on. Raises Lost if it is not as it was read."""
+    rows = t.requests.c
+    statement = (
+        update(t.requests)
+        .where(
+            rows.request_id == before.request.request_id,
+            rows.version == before.request.version,
+            rows.state == before.state,
+        )
+        .values(columns(after))
+    )
+    if c.execute(statement).rowcount != 1:
+        raise Lost
+
+
+def keep_vote(c: Connection, request: ReviewRequest, vote: Vote) -> None:
+    """Keeps ``vote`` in place of the same person's earlier one; that one stays in the events."""
+    rows = t.votes.c
+    key = {
+        "request_id": request.request_id,
+        "version": request.version,
+        "issuer": vote.issuer,
+        "subject": vote.subject,
+    }
+    c.execute(delete(t.votes).where(*(rows[name] == value for name, value in key.items())))
+    values = {"decision": vote.decision, "reason": vote.reason, "at": vote.at, "channel": vote.channel}
+    c.execute(insert(t.votes).values(**key, **values))
+
+
+def log(
+    c: Connection,
+    request: ReviewRequest,
+    event: str,
+    at: int,
+    *,
+    actor: str | None = None,
+    channel: str | None = None,
+    detail: str = "",
+) -> None:
+    """Appends one event."""
+    c.execute(
+        insert(t.events).values(
+            request_id=request.request_id,
+            version=request.version,
+            event=str(event),
+            at=at,
+            actor=actor,
+            channel=channel,
+            detail=detail,
+        )
+    )
+
+
+def load(c: Connection, request_id: str) -> Review | None:
+    """The review of exactly this request."""
+    found = load_all(c, select(t.requests).where(t.requests.c.request_id == request_id))
+    return found[0] if found else None
+
+
+def repeats_of(c: Connection, request_id: str) -> list[Review]:
+    """The open repeats that wait with this request, oldest first."""
+    rows = t.requests.c
+    query = select(t.requests).where(rows.folded_into == request_id, rows.state == State.REPEAT)
+    return load_all(c, query.order_by(rows.created, rows.request_id))
+
+
+def load_all(c: Connection, query: Select[Any]) -> list[Review]:
+    """The reviews behind rows of `tables.requests`, with the votes on their present versions."""
+    rows = c.execute(query).all()
+    v = t.votes.c
+    votes: dict[tuple[str, int], list[Vote]] = {}
+    ids = [row.request_id for row in rows]
+    for start in range(0, len(ids), 500):  # SQLite takes so many parameters in one statement
+        some = select(t.votes).where(v.request_id.in_(ids[start : start + 500])).order_by(v.at, v.subject)
+        for row in c.execute(some):
+            vote = Vote(row.issuer, row.subject, Decision(row.decision), row.reason, row.at, row.channel)
+            votes.setdefault((row.request_id, row.version), []).append(vote)
+    return [_review(row, tuple(votes.get((row.request_id, row.version), ()))) for row in rows]
+
+
+def _review(row: Row[Any], votes: tuple[Vote, ...]) -> Review:
+    request = decode(row.encoded)
+    verdict = decode(row.verdict) if row.verdict is not None else None
+    if not isinstance(request, ReviewRequest) or not isinstance(verdict, Verdict | None):
+        raise StoreError("the database holds something that is no review request")
+    return Review(request, State(row.state), votes, row.folded_into, verdict)
+
+
+def listed(c: Connection, reviews: Sequence[Review]) -> list[Listed]:
+    """``reviews`` with how often each was asked again."""
+    rows = t.requests.c
+    ids = [review.request.request_id for review in reviews]
+    query = (
+        select(rows.folded_into, func.count(), func.max(rows.created))
+        .where(rows.folded_into.in_(ids))
+        .group_by(rows.folded_into)
+    )
+    repeats = {first: (count, latest) for first, count, latest in c.execute(query)}
+    return [
+        Listed(review, count, max(latest, review.request.created))
+        for review in reviews
+        for count, latest in [repeats.get(review.request.request_id, (0, 0))]
+    ]

@@ -1,0 +1,198 @@
+"""The reviewer service: from the approvals topics into the database, and verdicts back into the log.
+
+One thread owns everything that touches the broker. It does the same step again and again: read, expire,
+publish. Votes come from other threads, straight into the database; the next step publishes what they decided.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from approvals.lifecycle import RefusalCode, Refused, Review
+from approvals.person import Person, Roster
+from approvals.rows import Listed, StoreError
+from approvals.store import Arrival, Store, Unreadable
+from approvals.votes import Ballot
+from detectors.errors import SluicegateError
+from engine.brokers.base import Broker, BrokerUnavailable, Publisher, Reader, TransactionAborted
+from engine.ledger.codec import LedgerError, decode
+from engine.ledger.model import Decision, ReviewRequest
+from engine.records import ActivityRecord
+
+PUBLISHER = "sluicegate-approvals"
+MIN_PREFIX = 4  # characters of a request id that are enough, if only one id begins with them
+
+_log = logging.getLogger("sluicegate.approvals")
+
+
+def unchanged(text: str) -> str:
+    """A scrubber that scrubs nothing, for tests: a service that people use gets a real one."""
+    return text
+
+
+class Ambiguous(NamedTuple):
+    """Several requests begin with what was given; ``ids`` are some of them."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Health:
+    """How the broker thread fares, for the page. ``problem`` is empty while all is well; never content."""
+
+    running: bool = False
+    last_step: int = 0  # ms since the epoch
+    problem: str = ""
+
+
+class Service:
+    """Requests in, votes, verdicts out.
+
+    ``topics`` are the approvals topics. ``clock`` gives ms since the epoch. ``scrub`` takes secrets and
+    personal data out of what reviewers write; nothing they write is kept before it ran.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        broker: Broker,
+        people: Roster,
+        topics: Sequence[str],
+        clock: Callable[[], int],
+        scrub: Callable[[str], str],
+        poll_seconds: float = 0.2,
+    ) -> None:
+        self.store = store
+        self.people = people
+        self.clock = clock
+        self.health = Health()
+        self._broker = broker
+        self._topics = tuple(topics)
+        self._scrub = scrub
+        self._poll_seconds = poll_seconds
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # --- The broker thread ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the broker thread."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="approvals", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Stops the broker thread after its present step."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            self._thread = None
+
+    def connect(self, resources: ExitStack) -> tuple[Reader, Publisher]:
+        """A reader from where the database got to, and the publisher; both closed with ``resources``.
+
+        Raises StoreError if the database and the log do not belong together.
+        """
+        publisher = resources.enter_context(closing(self._broker.publisher(PUBLISHER)))
+        self.store.mark_published(up_to=publisher.last(), at=self.clock())
+        start = {p: offset for p, offset in self.store.positions().items() if p.topic in self._topics}
+        reader = resources.enter_context(closing(self._broker.reader(self._topics, start=start)))
+        ends = reader.end_offsets()
+        for place, offset in start.items():
+            if offset > ends.get(place, 0):
+                raise StoreError(
+                    f"{place.topic}/{place.partition} ends before what the database has read: "
+                    "this is another log, or the topic was made anew"
+                )
+        return reader, publisher
+
+    def step(self, reader: Reader, publisher: Publisher) -> int:
+        """Reads once, expires what is due, publishes what was decided; how many records it read."""
+        records = reader.poll(500, self._poll_seconds)
+        if records:
+            self.store.ingest([_arrival(record) for record in records], at=self.clock())
+        while self.store.expire_due(at=self.clock()):
+            pass
+        self.publish(publisher)
+        self.health.last_step = self.clock()
+        return len(records)
+
+    def publish(self, publisher: Publisher) -> None:
+        """Publishes the outbox from where the log says it got to."""
+        while batch := self.store.outbox(after=publisher.last()):
+            newest = batch[-1][0]
+            publisher.publish([record for _, records in batch for record in records], newest)
+            self.store.mark_published(up_to=newest, at=self.clock())
+
+    def _run(self) -> None:
+        self.health.running = True
+        pause = 0.5
+        while not self._stop.is_set():
+            try:
+                with ExitStack() as resources:
+                    reader, publisher = self.connect(resources)
+                    self.health.problem, pause = "", 0.5
+                    while not self._stop.is_set():
+                        self.step(reader, publisher)
+            except (BrokerUnavailable, TransactionAborted) as error:
+                self._trouble(f"the broker does not answer, trying again ({type(error).__name__})")
+                self._stop.wait(pause)
+                pause = min(pause * 2, 30.0)
+            except SluicegateError as error:  # Fenced and the like: going on would be wrong
+                self._trouble(f"stopped: {error}")
+                break
+            except Exception as error:
+                # Its message may hold content, so only its kind is said.
+                self._trouble(f"stopped by an unexpected {type(error).__name__}")
+                break
+        self.health.running = False
+
+    def _trouble(self, problem: str) -> None:
+        self.health.problem = problem
+        _log.error("%s", problem)
+
+    # --- What people do -------------------------------------------------------------------------------------
+
+    def find(self, given: str) -> Listed | Ambiguous | None:
+        """The request whose id is ``given``, or the only one that begins with it."""
+        exact = self.store.get(given)
+        if exact is not None or len(given) < MIN_PREFIX:
+            return exact
+        ids = self.store.matching(given)
+        if len(ids) > 1:
+            return Ambiguous(tuple(ids))
+        return self.store.get(ids[0]) if ids else None
+
+    def vote(
+        self, request_id: str, person: Person, decision: Decision, *, version: int, reason: str, channel: str
+    ) -> Review | Refused:
+        """Casts a vote now. ``reason`` is scrubbed before anything is done with it.
+
+        Raises StoreError if others keep changing the request at the same moment.
+        """
+        # Lone surrogates and control characters cannot be written to the log, or only mislead there.
+        legible = "".join(c for c in reason if c.isprintable() or c == "\n").strip()
+        ballot = Ballot(decision, version, self._scrub(legible) if legible else "")
+        result = self.store.vote(request_id, person, ballot, self.people, at=self.clock(), channel=channel)
+        if isinstance(result, Refused) and result.code is RefusalCode.CONFLICT:
+            _log.warning("refused: %s tried to decide on %s, a party to it", person.identity, request_id)
+        return result
+
+
+def _arrival(record: ActivityRecord) -> Arrival:
+    """``record`` as far as it can be read. What cannot is named by its position only."""
+    try:
+        content = decode(record.value or b"")
+    except LedgerError as error:
+        _log.error("unreadable review request at %s: %s", record.position, error)
+        return Arrival(record.position, Unreadable(str(error)))
+    if not isinstance(content, ReviewRequest):
+        _log.error("no review request at %s: %s", record.position, type(content).__name__)
+        return Arrival(record.position, Unreadable(f"a {type(content).__name__} is no review request"))
+    return Arrival(record.position, content)

@@ -1,0 +1,149 @@
+"""The reviewer's database: its tables, and an engine that opens them safely on SQLite.
+
+Nothing in it is raw: requests are stored as they came from the approvals topic (sanitized), reasons are
+scrubbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+
+metadata = MetaData()
+
+# What is asked for in lists has a column of its own; the whole request is in `encoded`.
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("likeness", String, nullable=False),
+    Column("folded_into", String),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("decided", BigInteger),
+    Column("encoded", LargeBinary, nullable=False),
+    Column("verdict", LargeBinary),
+    Index("requests_by_deadline", "state", "expires"),
+    Index("requests_by_likeness", "likeness", "state"),
+    Index("requests_by_first", "folded_into"),
+    Index("requests_by_decision", "decided"),
+)
+
+# Votes on earlier versions stay here, and count for nothing.
+votes = Table(
+    "votes",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("issuer", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("decision", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("channel", String, nullable=False),
+)
+
+# Append-only: what happened, in order, refused attempts of a party to the action included.
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("request_id", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("event", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String),  # issuer:subject; null for what the service does by itself
+    Column("channel", String),
+    Column("detail", Text, nullable=False, default=""),
+    Index("events_by_request", "request_id", "seq"),
+    sqlite_autoincrement=True,  # a number is never used twice
+)
+
+# Written in the transaction of the verdict; published in this order, exactly once, by its sequence number.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("request_id", String, nullable=False),
+    Column("records", LargeBinary, nullable=False),
+    Column("published", BigInteger),  # ms; for people to see: the log alone knows how far the outbox got
+    sqlite_autoincrement=True,
+)
+
+# The next offset to read; moves in the transaction that stores what was read.
+positions = Table(
+    "positions",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+)
+
+# What stood in an approvals topic and was no review request: where, and a reason without content.
+unreadable = Table(
+    "unreadable",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+
+def open_engine(path: Path) -> Engine:
+    """An engine on the SQLite file at ``path``, with all tables; a new file is readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, so that a write locks from its start
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("sluicegate_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    with writing(engine) as connection:
+        metadata.create_all(connection)
+        for verb in ("UPDATE", "DELETE"):
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER IF NOT EXISTS events_no_{verb.lower()} BEFORE {verb} ON events "
+                "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
+            )
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction: it holds the write lock from its start, and is committed whole or not at all."""
+    with engine.execution_options(sluicegate_writes=True).begin() as connection:
+        yield connection

@@ -1,0 +1,69 @@
+"""The web application: pages for people, `/v1` for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from approvals.service import Service
+from approvals.web import api, pages
+from approvals.web.security import Guard, Sessions
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """``secret`` signs sessions; ``hosts`` are the names under which the service may be asked for."""
+
+    secret: bytes
+    hosts: Iterable[str] = LOOPBACK_HOSTS
+
+
+def create_app(service: Service, settings: WebSettings) -> FastAPI:
+    """The application over ``service``; starting and stopping the service is the caller's."""
+    # FastAPI's own documentation pages load scripts from a CDN, so they stay off.
+    app = FastAPI(
+        title="Sluicegate approvals",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.service = service
+    app.state.sessions = Sessions(settings.secret)
+    app.include_router(api.router)
+    app.include_router(pages.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.add_middleware(Guard, hosts=settings.hosts)
+
+    @app.exception_handler(HTTPException)
+    def failed(request: Request, error: HTTPException) -> Response:
+        if request.url.path.startswith("/v1/"):
+            return api.error_response(error)
+        return pages.error_page(request, error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        # FastAPI's own answer repeats what was sent; this one names the fields only.
+        fields = sorted({".".join(str(part) for part in e["loc"][1:]) for e in error.errors()})
+        if request.url.path.startswith("/v1/"):
+            detail = {"code": "invalid", "message": f"missing or not valid: {', '.join(fields)}"}
+            return JSONResponse({"error": detail}, status_code=422)
+        return pages.error_page(request, 422)
+
+    @app.get("/healthz", include_in_schema=False)
+    def healthz() -> JSONResponse:
+        health = service.health
+        ok = health.running and not health.problem
+        return JSONResponse({"ok": ok, "problem": health.problem}, status_code=200 if ok else 503)
+
+    return app

@@ -1,0 +1,106 @@
+"""The parameters of an action as a table that a tired person can read. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from approvals.web.text import clipped
+
+_VALUE_BYTES = 2_000
+_PATH_BYTES = 300
+_TABLE_BYTES = 20_000
+_ROW_BYTES = 60  # what the markup around a row costs
+
+
+class Row(NamedTuple):
+    """One parameter: where it stands, what it is, and whether it is text or something else."""
+
+    path: Markup
+    value: Markup
+    kind: str  # text, literal, empty
+
+
+class ParamTable(NamedTuple):
+    """The rows that fit, and what did not: rows, and characters within shown rows."""
+
+    rows: list[Row]
+    hidden_rows: int
+    hidden_chars: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether the table shows everything."""
+        return not self.hidden_rows and not self.hidden_chars
+
+
+class _Literal(str):
+    """A number, as it was written: its digits are not ours to change."""
+
+    __slots__ = ()
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of an object, in order, duplicates included: both were read, so both are shown."""
+
+
+def param_table(params: str, entities: Collection[str]) -> ParamTable:
+    """``params``, JSON or not, as a table of bounded size."""
+    rows: list[Row] = []
+    room = _TABLE_BYTES
+    hidden_rows = hidden_chars = 0
+    for path, value, kind in _leaves(_parse(params)):
+        if room <= 0:
+            hidden_rows += 1
+            continue
+        where, cut_path = clipped(path, _PATH_BYTES)
+        what, cut_value = clipped(value, min(_VALUE_BYTES, max(room, 200)), entities)
+        room -= _ROW_BYTES + len(where.encode("utf-8", "replace")) + len(what.encode("utf-8", "replace"))
+        hidden_chars += cut_path + cut_value
+        rows.append(Row(where, what, kind))
+    return ParamTable(rows, hidden_rows, hidden_chars)
+
+
+def param_lines(params: str) -> Iterator[tuple[str, str]]:
+    """Every parameter uncut: its path and its text."""
+    return ((path, value) for path, value, _ in _leaves(_parse(params)))
+
+
+def _parse(params: str) -> Any:
+    try:
+        return json.loads(
+            params,
+            parse_int=_Literal,
+            parse_float=_Literal,
+            parse_constant=_Literal,
+            object_pairs_hook=_Members,
+        )
+    except (ValueError, RecursionError):
+        return params
+
+
+def _leaves(root: Any) -> Iterator[tuple[str, str, str]]:
+    """Each scalar (and empty container) of ``root``: its path, text and kind. A stack, since it may be deep."""
+    stack: list[tuple[str, Any]] = [("", root)]
+    while stack:
+        path, node = stack.pop()
+        if isinstance(node, _Members) and node:
+            prefix = f"{path}." if path else ""
+            stack.extend((f"{prefix}{key}", child) for key, child in reversed(node))
+        elif isinstance(node, list) and not isinstance(node, _Members) and node:
+            stack.extend((f"{path}[{index}]", child) for index, child in reversed(list(enumerate(node))))
+        else:
+            yield path, *_scalar(node)
+
+
+def _scalar(node: Any) -> tuple[str, str]:
+    if isinstance(node, _Literal):
+        return str(node), "literal"
+    if isinstance(node, str):
+        return (node, "text") if node else ("empty text", "empty")
+    if isinstance(node, list):
+        return ("no members" if isinstance(node, _Members) else "empty list"), "empty"
+    return {True: "true", False: "false", None: "null"}[node], "literal"

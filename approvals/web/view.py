@@ -1,0 +1,322 @@
+"""What a page shows of a request, in words. Pure: a review, people and the time in, a view out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from approvals.lifecycle import OPEN, State
+from approvals.person import Person, Roster
+from approvals.rows import Listed, LoggedEvent
+from approvals.votes import Standing, counted, may_vote, quorum, who_can
+from approvals.web.params import ParamTable, param_lines, param_table
+from approvals.web.text import clipped, plain, short
+from engine.ledger.model import (
+    ActionKind,
+    Decision,
+    Principal,
+    PrincipalRole,
+    ReviewRequest,
+    Risk,
+    VerdictKind,
+    Vote,
+)
+
+RISK_WORDS = {
+    Risk.LOW: "a wrong yes is easily undone",
+    Risk.MEDIUM: "a wrong yes takes work to undo",
+    Risk.HIGH: "a wrong yes does real harm",
+    Risk.CRITICAL: "a wrong yes may not be undone",
+}
+_ROLE_WORDS = {
+    PrincipalRole.INITIATOR: "Initiated by",
+    PrincipalRole.ON_BEHALF_OF: "On behalf of",
+    PrincipalRole.DELEGATE: "Delegated to",
+    PrincipalRole.OWNER: "Owned by",
+}
+# A chain is read from the person at its top to the agent at its end.
+_ROLE_ORDER = [
+    PrincipalRole.ON_BEHALF_OF,
+    PrincipalRole.OWNER,
+    PrincipalRole.INITIATOR,
+    PrincipalRole.DELEGATE,
+]
+_VERDICT_WORDS = {
+    (ActionKind.PROPOSAL, VerdictKind.APPROVED): "Approved",
+    (ActionKind.PROPOSAL, VerdictKind.DENIED): "Denied",
+    (ActionKind.FACT, VerdictKind.APPROVED): "Acknowledged",
+    (ActionKind.FACT, VerdictKind.DENIED): "Flagged",
+}
+
+
+class Moment(NamedTuple):
+    """A time: ms since the epoch, and as people read it, in UTC."""
+
+    ms: int
+    text: str
+    iso: str
+
+
+class Named(NamedTuple):
+    """Somebody: what to call them, and their canonical id."""
+
+    name: Markup
+    canonical: Markup
+
+
+class Link(NamedTuple):
+    """One principal of the chain."""
+
+    role: str
+    who: Named
+    is_you: bool
+
+
+class VoteView(NamedTuple):
+    """One vote: by whom, what, why, when, over which channel."""
+
+    who: Named
+    decision: str
+    reason: Markup
+    at: Moment
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a list shows of a request."""
+
+    id: str
+    version: int
+    who: Named
+    for_whom: Named | None
+    through: list[Named]
+    verb: str
+    action: Markup
+    resource: Markup
+    environment: Markup
+    risk: str
+    risk_words: str
+    is_fact: bool
+    is_open: bool
+    state: str
+    times: int
+    latest: Moment
+    created: Moment
+    expires: Moment
+    left: str
+    silence: str
+    have: int
+    need: int
+    can: bool
+    why_not: str
+    verdict: str
+    verdict_kind: str
+    decided: Moment | None
+    deciders: list[Named]
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """What the page of one request shows beside its brief."""
+
+    brief: Brief
+    table: ParamTable
+    claim: Markup
+    chain: list[Link]
+    rule_id: Markup
+    rule_reason: Markup
+    policy: str
+    binding: str
+    view_digest: str
+    position: str
+    votes: list[VoteView]
+    mine: VoteView | None
+    able: list[Standing]
+    unable: list[Standing]
+    too_few: bool
+    reason_for_approval: bool
+    folded_into: str | None
+    verdict_reason: Markup
+    verdict_votes: list[VoteView]
+    released: bool
+    out: bool  # the held record is in the log
+    events: list[LoggedEvent]
+    pulse: str
+
+
+def moment(ms: int) -> Moment:
+    """``ms`` since the epoch as a time that people read; far beyond the calendar it stays a number."""
+    try:
+        at = datetime.fromtimestamp(ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return Moment(ms, f"{ms} ms", "")
+    return Moment(ms, f"{at.day} {at:%b %Y, %H:%M} UTC", at.isoformat(timespec="seconds"))
+
+
+def span(ms: int) -> str:
+    """A duration as people say it: ``4 min``, ``1 h 12 min``, ``3 d 4 h``."""
+    minutes, seconds = divmod(max(0, ms) // 1000, 60)
+    if minutes < 1:
+        return f"{seconds} s"
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min"
+
+
+def digest(text: str) -> str:
+    """The beginning of a digest in groups of four, to be compared by eye."""
+    bare = short(text.rsplit(":", 1)[-1], 16).rstrip("…")[:12]
+    return " ".join(bare[i : i + 4] for i in range(0, len(bare), 4))
+
+
+def pulse(listed: Listed) -> str:
+    """Changes whenever a page that shows this request is out of date."""
+    review = listed.review
+    voted = max((vote.at for vote in review.votes), default=0)
+    return f"{review.request.version}.{review.state}.{len(review.votes)}.{voted}.{listed.repeats}"
+
+
+def brief(listed: Listed, people: Roster, viewer: Person, *, now: int, limit: int = 160) -> Brief:
+    """What a list shows to ``viewer`` at ``now`` (ms since the epoch). ``limit``: bytes for each part."""
+    review, request = listed.review, listed.review.request
+    by_role = {role: [p for p in request.principals if p.role is role] for role in PrincipalRole}
+    first = (by_role[PrincipalRole.INITIATOR] or list(request.principals))[0]
+    for_whom = next(iter(by_role[PrincipalRole.ON_BEHALF_OF]), None)
+    is_fact, verdict = request.kind is ActionKind.FACT, review.verdict
+    refusal = may_vote(viewer, request)
+    left = "" if verdict else span(request.expires - now)
+    entities = _entities(request)
+    return Brief(
+        id=request.request_id,
+        version=request.version,
+        who=_named(first, people),
+        for_whom=_named(for_whom, people) if for_whom and _key(for_whom) != _key(first) else None,
+        through=[_named(p, people) for p in by_role[PrincipalRole.DELEGATE][:3] if _key(p) != _key(first)],
+        verb="has run" if is_fact else "wants to run",
+        action=clipped(request.action, limit, entities)[0],
+        resource=clipped(request.resource, limit, entities)[0],
+        environment=clipped(request.environment, limit, entities)[0],
+        risk=request.risk,
+        risk_words=RISK_WORDS[request.risk],
+        is_fact=is_fact,
+        is_open=review.state in OPEN,
+        state=review.state,
+        times=listed.repeats + 1,
+        latest=moment(listed.latest),
+        created=moment(request.created),
+        expires=moment(request.expires),
+        left=left,
+        silence="Closes as not reviewed" if is_fact else "Denied",
+        have=len(counted(review, people)),
+        need=quorum(request),
+        can=refusal is None and review.state in (State.PENDING, State.CLARIFICATION_ASKED),
+        why_not=refusal.message if refusal else "",
+        verdict=_verdict_word(request, verdict.verdict) if verdict else "",
+        verdict_kind=verdict.verdict if verdict else "",
+        decided=moment(verdict.decided) if verdict else None,
+        deciders=[_voter(vote, people) for vote in verdict.votes] if verdict else [],
+    )
+
+
+def full(listed: Listed, events: Sequence[LoggedEvent], people: Roster, viewer: Person, *, now: int) -> Full:
+    """What the page of one request shows to ``viewer`` at ``now`` (ms since the epoch)."""
+    review, request, verdict = listed.review, listed.review.request, listed.review.verdict
+    entities = _entities(request)
+    standings = who_can(request, people.values())
+    able = [s for s in standings if s.can]
+    voted = [_vote(vote, people) for vote in counted(review, people)]
+    mine = next((v for v in review.votes if (v.issuer, v.subject) == viewer.identity), None)
+    return Full(
+        brief=brief(listed, people, viewer, now=now, limit=600),
+        table=param_table(request.params, entities),
+        claim=clipped(request.reason, 2_000, entities)[0],
+        chain=_chain(request, people, viewer),
+        rule_id=clipped(request.rule_id, 200)[0],
+        rule_reason=clipped(request.rule_reason, 1_000)[0],
+        policy=digest(request.policy),
+        binding=digest(request.binding),
+        view_digest=digest(request.view_digest),
+        position=short(str(request.position), 200),
+        votes=voted,
+        mine=_vote(mine, people) if mine else None,
+        able=able[:20],
+        unable=[s for s in standings if not s.can][:20],
+        too_few=verdict is None and len(able) < quorum(request),
+        reason_for_approval=request.risk in (Risk.HIGH, Risk.CRITICAL),
+        folded_into=review.folded_into,
+        verdict_reason=clipped(verdict.reason, 2_000)[0] if verdict else Markup(""),
+        verdict_votes=[_vote(vote, people) for vote in verdict.votes] if verdict else [],
+        released=verdict is not None and verdict.released,
+        out=review.state is State.RELEASED,
+        events=list(events[-30:]),
+        pulse=pulse(listed),
+    )
+
+
+def whole_text(request: ReviewRequest) -> str:
+    """All that a reviewer may see of a request, uncut: a line for each value, unseen characters named."""
+    lines = [
+        f"request: {request.request_id}, version {request.version}",
+        f"action: {plain(request.action)}",
+        f"resource: {plain(request.resource)}",
+        f"environment: {plain(request.environment)}",
+        f"reason given: {plain(request.reason)}",
+        *(f"{p.role}: {plain(p.issuer)}:{plain(p.subject)}" for p in request.principals),
+        "",
+        *(f"{plain(path) or 'value'} = {plain(value)}" for path, value in param_lines(request.params)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict_word(request: ReviewRequest, kind: VerdictKind) -> str:
+    words = {VerdictKind.EXPIRED: "Expired", VerdictKind.FOLDED: "Ended as a repeat"}
+    return _VERDICT_WORDS.get((request.kind, kind)) or words[kind]
+
+
+def _entities(request: ReviewRequest) -> frozenset[str]:
+    return frozenset(r.entity.upper() for r in request.redactions)
+
+
+def _key(principal: Principal) -> tuple[str, str]:
+    return principal.issuer, principal.subject
+
+
+def _named(principal: Principal, people: Roster) -> Named:
+    """Known people by their name, all others by their subject: a record cannot choose what we call somebody."""
+    person = people.known_as(principal.issuer, principal.subject)
+    canonical = clipped(f"{principal.issuer}:{principal.subject}", 200)[0]
+    return Named(clipped(person.name if person else principal.subject, 120)[0], canonical)
+
+
+def _voter(vote: Vote, people: Roster) -> Named:
+    person = people.known_as(vote.issuer, vote.subject)
+    return Named(
+        clipped(person.name if person else vote.subject, 120)[0],
+        clipped(f"{vote.issuer}:{vote.subject}", 200)[0],
+    )
+
+
+def _vote(vote: Vote, people: Roster) -> VoteView:
+    word = "approved" if vote.decision is Decision.APPROVE else "denied"
+    return VoteView(_voter(vote, people), word, clipped(vote.reason, 2_000)[0], moment(vote.at), vote.channel)
+
+
+def _chain(request: ReviewRequest, people: Roster, viewer: Person) -> list[Link]:
+    ordered = sorted(request.principals, key=lambda p: _ROLE_ORDER.index(p.role))
+    return [
+        Link(
+            _ROLE_WORDS[p.role],
+            _named(p, people),
+            is_you=people.known_as(p.issuer, p.subject) == viewer,
+        )
+        for p in ordered[:30]
+    ]

@@ -1,0 +1,223 @@
+"""The pattern detector: a gate finds candidates, an exact engine their spans, checks decide.
+
+Hyperscan reads all texts of a record in one pass and names the rules that may match, and where. Only there
+google-re2 looks for the exact span, in linear time; then the rule's context, allow-list, entropy and
+validator have their say.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import re2
+
+from detectors.finding import Finding, Text
+from detectors.gate import Gate
+from detectors.gateform import gate_form, max_width
+from detectors.rule import Rule
+from detectors.validators import VALIDATORS
+
+MAX_CANDIDATES = 20_000
+WHOLE = 4096
+"""Texts up to this many bytes are read whole; in longer ones only windows around the gate's hits are."""
+
+KEY_END = r"""(?:\\*["'])?(?:\s|\\+[nrt])*[:=]"""
+"""What follows a key in JSON at any depth, in logfmt and in assignments."""
+
+
+def byte_regex(pattern: str) -> Any:
+    """``pattern`` compiled by google-re2 over bytes. Raises ValueError."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    try:
+        return re2.compile(pattern.encode("ascii"), options)
+    except UnicodeEncodeError:
+        raise ValueError("has a character beyond ASCII; patterns are byte patterns") from None
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace") if error.args else "not valid"
+        raise ValueError(f"not a linear-time regular expression: {reason}") from None
+
+
+class CompiledRule:
+    """A rule, ready to read texts. Raises ValueError where a part of it does not compile."""
+
+    __slots__ = ("_allow", "_context", "_group", "_key", "_regex", "_validator", "gate", "reach", "rule")
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self._regex = _part("pattern", byte_regex, rule.pattern)
+        self._group = min(self._regex.groups, 1)
+        if self._regex.fullmatch(b""):
+            raise ValueError("pattern: matches the empty text")
+        self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
+        self._context: Any = byte_regex(_context_pattern(rule.context)) if rule.context else None
+        allow = "|".join(f"(?:{one})" for one in rule.allow)
+        self._allow = _part("allow", byte_regex, f"(?i:{allow})") if allow else None
+        self._validator = VALIDATORS[rule.validator] if rule.validator else None
+        self.gate = _part("gate", _gate_of, rule)
+        _part("gate", lambda pattern: Gate([pattern]), self.gate)
+        anywhere = rule.key or rule.context or rule.gate  # then a hit does not tell where the match stands
+        self.reach = None if anywhere else max_width(rule.pattern)
+
+    def findings(self, text: Text, ends: Sequence[int]) -> Iterator[Finding]:
+        """The findings of this rule in ``text``; ``ends`` are the offsets where its gate matched."""
+        value, key = text
+        rule = self.rule
+        if self._key is not None and not self._key.fullmatch(key):
+            return
+        for match in self._matches(value, ends):
+            start, end = match.span(self._group)
+            if start < 0:
+                continue
+            score = self._judge(value, key, start, end)
+            if score is not None:
+                start, end = _whole_characters(value, start, end)
+                yield Finding(rule.id, rule.entity, start, end, score)
+
+    def refusal(self, value: bytes, key: bytes, start: int, end: int) -> str | None:
+        """Why the checks refuse the match at ``value[start:end]``; None if they confirm it."""
+        rule, secret = self.rule, value[start:end]
+        if start == end:
+            return "empty"
+        if self._allow is not None and self._allow.fullmatch(secret):
+            return "on the allow-list"
+        if rule.min_entropy is not None and entropy(secret) < rule.min_entropy:
+            return "not random enough"
+        if self._context is not None and not self._has_context(value, key, start, end):
+            return "no context word near"
+        if self._validator is not None and rule.invalid_score is None and not self._validator(secret):
+            return f"fails {rule.validator}"
+        return None
+
+    def _judge(self, value: bytes, key: bytes, start: int, end: int) -> float | None:
+        if self.refusal(value, key, start, end) is not None:
+            return None
+        rule = self.rule
+        if rule.invalid_score is not None and self._validator is not None:
+            return rule.score if self._validator(value[start:end]) else rule.invalid_score
+        return rule.score
+
+    def _has_context(self, value: bytes, key: bytes, start: int, end: int) -> bool:
+        if key and self._context.search(key):
+            return True
+        window = self.rule.context_window
+        before = value[max(0, start - window) : start]
+        return bool(self._context.search(before) or self._context.search(value[end : end + window]))
+
+    def _matches(self, value: bytes, ends: Sequence[int]) -> Iterator[Any]:
+        if self.reach is None or len(value) <= WHOLE:
+            yield from self._regex.finditer(value)
+            return
+        for low, high in _windows(ends, self.reach + 16, len(value)):
+            yield from self._regex.finditer(value, low, high)
+
+
+class PatternDetector:
+    """All rules compiled together.
+
+    ``extra`` are patterns of the caller, in Hyperscan's syntax, that ride along in the same gate: their ids
+    follow those of the rules. Raises ValueError naming what does not compile.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], *, extra: Sequence[bytes] = (), max_candidates: int = MAX_CANDIDATES
+    ) -> None:
+        self.rules = [CompiledRule(rule) for rule in rules]
+        self.gate = Gate([rule.gate for rule in self.rules] + list(extra))
+        self._max_candidates = max_candidates
+
+    def scan(self, texts: Sequence[Text]) -> list[list[Finding]]:
+        """The findings of each text, as found: they may overlap. Raises BudgetExceeded."""
+        out: list[list[Finding]] = [[] for _ in texts]
+        for (text, rule), ends in self.candidates(texts).items():
+            out[text] += self.rules[rule].findings(texts[text], ends)
+        return out
+
+    def candidates(self, texts: Sequence[Text]) -> dict[tuple[int, int], list[int]]:
+        """Where the gate matched: (text, rule) to the ends of its matches, as offsets in the text's value.
+
+        A text is read as ``key":value``, so that a rule on keys has its key before it. Raises BudgetExceeded.
+        """
+        buffer = bytearray()
+        bounds: list[int] = []  # where each text ends in the buffer
+        starts: list[int] = []  # where each text's value starts in it
+        for value, key in texts:
+            if key:
+                buffer += key
+                buffer += b'":'
+            starts.append(len(buffer))
+            buffer += value
+            bounds.append(len(buffer))
+            buffer += b"\0"
+        found: dict[tuple[int, int], list[int]] = {}
+        count = len(self.rules)
+        for rule, end in self.gate.places(bytes(buffer), self._max_candidates):
+            if rule < count:
+                text = min(bisect_left(bounds, end), len(texts) - 1)
+                found.setdefault((text, rule), []).append(end - starts[text])
+        return found
+
+
+def entropy(data: bytes) -> float:
+    """Shannon entropy in bits per byte."""
+    size = len(data)
+    return -sum(n / size * math.log2(n / size) for n in Counter(data).values()) if size else 0.0
+
+
+def _gate_of(rule: Rule) -> bytes:
+    if rule.gate:
+        return f"(?i){rule.gate}".encode("ascii")
+    if rule.key:
+        return (gate_form(f"(?i){rule.key}") + KEY_END).encode("ascii")
+    if rule.context:
+        words = "|".join(gate_form(_word(word), trim=False) for word in rule.context)
+        return f"(?i)(?:{words})".encode("ascii")
+    return gate_form(rule.pattern).encode("ascii")
+
+
+def _context_pattern(words: Iterable[str]) -> str:
+    """A pattern for these words as words: ``ssn`` is in ``user_ssn`` and ``userSSN``, not in ``lessness``."""
+    any_word = "|".join(_word(word) for word in words)
+    capital = "|".join(word[0].upper() + f"(?i:{_word(word[1:])})" for word in words)
+    return f"(?:(?:^|[^A-Za-z])(?i:{any_word})|[a-z](?:{capital}))(?:$|[^a-z])"
+
+
+def _word(word: str) -> str:
+    """A context word as a pattern; its parts may be joined by spaces, dashes or underscores."""
+    return r"[\s_-]{0,3}".join(re.escape(part) for part in word.split(" "))
+
+
+def _part(name: str, make: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return make(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _windows(ends: Sequence[int], reach: int, size: int) -> Iterator[tuple[int, int]]:
+    """Stretches of the text that hold every match of at most ``reach`` bytes that touches one of ``ends``."""
+    low = high = -1
+    for end in ends:
+        if low >= 0 and end - reach <= high:
+            high = min(size, end + reach)
+            continue
+        if low >= 0:
+            yield low, high
+        low, high = max(0, end - reach), min(size, end + reach)
+    if low >= 0:
+        yield low, high
+
+
+def _whole_characters(value: bytes, start: int, end: int) -> tuple[int, int]:
+    """The span widened so that it cuts no UTF-8 character."""
+    while start > 0 and value[start] & 0xC0 == 0x80:
+        start -= 1
+    while end < len(value) and value[end] & 0xC0 == 0x80:
+        end += 1
+    return start, end

@@ -1,0 +1,123 @@
+"""Rules are data: a pattern, what it finds, how sure it is, and the examples that prove it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from detectors.validators import VALIDATORS
+from detectors.yamlfile import YamlFile, closest
+
+RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Entity = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Example(_Strict):
+    """A text in which ``«»`` mark what must be found, under the key it stands by, if that matters."""
+
+    text: str
+    key: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"text": value} if isinstance(value, str) else value
+
+    @property
+    def plain(self) -> bytes:
+        """The text as a detector reads it, without the marks."""
+        return self.text.replace("«", "").replace("»", "").encode()
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """The marked spans, as byte offsets in `plain`."""
+        out, at, start = [], 0, 0
+        for part in self.text.replace("»", "«").split("«"):
+            start, at = at, at + len(part.encode())
+            out.append((start, at))
+        return out[1::2]
+
+
+class Rule(_Strict):
+    """One rule of the catalogue.
+
+    The secret is group 1 of ``pattern`` if it has a group, else the whole match. A rule with a ``key`` reads
+    only values whose key it matches; one with ``context`` needs one of these words near the match or in the
+    key. ``gate`` replaces the pattern that is derived to find candidates quickly.
+    """
+
+    id: RuleId
+    name: str
+    entity: Entity
+    pattern: str
+    score: float = Field(gt=0, le=1)
+    references: list[str] = Field(min_length=1)
+    examples: list[Example] = Field(min_length=1)
+    counter_examples: list[Example] = Field(min_length=1)
+    known_misses: list[Example] = []
+    key: str | None = None
+    context: list[str] = []
+    context_window: int = Field(48, ge=0, le=1024)
+    validator: str | None = None
+    invalid_score: float | None = Field(None, gt=0, le=1)
+    min_entropy: float | None = Field(None, gt=0, le=8)
+    allow: list[str] = []
+    gate: str | None = None
+    family: str = ""
+
+    @field_validator("validator")
+    @classmethod
+    def _known_validator(cls, name: str | None) -> str | None:
+        if name is not None and name not in VALIDATORS:
+            raise ValueError(f"unknown validator '{name}'{closest(name, list(VALIDATORS))}")
+        return name
+
+    @field_validator("examples")
+    @classmethod
+    def _marked(cls, examples: list[Example]) -> list[Example]:
+        for number, example in enumerate(examples):
+            if not example.spans:
+                raise ValueError(f"example {number} marks nothing: put «» around what must be found")
+        return examples
+
+
+class RuleFile(_Strict):
+    """One file of the catalogue: a family of rules."""
+
+    family: str
+    rules: list[Rule]
+
+
+def load_rules(*paths: Path) -> list[Rule]:
+    """The rules of ``paths``, checked one by one and compiled; ids must be unique over all of them.
+
+    Raises ConfigError naming file, line and key.
+    """
+    from detectors.patterns import CompiledRule  # compiling is the check, and it needs Rule
+
+    rules: dict[str, Rule] = {}
+    for path in paths:
+        file = YamlFile.read(path)
+        parsed = file.validate(RuleFile)
+        for number, rule in enumerate(parsed.rules):
+            if rule.id in rules:
+                message = f"rule id '{rule.id}' is already used"
+                raise file.error(message, ("rules", number, "id"))
+            rules[rule.id] = rule.model_copy(update={"family": parsed.family})
+            try:
+                CompiledRule(rule)
+            except ValueError as error:
+                raise file.error(str(error), ("rules", number)) from None
+    return list(rules.values())
+
+
+def shipped_files() -> list[Path]:
+    """The files of the shipped catalogue."""
+    return sorted(Path(str(files("detectors") / "catalog")).glob("*.yaml"))

@@ -1,0 +1,50 @@
+"""Validators of telephone numbers, by the numbering plans that the phonenumbers library knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import phonenumbers
+
+_REGIONS = ("US", "GB", "DE", "FR", "IN", "AU", "ES", "IT", "NL", "BR", "JP", "MX", "PL", "SE", "CH", "AT", "BE", "TR", "PH", "IE")
+"""Whose national formats are tried where no country code is written."""
+
+
+def international_phone(secret: bytes) -> bool:
+    """A telephone number with its country code (``+44 20 7946 0018``), valid in that country's numbering plan."""
+    text = secret.decode("ascii", "replace")
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    return text.startswith("+") and _valid(text, None)
+
+
+def national_phone(secret: bytes) -> bool:
+    """A telephone number as written inside a country, or with its country code; valid in one of twenty regions.
+
+    At least eight digits; a number that is only digits in a row and not valid in any plan is an id, not a phone.
+    """
+    text = secret.decode("ascii", "replace")
+    digits = re.sub(r"\D", "", text)
+    if not 8 <= len(digits) <= 15 or len(set(digits)) < 3:
+        return False
+    return international_phone(secret) or any(_valid(text, region) for region in _REGIONS)
+
+
+def us_phone(secret: bytes) -> bool:
+    """A number of the North American plan, written with or without its country code."""
+    return _valid(secret.decode("ascii", "replace"), "US")
+
+
+def _valid(text: str, region: str | None) -> bool:
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(text, region)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
+    "international_phone": international_phone,
+    "national_phone": national_phone,
+    "us_phone": us_phone,
+}

@@ -1,0 +1,227 @@
+"""Compiled rules: from an action to a decision and why, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from detectors.errors import ConfigError
+from detectors.yamlfile import Loc, YamlFile, closest, dotted
+from engine.actions.conditions import Condition, holds, holds_unread, parse_condition
+from engine.actions.globs import Glob, fold
+from engine.actions.model import Action, Json
+from engine.actions.paths import Path
+from engine.actions.profile import Profile
+from engine.actions.rules import Rule
+from engine.actions.tree import Reader
+from engine.ledger.model import Principal, PrincipalRole, Risk
+
+_RISKS = list(Risk)  # lowest first
+
+
+class Effect(StrEnum):
+    """What is done about an action, from the mildest to the strictest."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    DENY = "deny"
+
+
+_EFFECTS = list(Effect)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done, by which rule (None when no rule matches), and why, in words of the policy alone."""
+
+    effect: Effect
+    rule: Rule | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One rule tried on one action. ``why`` holds nothing of the record."""
+
+    rule_id: str
+    matched: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule with its globs and conditions parsed."""
+
+    rule: Rule
+    globs: tuple[tuple[str, tuple[Glob, ...]], ...]  # of action, resource, environment, profile
+    actor: tuple[Glob, ...]
+    params: tuple[tuple[Path, tuple[Condition, ...]], ...]
+
+    @classmethod
+    def of(cls, rule: Rule) -> CompiledRule:
+        """``rule``, which is valid, compiled."""
+        match = rule.match
+        names = ("profile", "action", "resource", "environment")
+        return cls(
+            rule,
+            tuple((name, _globs(texts)) for name in names if (texts := getattr(match, name))),
+            _globs(match.actor or ()),
+            tuple(
+                (Path.of(path), tuple(parse_condition(text) for text in texts))
+                for path, texts in match.params.items()
+            ),
+        )
+
+    @property
+    def allows(self) -> bool:
+        """Whether this is an allow rule, which must not match by guessing."""
+        return self.rule.effect == "allow"
+
+    def globs_of(self, name: str) -> tuple[Glob, ...]:
+        """The globs of ``action``, ``resource``, ``environment`` or ``profile``; empty when not given."""
+        return next((globs for key, globs in self.globs if key == name), ())
+
+    def miss(self, action: Action) -> str | None:
+        """The first key that does not hold, with what it wanted; None if the rule matches."""
+        kind = self.rule.match.kind
+        if kind is not None and kind is not action.kind:
+            return f"kind is not {kind.value}"
+        for name, globs in self.globs:
+            value = fold(getattr(action, name))
+            if not any(glob.matches_folded(value) for glob in globs):
+                return f"{name} is not {_either(globs)}"
+        if self.actor and not self._actor(action.principals):
+            return f"actor is not {_either(self.actor)}"
+        for path, conditions in self.params:
+            if not self._param(path, conditions, action.params):
+                wanted = self.rule.match.params[path.text]
+                return f"params {path.text} is not {' or '.join(repr(text) for text in wanted)}"
+        return None
+
+    def _actor(self, principals: Sequence[Principal]) -> bool:
+        if not principals:
+            return not self.allows
+        asked = [p for p in principals if not self.allows or p.role is PrincipalRole.INITIATOR]
+        ids = [fold(text) for p in asked for text in (p.subject, f"{p.issuer}:{p.subject}")]
+        return any(glob.matches_folded(one) for glob in self.actor for one in ids)
+
+    def _param(self, path: Path, conditions: Sequence[Condition], params: Json) -> bool:
+        if isinstance(params, str) and path.steps != ("**",) and Reader().inside(params) is None:
+            # Text where an object was expected: nothing says which part of it is which.
+            return not self.allows and holds_unread(conditions)(params)
+        reader = Reader()
+        values = list(path.find_through(params, reader))
+        met = holds(conditions, values, reader, allow=self.allows)
+        if reader.ambiguous:  # duplicate keys in a string: what they mean depends on who reads them
+            other = Reader(first=True)
+            again = holds(conditions, path.find_through(params, other), other, allow=self.allows)
+            met = (met and again) if self.allows else (met or again)
+        return met
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRules:
+    """The ``actions`` section, ready to decide."""
+
+    rules: tuple[CompiledRule, ...]
+
+    def decide(self, action: Action) -> Decision:
+        """The first rule that matches. Raises BudgetExceeded for JSON in strings without end."""
+        for rule in self.rules:
+            if rule.miss(action) is None:
+                return Decision(Effect(rule.rule.effect), rule.rule, _why(rule))
+        return Decision(Effect.ALLOW, None, "no rule matches")
+
+    def explain(self, action: Action) -> list[Trial]:
+        """Each rule up to the first that matches, with why it does or does not."""
+        trials: list[Trial] = []
+        for rule in self.rules:
+            miss = rule.miss(action)
+            trials.append(Trial(rule.rule.id, miss is None, miss or _why(rule)))
+            if miss is None:
+                break
+        return trials
+
+    def strictest(self, actions: Iterable[Action]) -> tuple[Action, Decision] | None:
+        """The action of a record that decides for all: deny, then review by risk; None without actions."""
+        decided = [(action, self.decide(action)) for action in actions]
+        return max(decided, key=lambda pair: _severity(pair[1]), default=None)
+
+    def lint(self) -> list[str]:
+        """Warnings: rules that never decide, since an earlier one matches all that they match."""
+        return [
+            f"{later.rule.id}: never decides, since {earlier.rule.id} above it matches the same and more"
+            for index, later in enumerate(self.rules)
+            for earlier in self.rules[:index]
+            if _shadows(earlier, later)
+        ]
+
+
+def compile_rules(
+    rules: Sequence[Rule],
+    profiles: Sequence[Profile] = (),
+    file: YamlFile | None = None,
+    prefix: Loc = ("actions",),
+) -> CompiledRules:
+    """``rules`` compiled. Raises ConfigError for an id used twice and, given ``profiles``, for unknown ones.
+
+    ``file`` and ``prefix`` say where the rules stand, for the error's line and key.
+    """
+    seen: dict[str, int] = {}
+    names = [profile.name for profile in profiles]
+    for index, rule in enumerate(rules):
+        if rule.id in seen:
+            message = f"the id '{rule.id}' is that of rule {seen[rule.id] + 1} too"
+            raise _error(message, (*prefix, index, "id"), file)
+        seen[rule.id] = index
+        for text in rule.match.profile or ():
+            if names and not any(Glob.of(text).matches(name) for name in names):
+                message = f"no profile is called '{text}'{closest(text, names)}"
+                raise _error(message, (*prefix, index, "match", "profile"), file)
+    return CompiledRules(tuple(CompiledRule.of(rule) for rule in rules))
+
+
+def _error(message: str, loc: Loc, file: YamlFile | None) -> ConfigError:
+    return ConfigError(message, key=dotted(loc)) if file is None else file.error(message, loc)
+
+
+def _globs(texts: Iterable[str]) -> tuple[Glob, ...]:
+    return tuple(Glob.of(text) for text in texts)
+
+
+def _either(globs: Sequence[Glob]) -> str:
+    texts = [f"'{glob.text}'" for glob in globs[:3]]
+    return " or ".join(texts) + (f" or {len(globs) - 3} more" if len(globs) > 3 else "")
+
+
+def _why(rule: CompiledRule) -> str:
+    parts = [f"{name} is {_either(globs)}" for name, globs in rule.globs]
+    parts += [f"actor is {_either(rule.actor)}"] if rule.actor else []
+    parts += [
+        f"params {path} is {' or '.join(repr(text) for text in texts)}"
+        for path, texts in rule.rule.match.params.items()
+    ]
+    kind = rule.rule.match.kind
+    return "; ".join([f"kind is {kind.value}", *parts] if kind else parts)
+
+
+def _severity(decision: Decision) -> tuple[int, int, bool]:
+    risk = decision.rule.risk if decision.rule else Risk.LOW
+    return _EFFECTS.index(Effect(decision.effect)), _RISKS.index(risk), decision.rule is not None
+
+
+def _shadows(earlier: CompiledRule, later: CompiledRule) -> bool:
+    one, two = earlier.rule.match, later.rule.match
+    if one.kind not in (None, two.kind):
+        return False
+    if earlier.allows and not later.allows and (one.params or one.actor):
+        return False  # an allow rule asks more of the same conditions
+    if not (set(one.params) <= set(two.params) and all(one.params[p] == two.params[p] for p in one.params)):
+        return False
+    pairs = [(globs, later.globs_of(name)) for name, globs in earlier.globs]
+    pairs += [(earlier.actor, later.actor)] if earlier.actor else []
+    return all(
+        bool(narrow) and all(any(wide.covers(glob) for wide in broad) for glob in narrow)
+        for broad, narrow in pairs
+    )

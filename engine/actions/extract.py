@@ -1,0 +1,202 @@
+"""From a record to its actions: pure, and total except for budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from engine.actions.conditions import holds_scalar
+from engine.actions.model import Action, Json
+from engine.actions.paths import Path, scalar_text
+from engine.actions.principals import Principals, unique
+from engine.actions.profile import Call, Profile, Template, Where
+from engine.actions.tree import Reader, Trees
+from engine.ledger.model import Principal, PrincipalRole
+
+_HEADER = "header:"
+
+
+def extract(
+    trees: Trees,
+    profiles: Sequence[Profile],
+    principals: Principals,
+    headers: Mapping[str, str] | None = None,
+) -> list[Action]:
+    """The actions that a record proposes or tells of, under every reading of duplicate keys, each once.
+
+    ``headers`` are the record's own (names are compared in lower case). An action whose initiator is not
+    found, with no default in the policy, has no principals at all.
+
+    Raises BudgetExceeded for JSON in strings that is nested too deep.
+    """
+    lower = {name.lower(): value for name, value in (headers or {}).items()}
+    found: list[Action] = []
+    readers = [Reader()]
+    for reader in readers:
+        for root in trees.readings():
+            for profile in profiles:
+                found += _actions(_Source(root, profile, principals, lower, reader))
+        if reader.ambiguous and not reader.first:
+            readers.append(Reader(first=True))
+    return _each_once(found)
+
+
+def _each_once(actions: Iterable[Action]) -> list[Action]:
+    once: list[Action] = []
+    for action in actions:
+        # Number("1") equals "1" as text, and the two must not be taken for the same parameters
+        if not any(action == other and _same(action.params, other.params) for other in once):
+            once.append(action)
+    return once
+
+
+def _same(one: Json, other: Json) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(map(_same, one.values(), other.values()))
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What one reading of a record is read with."""
+
+    root: Json
+    profile: Profile
+    principals: Principals
+    headers: Mapping[str, str]
+    reader: Reader
+
+
+def _actions(source: _Source) -> Iterator[Action]:
+    profile, reader = source.profile, source.reader
+    for record in (node for path in profile.at for node in path.find(source.root, reader)):
+        if not _fits(profile.when, record, reader):
+            continue
+        if any(_fits(where, record, reader) for where in profile.unless):
+            continue
+        calls = [
+            (call, node)
+            for call in profile.calls
+            for path in call.each
+            for node in path.find(record, reader)
+            if _fits(call.when, node, reader)
+        ]
+        if not calls:
+            continue
+        answered = _answered(profile, record, [node for _, node in calls], reader)
+        who = _who(source, record)
+        for (call, node), done in zip(calls, answered, strict=True):
+            name = "" if done else render(call.action, node, record, reader)
+            if name:
+                yield Action(
+                    kind=profile.kind,
+                    profile=profile.name,
+                    action=name,
+                    resource=render(call.resource, node, record, reader),
+                    environment=render(profile.environment, node, record, reader),
+                    reason=render(profile.reason, node, record, reader),
+                    params=_params(call, node, reader),
+                    principals=who,
+                )
+
+
+def _params(call: Call, node: Json, reader: Reader) -> Json:
+    values = (value for path in call.params for value in path.find(node, reader))
+    return next((value for value in values if value is not None), None)
+
+
+def render(templates: Sequence[Template], node: Json, record: Json, reader: Reader) -> str:
+    """The first template whose fields are all there, filled in; the empty string if there is none."""
+    for template in templates:
+        out = ""
+        for optional, parts in template.segments:
+            texts = [
+                part if isinstance(part, str) else _texts(part.path, record if part.record else node, reader)
+                for part in parts
+            ]
+            if all(text is not None for text in texts):
+                out += "".join(text for text in texts if text is not None)
+            elif not optional:
+                break
+        else:
+            return out
+    return ""
+
+
+def _texts(path: Path, node: Json, reader: Reader) -> str | None:
+    texts = [text for value in path.find(node, reader) if (text := scalar_text(value))]
+    return ",".join(texts) if texts else None
+
+
+def _fits(where: Where, node: Json, reader: Reader) -> bool:
+    return all(holds_scalar(conditions, path.find(node, reader)) for path, conditions in where.tests)
+
+
+def _answered(profile: Profile, record: Json, calls: Sequence[Json], reader: Reader) -> list[bool]:
+    """Of each call, whether the record holds its result.
+
+    An id that two calls share proves nothing about either, so both are taken for open.
+    """
+    if profile.answered is None:
+        return [False] * len(calls)
+    ids = [_first_text(profile.answered.id, node, reader) for node in calls]
+    results = {
+        scalar_text(value)
+        for each, when, id_path in profile.answered.results
+        for result in each.find(record, reader)
+        if _fits(when, result, reader)
+        for value in id_path.find(result, reader)
+    }
+    return [one is not None and one in results and ids.count(one) == 1 for one in ids]
+
+
+def _first_text(paths: Sequence[Path], node: Json, reader: Reader) -> str | None:
+    texts = (scalar_text(value) for path in paths for value in path.find(node, reader))
+    return next((text for text in texts if text), None)
+
+
+def _who(source: _Source, record: Json) -> tuple[Principal, ...]:
+    initiators: list[Principal] = []
+    others: list[Principal] = []
+    for role, issuer, path in _principal_paths(source.profile, source.principals):
+        if role is not PrincipalRole.INITIATOR:
+            others += _at(path, record, source, role, issuer)
+        elif not initiators:
+            initiators += _at(path, record, source, role, issuer)
+    if not initiators and source.principals.default is not None:
+        initiators.append(source.principals.default)
+    return unique(initiators + others) if initiators else ()
+
+
+def _principal_paths(
+    profile: Profile, principals: Principals
+) -> Iterator[tuple[PrincipalRole, str | None, str]]:
+    for role in PrincipalRole:  # the initiator first
+        yield from ((role, None, path) for path in principals.extra.get(role, ()))
+        for one in profile.principals:
+            if one.role is role:
+                yield from ((role, one.issuer, path) for path in one.paths)
+
+
+def _at(path: str, record: Json, source: _Source, role: PrincipalRole, issuer: str | None) -> list[Principal]:
+    if path.startswith(_HEADER):
+        header = source.headers.get(path.removeprefix(_HEADER).lower())
+        return source.principals.read(header, role, issuer) if header else []
+    # In the record, and in what wraps it: {"user": ..., "response": {...}}
+    scopes = (record,) if record is source.root else (record, source.root)
+    return [
+        one
+        for scope in scopes
+        for value in _path(path).find(scope, source.reader)
+        for one in source.principals.read(value, role, issuer)
+    ]
+
+
+@lru_cache(maxsize=512)
+def _path(text: str) -> Path:
+    return Path.of(text)

@@ -1,0 +1,60 @@
+"""Globs: ``*`` matches anything, ASCII letters match in both cases, white space matches any run of it.
+
+Matching is on UTF-8 bytes and folds ASCII only, because that is what the gate can do: a glob must never match
+text for which its gate literal is silent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SPACE = re.compile(rb"[ \t\n\r\f\v]+")
+
+
+def fold(text: str) -> bytes:
+    """``text`` as globs see it: lower-case in ASCII, runs of white space as one blank, trimmed."""
+    return _SPACE.sub(b" ", text.encode("utf-8", "surrogatepass")).strip(b" ").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """A compiled glob. ``runs`` is what stands between the stars, folded: ``a*b`` is ``(b'a', b'b')``."""
+
+    text: str
+    runs: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Glob:
+        """The glob written as ``text``. Raises ValueError for control characters, which no rule can mean."""
+        if any(ord(char) < 32 and char not in "\t\n\r" for char in text):
+            raise ValueError("a glob cannot hold control characters")
+        data = _SPACE.sub(b" ", text.encode("utf-8", "surrogatepass")).strip(b" ").lower()
+        return cls(text, tuple(data.split(b"*")))
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole of ``text`` matches; linear in its length times the number of stars."""
+        return self.matches_folded(fold(text))
+
+    def matches_folded(self, data: bytes) -> bool:
+        """As `matches`, for text that went through `fold`."""
+        if len(self.runs) == 1:
+            return data == self.runs[0]
+        first, *middle, last = self.runs
+        if len(data) < len(first) + len(last) or not (data.startswith(first) and data.endswith(last)):
+            return False
+        at, end = len(first), len(data) - len(last)
+        for run in middle:
+            found = data.find(run, at, end)
+            if found < 0:
+                return False
+            at = found + len(run)
+        return True
+
+    def anywhere(self) -> Glob:
+        """The glob that matches wherever this one matches a part of the text."""
+        return Glob(f"*{self.text}*", (b"", *self.runs, b""))
+
+    def covers(self, other: Glob) -> bool:
+        """Whether all that ``other`` matches is matched by this one, as far as is easily told."""
+        return self.matches_folded(b"*".join(other.runs))

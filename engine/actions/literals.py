@@ -1,0 +1,301 @@
+r"""From rules and profiles to the gate: byte patterns without which no record can be privileged.
+
+For each rule that reviews or denies, and each profile, `gate_patterns` gives patterns of which at least one is in
+the raw bytes of every record that the rule matches, so that all other records are never parsed. They hold for
+JSON with any white space, with escapes such as ``\n`` and ``\/``, and for JSON inside strings inside JSON (where
+each quote is preceded by backslashes). They do not see through ``\uXXXX``: such records are always parsed.
+
+The patterns are for Hyperscan with DOTALL and CASELESS, and without lookaround.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from engine.actions.conditions import Condition, Like, Presence
+from engine.actions.decide import CompiledRule, CompiledRules
+from engine.actions.globs import Glob, fold
+from engine.actions.paths import Path
+from engine.actions.profile import Call, Profile, Slot, Template, Where
+
+MIN_LITERAL = 3  # bytes; shorter ones are everywhere
+_SPACE = r"(?:\s|\\+[nrtf])*"  # between tokens, also where the tokens stand in a string
+_COLON = _SPACE + ":" + _SPACE
+_OPEN = r"(?:\\*\")?" + _SPACE  # numbers have no quote; globs ignore white space at the ends
+_BODY = r"(?:[^\"]|\\\")*"  # up to the end of a string; quotes inside of it are escaped
+_ANY = ".*"
+# White space in a glob: any run of it, and what stands between the items of an argument vector.
+_BLANK = r"(?:[\s\",\\]|\\+[nrtf])+"
+_ESCAPES = {ord(" "): _BLANK, ord('"'): r"\\*\"", ord("\\"): r"\\+", ord("/"): r"\\*/"}
+
+
+@dataclass(frozen=True, slots=True)
+class ForcesParse:
+    """A rule that nothing in the raw bytes announces under this profile: every record is parsed for it."""
+
+    rule_id: str
+    profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Literal:
+    """``prefix`` then ``text`` is necessary. ``score`` says how seldom that is, roughly."""
+
+    prefix: str
+    text: str
+    score: int
+
+
+_Any = list[_Literal]  # one of these is necessary; none of them: the rule cannot match here
+
+
+def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> tuple[list[bytes], list[ForcesParse]]:
+    """Patterns one of which every privileged record holds, and the rules for which there is none."""
+    patterns: dict[bytes, None] = {}
+    forced: list[ForcesParse] = []
+    for rule in rules.rules:
+        if rule.allows:
+            continue
+        for profile in profiles:
+            if not _applies(rule, profile):
+                continue
+            for call in profile.calls:
+                found = _call_patterns(rule, profile, call)
+                if found is None:
+                    forced.append(ForcesParse(rule.rule.id, profile.name))
+                else:
+                    patterns.update((text.encode("ascii"), None) for text in found)
+    return list(patterns), list(dict.fromkeys(forced))
+
+
+def _applies(rule: CompiledRule, profile: Profile) -> bool:
+    globs = rule.globs_of("profile")
+    kind = rule.rule.match.kind
+    return kind in (None, profile.kind) and (not globs or any(g.matches(profile.name) for g in globs))
+
+
+def _call_patterns(rule: CompiledRule, profile: Profile, call: Call) -> list[str] | None:
+    """The patterns for one kind of call; None if nothing is necessary, empty if the rule cannot match."""
+    action = _fields(rule.globs_of("action"), call.action)
+    others = [
+        action,
+        _fields(rule.globs_of("resource"), call.resource),
+        _fields(rule.globs_of("environment"), profile.environment),
+    ]
+    if any(found == [] for found in others):
+        return []
+    params = _params(rule, call)
+    if action and params and _apart(call):
+        first, second = _regex(action), _regex(params)
+        return [f"(?:{one}){_ANY}(?:{two})" for one, two in product(first, second)] + [
+            f"(?:{two}){_ANY}(?:{one})" for one, two in product(first, second)
+        ]
+    others += [params, *_shape(profile, call)]
+    best = max((found for found in others if found), key=_worst, default=None)
+    return None if best is None else _regex(best)
+
+
+def _worst(found: _Any) -> int:
+    return min(literal.score for literal in found)
+
+
+def _regex(found: _Any) -> list[str]:
+    """Literals with the same prefix share a pattern."""
+    texts: dict[str, dict[str, None]] = {}
+    for literal in found:
+        texts.setdefault(literal.prefix, {})[literal.text] = None
+    return [
+        f"{prefix}(?:{'|'.join(some)})" if len(some) > 1 else prefix + next(iter(some))
+        for prefix, some in texts.items()
+    ]
+
+
+def _apart(call: Call) -> bool:
+    """Whether what the action is read from and the parameters cannot be the same bytes."""
+    slots = [slot for template in call.action for slot in template.fields]
+    return not any(
+        slot.record or _inside(slot.path.steps, path.steps) for slot in slots for path in call.params
+    )
+
+
+def _inside(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    return all(a == b or "*" in a + b or "[]" in (a, b) for a, b in zip(one, two, strict=False))
+
+
+# -- fields: globs on what templates render ------------------------------------------------------------------
+
+
+def _fields(globs: Sequence[Glob], templates: Sequence[Template]) -> _Any | None:
+    """What one of ``globs`` needs of a field that one of ``templates`` fills; None if nothing."""
+    if not globs or any(glob.matches("") for glob in globs):
+        return None  # not asked for, or met by a record without the field
+    out: _Any = []
+    for glob, template in product(globs, templates):
+        found = _rendered(glob, template)
+        if found is None:
+            return None
+        out += found
+    return out
+
+
+def _rendered(glob: Glob, template: Template) -> _Any | None:
+    slots = template.fields
+    if not slots:
+        return None if glob.matches("".join(map(str, template.parts))) else []
+    head, *rest = glob.runs
+    statics = [_fold(part) for part in template.parts if isinstance(part, str)]
+    anchored = True
+    optional, parts = template.segments[0]
+    if not optional and isinstance(parts[0], str):
+        before = statics.pop(0)
+        if head.startswith(before):
+            head = head.removeprefix(before)
+        elif before.startswith(head) and rest:
+            statics.append(before.removeprefix(head))
+            head = b""
+        else:
+            return []
+    elif optional:
+        anchored = False
+    if _adjacent(template):
+        return None
+    if any("*" in slot.path.steps or "[]" in slot.path.steps for slot in slots):
+        statics.append(b",")
+    best: _Literal | None = None
+    for index, run in enumerate((head, *rest)):
+        for place, fragment in enumerate(_split(run, statics)):
+            starts = anchored and index == 0 and place == 0
+            literal = _in_value(
+                fragment, slots[:1] if starts else slots, starts=starts, alone=len(slots) == 1
+            )
+            if literal and (best is None or literal.score >= best.score):
+                best = literal
+    return None if best is None else [best]
+
+
+def _in_value(fragment: bytes, slots: Sequence[Slot], *, starts: bool, alone: bool) -> _Literal | None:
+    if len(fragment.replace(b" ", b"")) < MIN_LITERAL:
+        return None
+    score = min(len(fragment), 10)
+    if starts:  # the first of several fields is the coarse one: a service, a verb
+        score += 2 if alone else -4
+    return _Literal(_key_prefix([slot.path for slot in slots], starts=starts), _escape(fragment), score)
+
+
+def _split(run: bytes, statics: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts of ``run`` that cannot be, not even in part, text of the template itself."""
+    fragments = [run]
+    some = [static for static in statics if static]
+    for static in some:
+        fragments = [part for fragment in fragments for part in fragment.split(static)]
+    for fragment in fragments:
+        yield b"" if any(_overlap(fragment, static) for static in some) else fragment
+
+
+def _overlap(fragment: bytes, static: bytes) -> bool:
+    sizes = range(1, min(len(fragment), len(static)) + 1)
+    return fragment in static or any(
+        fragment.startswith(static[-size:]) or fragment.endswith(static[:size]) for size in sizes
+    )
+
+
+def _adjacent(template: Template) -> bool:
+    """Whether two fields can stand side by side, so that a literal may lie half in each."""
+    for kept in product((True, False), repeat=len(template.segments)):
+        parts = [
+            part
+            for keep, (optional, parts) in zip(kept, template.segments, strict=True)
+            if keep or not optional
+            for part in parts
+        ]
+        if any(isinstance(a, Slot) and isinstance(b, Slot) for a, b in zip(parts, parts[1:], strict=False)):
+            return True
+    return False
+
+
+def _key_prefix(paths: Sequence[Path], *, starts: bool) -> str:
+    """What stands before a value at one of ``paths``: its key and the colon, unless a path names no key."""
+    if any(path.key is None for path in paths):
+        return ""
+    direct = all(path.ends_in_key and not path.reads_json for path in paths)
+    return _key(paths) + _COLON + ((_OPEN + ("" if starts else _BODY)) if direct else _ANY)
+
+
+def _key(paths: Sequence[Path]) -> str:
+    keys = list(dict.fromkeys(_escape(_fold(path.key or "")) for path in paths))
+    return '"' + (f"(?:{'|'.join(keys)})" if len(keys) > 1 else keys[0]) + r"\\*\""
+
+
+# -- parameters ----------------------------------------------------------------------------------------------
+
+
+def _params(rule: CompiledRule, call: Call) -> _Any | None:
+    """What the parameters must hold somewhere: not behind its key, since parameters may be plain text."""
+    if not call.params:
+        return None
+    found = [one for _, conditions in rule.params if (one := _like(conditions)) is not None]
+    return max(found, key=_worst, default=None)
+
+
+def _like(conditions: Sequence[Condition]) -> _Any | None:
+    out: _Any = []
+    for condition in conditions:
+        if not isinstance(condition, Like) or condition.negated:
+            return None
+        fragment = max(condition.glob.runs, key=len)
+        if len(fragment.replace(b" ", b"")) < MIN_LITERAL:
+            return None
+        out.append(_Literal("", _escape(fragment), min(len(fragment), 10)))
+    return out
+
+
+# -- the shape of the record -----------------------------------------------------------------------------------
+
+
+def _shape(profile: Profile, call: Call) -> Iterator[_Any]:
+    """What the profile itself needs: keys, and values where it names some."""
+    if call.each and all(path.key for path in call.each):
+        yield [_Literal("", _key(call.each) + _COLON, _key_score(call.each))]
+    for where in (profile.when, call.when):
+        yield from _when(where)
+
+
+def _when(where: Where) -> Iterator[_Any]:
+    for path, conditions in where.tests:
+        if path.key is None or any(
+            condition is Presence.ABSENT or (isinstance(condition, Like) and condition.negated)
+            for condition in conditions
+        ):
+            continue
+        yield [_when_literal(path, condition) for condition in conditions]
+
+
+def _when_literal(path: Path, condition: Condition) -> _Literal:
+    if isinstance(condition, Like):
+        runs = condition.glob.runs
+        index = max(range(len(runs)), key=lambda at: len(runs[at]))
+        if len(runs[index].replace(b" ", b"")) >= MIN_LITERAL:
+            prefix = _key_prefix([path], starts=index == 0)
+            return _Literal(prefix, _escape(runs[index]), min(len(runs[index]), 10))
+    return _Literal("", _key([path]) + _COLON, _key_score([path]))
+
+
+def _key_score(paths: Iterable[Path]) -> int:
+    return min(len(path.key or "") for path in paths) // 3
+
+
+# -- text as it may stand in raw JSON --------------------------------------------------------------------------
+
+
+def _fold(text: str) -> bytes:
+    """As `fold`, but blanks at the ends stay: they separate a template's fields."""
+    return fold(f"|{text}|")[1:-1]
+
+
+def _escape(data: bytes) -> str:
+    return "".join(
+        _ESCAPES.get(byte) or (chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\x{byte:02x}")
+        for byte in data
+    )

@@ -1,0 +1,170 @@
+"""The policy's ``actions`` section: which actions a person decides on, which are denied, which pass.
+
+The first rule that matches decides; an action that no rule matches passes. A field that the record does not
+have is the empty string (``environment: [prod, '']`` includes the actions that name none).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from engine.actions.conditions import parse_condition
+from engine.actions.globs import Glob
+from engine.actions.paths import Path
+from engine.ledger.model import ActionKind, Requirement, Risk
+
+_DURATION = re.compile(r"([1-9][0-9]{0,8})\s*(s|m|h|d)")
+_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+MAX_EXPIRES = 30 * _UNITS["d"]
+_CANONICAL = re.compile(r"[^\s:]+:\S(?:.*\S)?")
+
+
+def duration(text: str) -> int:
+    """``15m``, ``90s``, ``2h``, ``1d`` as milliseconds. Raises ValueError."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise ValueError(f"'{text}' is not a duration: write a number and s, m, h or d, like '15m'")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _condition_texts(value: object) -> object:
+    """YAML gives numbers and booleans their own types: ``rows: 5`` is ``= 5``, ``force: true`` the glob."""
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, int):
+        return [f"= {value}"]
+    if isinstance(value, float):
+        raise ValueError("quote it, so that its digits stay as written: '= 0.10'")
+    if isinstance(value, list):
+        return [text for item in value for text in _condition_texts(item)]  # type: ignore[attr-defined]
+    return _one_or_many(value)
+
+
+def _check_globs(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if not texts:
+        raise ValueError("give at least one glob, or leave the key out")
+    for text in texts:
+        Glob.of(text)
+    return texts
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+Globs = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Conditions = Annotated[tuple[str, ...], BeforeValidator(_condition_texts)]
+
+
+class Match(_Section):
+    """What a rule matches: all keys that are given must hold, each by one of its alternatives.
+
+    ``actor`` is any principal's subject or issuer:subject (for an allow rule, the initiator's); an action
+    whose principals are not known matches it, except in an allow rule. ``params`` maps a path to a glob,
+    ``!glob``, a comparison (``> 1000``), ``present`` or ``absent``, or a list of them; the path ``**`` is
+    everything in the parameters.
+    """
+
+    action: Globs | None = None
+    resource: Globs | None = None
+    actor: Globs | None = None
+    environment: Globs | None = None
+    kind: ActionKind | None = None
+    profile: Globs | None = None
+    params: dict[str, Conditions] = Field(default_factory=dict)
+
+    @field_validator("action", "resource", "actor", "environment", "profile")
+    @classmethod
+    def _globs(cls, texts: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return texts if texts is None else _check_globs(texts)
+
+    @field_validator("params")
+    @classmethod
+    def _params(cls, params: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for path, texts in params.items():
+            Path.of(path)
+            if path.endswith("|json"):
+                raise ValueError(f"'{path}': JSON in strings is read anyway, leave '|json' out")
+            if not texts:
+                raise ValueError(f"'{path}' needs at least one condition")
+            for text in texts:
+                parse_condition(text)
+        return params
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Match:
+        if not self.model_fields_set:
+            raise ValueError("says nothing: give at least one key (action: '*' is every action)")
+        return self
+
+
+class Approvers(_Section):
+    """Who may decide: ``quorum`` different people, named or in one of the groups, as ``issuer:id``."""
+
+    groups: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    quorum: int = Field(default=1, ge=1, le=20)
+
+    @field_validator("groups", "people")
+    @classmethod
+    def _ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        for one in ids:
+            if not _CANONICAL.fullmatch(one):
+                raise ValueError(f"'{one}' is not a canonical id: write 'issuer:id', like 'local:{one}'")
+        if len(set(ids)) != len(ids):
+            raise ValueError("names somebody twice; each counts once")
+        return ids
+
+    @model_validator(mode="after")
+    def _possible(self) -> Approvers:
+        if not self.groups and not self.people:
+            raise ValueError("names nobody: give groups, people or both")
+        if not self.groups and self.quorum > len(self.people):
+            raise ValueError(f"a quorum of {self.quorum} cannot be reached by {len(self.people)} people")
+        return self
+
+    @property
+    def requirement(self) -> Requirement:
+        """What the ledger writes down."""
+        return Requirement(self.groups, self.people, self.quorum)
+
+
+class Rule(_Section):
+    """One line of the ``actions`` section."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")
+    effect: Literal["review", "deny", "allow"]
+    match: Match
+    risk: Risk = Risk.MEDIUM
+    reason: str = ""
+    approvers: Approvers | None = None
+    expires: str | None = None
+
+    @field_validator("expires")
+    @classmethod
+    def _expires(cls, text: str | None) -> str | None:
+        if text is not None and duration(text) > MAX_EXPIRES:
+            raise ValueError("a request waits for 30 days at most")
+        return text
+
+    @model_validator(mode="after")
+    def _fits_effect(self) -> Rule:
+        if self.effect == "review" and self.approvers is None:
+            raise ValueError("a review needs approvers")
+        if self.effect != "review" and (self.approvers is not None or self.expires is not None):
+            raise ValueError(f"approvers and expires mean nothing where the effect is '{self.effect}'")
+        if self.effect != "allow" and not self.reason.strip():
+            raise ValueError("needs a reason: one plain sentence for whoever decides or was refused")
+        return self
+
+    @property
+    def expires_ms(self) -> int | None:
+        """How long a request waits, in milliseconds; None for the policy's own default."""
+        return None if self.expires is None else duration(self.expires)

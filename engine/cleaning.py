@@ -1,0 +1,165 @@
+"""Text in, clean text out: what the detectors find in one text is redacted as the policy says.
+
+This is the pure heart of the engine. It reads every scalar at any depth (`engine.views`), asks the detector,
+applies the policy's rules about places and methods, and splices the replacements into the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from detectors.finding import Detector, Finding, Text, resolve
+from engine.jsontext import Step, without
+from engine.ledger.model import Redaction
+from engine.policy.compiled import PathRules
+from engine.policy.paths import written
+from engine.redaction import PLACEHOLDER, HashKey, Method, redact
+from engine.views import Edit, Limits, Reading, View, apply, read_record
+
+
+class Cleaned(NamedTuple):
+    """A text as it may leave. ``dropped`` says that nothing of it may."""
+
+    text: bytes
+    redactions: tuple[Redaction, ...]
+    dropped: bool
+    is_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaner:
+    """Cleans texts by one policy. ``methods`` says how by entity, ``default`` for all others."""
+
+    detector: Detector
+    methods: dict[str, Method]
+    default: Method
+    min_score: float
+    places: PathRules
+    entities: frozenset[str]
+    hash_key: HashKey | None
+    limits: Limits
+
+    def clean(self, data: bytes, form: str = "auto", *, base: Step | None = None) -> Cleaned:
+        """``data`` redacted. ``form`` is json, text, logfmt or auto; ``base`` is the path it stands at.
+
+        Raises BudgetExceeded.
+        """
+        reading = read_record(data, form, self.limits, base)
+        views = [view for view in reading.views if view.readable]
+        found = self.detector.scan([Text(view.readable, view.key) for view in views])
+        return self._rewrite(reading, self._selected(reading.views, views, found))
+
+    def scrub(self, text: str) -> str:
+        """Free text that a person wrote, redacted; a text that says it must go becomes a placeholder."""
+        cleaned = self.clean(text.encode("utf-8", "replace"), "text")
+        return "[DROPPED]" if cleaned.dropped else cleaned.text.decode("utf-8", "replace")
+
+    def scan(self, data: bytes) -> list[Finding]:
+        """What would be redacted in a plain text without structure."""
+        return self._wanted(data, self.detector.scan([Text(data)])[0])
+
+    def _selected(
+        self, everything: Sequence[View], views: Sequence[View], found: Sequence[list[Finding]]
+    ) -> list[tuple[View, list[Finding]]]:
+        """The findings that the policy wants redacted, by view, in order of the views."""
+        if not self.places:
+            pairs = zip(views, found, strict=True)
+            return [(view, resolve(self._wanted(view.text, fs))) for view, fs in pairs if fs]
+        by_view = dict(zip(map(id, views), found, strict=True))
+        out = []
+        for view in everything:
+            findings = self.places.apply(view, self._wanted(view.text, by_view.get(id(view), [])))
+            if findings:
+                out.append((view, resolve(findings)))
+        return out
+
+    def _wanted(self, text: bytes, findings: Iterable[Finding]) -> list[Finding]:
+        """Without the unsure ones, and without those of what a redaction wrote."""
+        return [f for f in findings if f.score >= self.min_score and not self._is_written(text[f.start : f.end])]
+
+    def _is_written(self, value: bytes) -> bool:
+        match = PLACEHOLDER.fullmatch(value) if value[:1] in (b"[", b"*") else None
+        return match is not None and (match[1] is None or match[1].decode() in self.entities)
+
+    def _rewrite(self, reading: Reading, selected: Iterable[tuple[View, list[Finding]]]) -> Cleaned:
+        redactions: list[tuple[View, Finding, Method]] = []
+        gone: dict[View, list[tuple[int, int]]] = {}
+        keys: list[View] = []
+        for view, findings in selected:
+            for finding in findings:
+                method = self.places.method(finding.rule_id) or self.methods.get(finding.entity, self.default)
+                if method is Method.KEEP:
+                    continue
+                if method is Method.DROP and view.kind != "key":
+                    holder = _holder(view)
+                    redactions.append((view, finding, method))
+                    if holder is None:
+                        return Cleaned(b"", self._told(redactions, {}), dropped=True, is_json=reading.is_json)
+                    parent, member = holder
+                    gone.setdefault(parent, []).append(member)
+                    continue
+                method = Method.REPLACE if method is Method.DROP else method
+                redactions.append((view, finding, method))
+                new = redact(method, finding.entity, view.text[finding.start : finding.end], self.hash_key)
+                view.edits.append(Edit(finding.start, finding.end, new))
+                if view.kind == "key" and (not keys or keys[-1] is not view):
+                    keys.append(view)
+        if not redactions:
+            return Cleaned(reading.root.text, (), dropped=False, is_json=reading.is_json)
+        shown = _keep_apart(reading.views, keys) if keys else {}
+        for parent, members in gone.items():
+            parent.edits += [Edit(start, end, b"") for start, end in without(parent.text, members)]
+        told = self._told(redactions, shown)
+        return Cleaned(reading.write(), told, dropped=False, is_json=reading.is_json)
+
+    def _told(
+        self, redactions: Iterable[tuple[View, Finding, Method]], shown: dict[bytes, bytes]
+    ) -> tuple[Redaction, ...]:
+        return tuple(
+            Redaction(_path(view, shown), f.start, f.end, f.rule_id, f.entity, method.value, f.score)
+            for view, f, method in redactions
+        )
+
+
+def _holder(view: View) -> tuple[View, tuple[int, int]] | None:
+    """The member or element that goes when ``view`` goes, and the view whose text it is a part of."""
+    at: View | None = view
+    while at is not None:
+        if at.member is not None and at.parent is not None:
+            return at.parent, at.member
+        at = at.parent
+    return None
+
+
+def _path(view: View, shown: dict[bytes, bytes]) -> str:
+    names = view.step.names() if view.step is not None else ()
+    path = written(shown.get(name, name) if isinstance(name, bytes) else name for name in names)
+    return f"{path} (key)" if view.kind == "key" else path
+
+
+def _keep_apart(views: Iterable[View], changed: Sequence[View]) -> dict[bytes, bytes]:
+    """Makes keys that collide once redacted different again, and says what became of each changed key."""
+    containers = {_container(view) for view in changed}
+    taken: dict[tuple[int, int], set[bytes]] = {container: set() for container in containers}
+    for view in views:
+        if view.kind == "key" and not view.edits and _container(view) in containers:
+            taken[_container(view)].add(view.text)
+    shown = {}
+    for view in changed:
+        names = taken[_container(view)]
+        new = plain = apply(view.text, view.edits)
+        number = 1
+        while new in names:
+            number += 1
+            new = plain + b"#%d" % number
+        names.add(new)
+        view.edits = [Edit(0, len(view.text), new)]
+        shown[view.text] = new
+    return shown
+
+
+def _container(view: View) -> tuple[int, int]:
+    parent = view.step.parent if view.step is not None else None
+    return id(view.parent), id(parent) if parent is not None else 0

@@ -1,0 +1,187 @@
+"""``sluicegate.yaml``: where records come from, where they go, and under which policy.
+
+Strict: an unknown key, a topic that would feed itself, a missing secret stop the start with an error that names
+file, line and key. Paths are relative to the file. Secrets are read from files or the environment, never from here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from detectors.errors import ConfigError
+from detectors.yamlfile import YamlFile
+
+ROLES = ("sanitized", "approvals", "decisions", "quarantine")
+KEY_COMMAND = "openssl rand -hex 32"
+_KEY_BYTES = 32
+
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
+_UNITS |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
+
+
+def _size(value: object) -> object:
+    """``16 MiB`` as bytes; what is no text is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d{1,12})\s*([A-Za-z]{0,3})", value.strip())
+    if match is None or match[2].lower() not in _UNITS:
+        raise ValueError("must be a number of bytes, such as 16777216, '16 MiB' or '900 kB'")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+Size = Annotated[int, BeforeValidator(_size)]
+# What Kafka allows in the name of a topic, and no more: a configuration then moves from one broker to another.
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class TopicSet(_Section):
+    """One topic of activity, and the four that its records go to."""
+
+    activity: TopicName = Field(description="Where activity records are read from.")
+    sanitized: TopicName = Field("", description="Clean records; ACTIVITY.sanitized if left out.")
+    approvals: TopicName = Field("", description="Review requests; ACTIVITY.approvals if left out.")
+    decisions: TopicName = Field("", description="Why: ACTIVITY.decisions if left out.")
+    quarantine: TopicName = Field("", description="What could not be read; ACTIVITY.quarantine if left out.")
+    format: Literal["json", "text", "logfmt", "auto"] | None = Field(
+        None, description="How its records are read; as the policy says if left out."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, data: object) -> object:
+        if isinstance(data, Mapping) and isinstance(name := data.get("activity"), str):
+            return {role: f"{name}.{role}" for role in ROLES} | dict(data)
+        return data
+
+    def outputs(self) -> tuple[str, ...]:
+        """The four topics that are written."""
+        return (self.sanitized, self.approvals, self.decisions, self.quarantine)
+
+
+class Secret(_Section):
+    """A secret, by the place it is kept in: ``{env: NAME}`` or ``{file: PATH}``."""
+
+    env: str | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Secret:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give either env or file")
+        return self
+
+
+class Batch(_Section):
+    """How much goes into one transaction, whichever is reached first."""
+
+    records: int = Field(5000, gt=0, le=1_000_000)
+    bytes: Size = Field(16 * 1024**2, gt=0, description="Of values; a number, or '16 MiB'.")
+    interval_ms: int = Field(100, ge=0, le=60_000, description="Since the first record of the batch.")
+
+
+class CreateTopics(_Section):
+    """Topics that do not exist are created; outputs get as many partitions as their activity topic has."""
+
+    partitions: int = Field(gt=0, le=10_000, description="Of an activity topic that does not exist.")
+
+
+class ConfigFile(_Section):
+    """The document as it is written."""
+
+    broker: str = Field(min_length=1, description="embedded:PATH")
+    group: str = Field("sluicegate", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="The consumer group.")
+    worker: str = Field(
+        "0",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="The stable name of this worker in its group: its ordinal, never a random one.",
+    )
+    topics: list[TopicSet] = Field(min_length=1)
+    policy: str | None = Field(None, description="The policy file; the shipped default if left out.")
+    state_dir: str = Field(".sluicegate", description="Where a worker notes what it must survive.")
+    binding_key: Secret = Field(description="The key that binds a decision to what was reviewed.")
+    batch: Batch = Batch()
+    decisions_format: Literal["avro", "json"] = "avro"
+    create_topics: CreateTopics | Literal[False] = False
+
+    @field_validator("worker", mode="before")
+    @classmethod
+    def _ordinal(cls, value: object) -> object:
+        """``worker: 3`` is a number to YAML and a name to us."""
+        return str(value) if type(value) is int else value
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that can be used: checked, its paths resolved, its secrets still where they are kept."""
+
+    file: ConfigFile
+    source: YamlFile
+    base: Path
+
+    @property
+    def policy(self) -> Path | None:
+        """The policy file; None for the shipped default."""
+        return None if self.file.policy is None else self.base / self.file.policy
+
+    @property
+    def state_dir(self) -> Path:
+        """Where a worker notes what it must survive."""
+        return self.base / self.file.state_dir
+
+    def binding_key(self, environ: Mapping[str, str] = os.environ) -> bytes:
+        """The key itself, 32 bytes or more, written in hexadecimal. Raises ConfigError, never with its content."""
+        secret = self.file.binding_key
+        if secret.env is not None:
+            text, loc = environ.get(secret.env), ("binding_key", "env")
+            missing = (
+                f"the environment variable {secret.env} is not set; set it to the output of: {KEY_COMMAND}"
+            )
+        else:
+            path = self.base / (secret.file or "")
+            loc, missing = ("binding_key", "file"), f"cannot be read; make one with: {KEY_COMMAND} > {path}"
+            try:
+                text = path.read_text(encoding="ascii")
+            except (OSError, UnicodeDecodeError):
+                text = None
+        if text is None:
+            raise self.source.error(missing, loc)
+        if not re.fullmatch(rf"([0-9a-fA-F]{{2}}){{{_KEY_BYTES},}}", text.strip()):
+            raise self.source.error(
+                f"must hold at least {_KEY_BYTES} bytes in hexadecimal; make one with: {KEY_COMMAND}", loc
+            )
+        return bytes.fromhex(text.strip())
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in the file at ``path``. Raises ConfigError that names file, line and key."""
+    return parse_config(YamlFile.read(path), path.parent)
+
+
+def parse_config(source: YamlFile, base: Path) -> Config:
+    """The configuration in ``source``, whose paths are relative to ``base``."""
+    file = source.validate(ConfigFile)
+    _check_topics(file.topics, source)
+    return Config(file, source, base)
+
+
+def _check_topics(topics: list[TopicSet], source: YamlFile) -> None:
+    """A topic has one role, or records would be read as what they are not, or go round for ever."""
+    roles: dict[str, str] = {}
+    for index, topic in enumerate(topics):
+        for role in ("activity", *ROLES):
+            name = getattr(topic, role)
+            other = roles.setdefault(name, role)
+            if other != role or (role == "activity" and any(t.activity == name for t in topics[:index])):
+                what = "is listed twice" if other == role else f"is already the topic of {other}"
+                raise source.error(f"'{name}' {what}", ("topics", index, role))

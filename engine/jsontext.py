@@ -1,0 +1,230 @@
+"""JSON as bytes with places: where each scalar stands, and how to write into it without rewriting the rest.
+
+The reader is a little more lenient than RFC 8259, so that what a lax producer wrote is still read as JSON: it
+takes NaN and Infinity, raw control characters and unknown escapes in strings, lone surrogates, duplicate keys.
+What it takes it never changes, except where something is redacted.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from detectors.errors import BudgetExceeded
+
+_TOKEN = re.compile(
+    rb'[ \t\r\n]*(?:"([^"\\]*(?:\\.[^"\\]*)*)"(?:[ \t\r\n]*(:))?|([{\[])|([}\]])|(,)'
+    rb"|(-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|Infinity)|NaN|true|false|null))",
+    re.DOTALL,
+)
+_STRING, _KEY, _OPEN, _CLOSE, _COMMA, _SCALAR = 1, 2, 3, 4, 5, 6  # the token's groups
+_BLANK = re.compile(rb"[ \t\r\n]*\Z")
+_ESCAPE = re.compile(
+    rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL
+)
+_SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+
+# What may come next.
+_VALUE, _VALUE_OR_CLOSE, _KEY_ONLY, _KEY_OR_CLOSE, _AFTER = range(5)
+
+
+class Step(NamedTuple):
+    """One step of a path: a member's key (decoded) or an element's index, below its container."""
+
+    parent: Step | None
+    name: bytes | int
+
+    def names(self) -> tuple[bytes | int, ...]:
+        """The whole path, outermost first."""
+        out = []
+        step: Step | None = self
+        while step is not None:
+            out.append(step.name)
+            step = step.parent
+        return tuple(reversed(out))
+
+
+class Scalar(NamedTuple):
+    """A scalar or key of a document. ``start`` and ``end`` leave out a string's quotes."""
+
+    kind: str  # "string", "number" (or true, false, null), "key"
+    start: int
+    end: int
+    step: Step | None  # None for a document that is one scalar
+
+
+class Document(NamedTuple):
+    """A JSON document found in a text: its scalars in order, and where it ends."""
+
+    start: int
+    end: int
+    scalars: list[Scalar]
+
+
+def read(data: bytes, start: int, max_depth: int) -> Document | None:
+    """The JSON document that starts at ``data[start]``; None if there is none.
+
+    Raises BudgetExceeded("depth") where containers are nested deeper than ``max_depth``.
+    """
+    match = _TOKEN.match
+    scalars: list[Scalar] = []
+    add = scalars.append
+    stack: list[tuple[Step | None, bool, int]] = []  # of the containers around: step, is it an object, index
+    step: Step | None = None  # of the value that comes next
+    outer: Step | None = None  # of the container we are in
+    in_object, index = False, 0
+    state, at = _VALUE, start
+    while True:
+        token = match(data, at)
+        if token is None:
+            return None
+        at, kind = token.end(), token.lastindex
+        if kind == _KEY:
+            if state not in (_KEY_ONLY, _KEY_OR_CLOSE):
+                return None
+            low, high = token.span(1)
+            key = data[low:high]
+            step = Step(outer, unescape(key).text if b"\\" in key else key)
+            add(Scalar("key", low, high, step))
+            state = _VALUE
+            continue
+        if kind == _COMMA:
+            if state != _AFTER or not stack:
+                return None
+            if in_object:
+                state = _KEY_ONLY
+            else:
+                index += 1
+                step = Step(outer, index)
+                state = _VALUE
+            continue
+        if kind == _OPEN:
+            if state > _VALUE_OR_CLOSE:
+                return None
+            if len(stack) >= max_depth:
+                raise BudgetExceeded("depth", max_depth)
+            stack.append((outer, in_object, index))
+            outer, in_object, index = step, data[at - 1] == 0x7B, 0
+            state = _KEY_OR_CLOSE if in_object else _VALUE_OR_CLOSE
+            step = None if in_object else Step(outer, 0)
+            continue
+        if kind == _CLOSE:
+            closes_object = data[at - 1] == 0x7D
+            if state not in (_AFTER, _KEY_OR_CLOSE if closes_object else _VALUE_OR_CLOSE):
+                return None
+            if not stack or closes_object != in_object:
+                return None
+            outer, in_object, index = stack.pop()
+        else:
+            if state > _VALUE_OR_CLOSE:
+                return None
+            low, high = token.span(kind)  # type: ignore[arg-type]  # a match has a group
+            add(Scalar("string" if kind == _STRING else "number", low, high, step))
+        if not stack:
+            return Document(start, at, scalars)
+        state = _AFTER
+
+
+def read_all(data: bytes, max_depth: int) -> Document | None:
+    """The document that ``data`` is, white space and a byte order mark aside; None if it is none."""
+    document = read(data, 3 if data.startswith(b"\xef\xbb\xbf") else 0, max_depth)
+    return document if document is not None and _BLANK.match(data, document.end) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unescaped:
+    """The decoded text of a JSON string, and where each part of it came from.
+
+    ``decoded[i]`` is where the i-th escape's text begins in `text`, ``raw[i]`` where it is written.
+    """
+
+    text: bytes
+    decoded: list[int]
+    decoded_end: list[int]
+    raw: list[int]
+    raw_end: list[int]
+
+    def place(self, offset: int, *, end: bool) -> int:
+        """The offset in the raw form of ``offset`` in the text; escapes are never cut.
+
+        ``end`` says that the offset ends a span, so an escape that it falls into belongs to the span.
+        """
+        i = bisect_right(self.decoded, offset) - 1
+        if i < 0:
+            return offset
+        if offset == self.decoded[i]:
+            return self.raw[i]
+        if offset < self.decoded_end[i]:
+            return self.raw_end[i] if end else self.raw[i]
+        return self.raw_end[i] + offset - self.decoded_end[i]
+
+
+def unescape(raw: bytes) -> Unescaped:
+    r"""Decodes JSON's escapes (RFC 8259, section 7); a lone surrogate becomes its three-byte form."""
+    parts: list[bytes] = []
+    decoded: list[int] = []
+    decoded_end: list[int] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    at = size = 0
+    for match in _ESCAPE.finditer(raw):
+        low, high = match.span()
+        parts.append(raw[at:low])
+        size += low - at
+        char = _decoded(match)
+        parts.append(char)
+        decoded.append(size)
+        size += len(char)
+        decoded_end.append(size)
+        starts.append(low)
+        ends.append(high)
+        at = high
+    parts.append(raw[at:])
+    return Unescaped(b"".join(parts), decoded, decoded_end, starts, ends)
+
+
+def _decoded(match: re.Match[bytes]) -> bytes:
+    high, low, unit, char = match.groups()
+    if char is not None:
+        return _SIMPLE.get(char, char)
+    if unit is not None:
+        return chr(int(unit, 16)).encode("utf-8", "surrogatepass")
+    return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)).encode()
+
+
+_MUST_ESCAPE = re.compile(rb'["\\\x00-\x1f]')
+
+
+def escape(text: bytes) -> bytes:
+    """``text`` as it is written inside a JSON string."""
+    return _MUST_ESCAPE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    char = match[0]
+    return b"\\" + char if char in b'"\\' else b"\\u%04x" % char[0]
+
+
+_TO_COMMA = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
+_FROM_COMMA = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*\Z")
+
+
+def without(data: bytes, members: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The stretches of ``data`` to cut so that these members or elements go and what stays is valid.
+
+    ``members`` are their spans, a member's from its key's opening quote. One comma goes with each.
+    """
+    runs: list[tuple[int, int]] = []
+    for start, end in sorted(members):
+        if runs and _TO_COMMA.fullmatch(data, runs[-1][1], start):
+            runs[-1] = runs[-1][0], end
+        else:
+            runs.append((start, end))
+    cuts = []
+    for start, end in runs:
+        after = _TO_COMMA.match(data, end)
+        before = None if after else _FROM_COMMA.search(data, max(0, start - 4096), start)
+        cuts.append((before.start() if before else start, after.end() if after else end))
+    return cuts

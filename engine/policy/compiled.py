@@ -1,0 +1,97 @@
+"""A policy compiled once, so that a record costs nothing to prepare for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from detectors.finding import Finding
+from detectors.patterns import PatternDetector
+from engine.actions.principals import Principals
+from engine.actions.profile import Profile
+from engine.actions.decide import CompiledRules
+from engine.policy.model import Always, Never, Only, Paths, PolicyFile, Topic
+from engine.policy.paths import PathPattern, joined
+from engine.redaction import HashKey, Method
+from engine.views import View
+
+
+class PathRules:
+    """The policy's rules about places: ``never`` beats ``always``, which beats ``only``."""
+
+    __slots__ = ("_always", "_methods", "_never", "_only")
+
+    def __init__(self, paths: Paths) -> None:
+        self._always = [(PathPattern(one.path), one) for one in paths.always]
+        self._never = [(PathPattern(one.path), one) for one in paths.never]
+        self._only = [(PathPattern(one.path), one) for one in paths.only]
+        self._methods = {_rule_id(one): one.method for one in paths.always}
+
+    def __bool__(self) -> bool:
+        return bool(self._always or self._never or self._only)
+
+    def method(self, rule_id: str) -> Method | None:
+        """The method that a rule about a place asks for."""
+        return self._methods.get(rule_id)
+
+    def apply(self, view: View, findings: list[Finding]) -> list[Finding]:
+        """The findings of ``view`` that stay, and those that its place adds."""
+        names = joined(view.step.names()) if view.step is not None else b""
+        always = [one for pattern, one in self._always if pattern.matches(names)]
+        if always and view.kind in ("string", "number", "text") and view.text:
+            findings = [Finding(_rule_id(one), one.entity, 0, len(view.text), 1.0) for one in always] + findings
+        findings = [f for f in findings if f.rule_id.startswith("path:") or self._allowed(f.entity, names)]
+        never = [one for pattern, one in self._never if pattern.matches(names)]
+        return [f for f in findings if not any(not n.entities or f.entity in n.entities for n in never)]
+
+    def _allowed(self, entity: str, names: bytes) -> bool:
+        bound = [pattern for pattern, one in self._only if entity in one.entities]
+        return not bound or any(pattern.matches(names) for pattern in bound)
+
+    def literals(self) -> list[str | None]:
+        """For each place where something is always redacted, a name that must be in the record."""
+        return [pattern.literal for pattern, _ in self._always]
+
+
+def _rule_id(rule: Always | Never | Only) -> str:
+    return f"path:{rule.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateIds:
+    """What the gate's pattern ids mean: below ``rules`` a detection rule, then the ranges in order."""
+
+    rules: int
+    escapes: int  # exclusive end of the marker for \\uXXXX escapes
+    paths: int  # exclusive end of the literals of path rules
+    actions: int  # exclusive end of the literals of privileged actions
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy, compiled. ``digest`` names exactly what it does; ``text`` is what the digest is of."""
+
+    file: PolicyFile
+    text: str
+    digest: str
+    detector: PatternDetector
+    gate: GateIds
+    places: PathRules
+    entities: frozenset[str]
+    methods: dict[str, Method]
+    hash_key: HashKey | None
+    profiles: tuple[Profile, ...]
+    principals: Principals
+    actions: CompiledRules
+    reads_all: tuple[str, ...]  # why each record must be parsed, if it must
+
+    def topic(self, name: str) -> Topic:
+        """How the records of this topic are read."""
+        return next((t for t in self.file.topics if fnmatchcase(name, t.match)), Topic())
+
+    def profiles_of(self, topic: Topic) -> Sequence[Profile]:
+        """The profiles tried on records of this topic."""
+        if topic.profiles is None:
+            return self.profiles
+        return [profile for profile in self.profiles if profile.id in topic.profiles]

@@ -1,0 +1,180 @@
+"""From a policy file to a compiled policy: reads files and keys, checks what needs more than one line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from detectors.errors import ConfigError
+from detectors.gateform import gate_form
+from detectors.patterns import KEY_END, PatternDetector
+from detectors.rule import Rule as DetectionRule
+from detectors.rule import load_rules, shipped_files
+from detectors.yamlfile import Loc, YamlFile, closest
+from engine.actions.decide import CompiledRules, compile_rules
+from engine.actions.literals import gate_patterns
+from engine.actions.principals import Principals
+from engine.actions.profile import Profile, shipped_profiles
+from engine.actions.rules import Rule
+from engine.policy.compiled import GateIds, PathRules, Policy
+from engine.policy.model import Key, PolicyFile
+from engine.redaction import HashKey, Method
+
+DEFAULT_POLICY = Path(str(files("engine.policy") / "default.yaml"))
+DEFAULT_ACTIONS = Path(str(files("engine.actions") / "defaults.yaml"))
+
+_SPELLED = rb"\\u[0-9a-fA-F]{4}"
+_MIN_KEY = 16  # bytes
+
+
+def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Policy:
+    """The policy in ``path`` (the shipped one if None), compiled.
+
+    Raises ConfigError naming file, line and key of whatever cannot be used.
+    """
+    source = YamlFile.read(path or DEFAULT_POLICY)
+    file = source.validate(PolicyFile, {} if source.data is None else None)
+    folder = (path or DEFAULT_POLICY).parent
+    rules, texts = _detection_rules(source, file, folder)
+    entities = frozenset(rule.entity for rule in rules) | {one.entity for one in file.paths.always}
+    _check_entities(source, file, entities)
+    profiles = shipped_profiles()
+    _check_profiles(source, file, profiles)
+    actions, actions_text = _actions(source, file, profiles)
+    places = PathRules(file.paths)
+    action_literals, forced = gate_patterns(actions, profiles)
+    path_literals = [_name_gate(name) for name in places.literals() if name is not None]
+    extra = [_SPELLED, *path_literals, *(b"(?i)" + literal for literal in action_literals)]
+    try:
+        detector = PatternDetector(rules, extra=extra, max_candidates=file.limits.candidates)
+    except ValueError as error:
+        raise ConfigError(str(error), file=source.name) from None
+    text = orjson.dumps(
+        {"policy": source.text, "actions": actions_text, "rules": texts, "profiles": _profiles_digest()},
+        option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
+    ).decode()
+    n, p = len(rules), len(path_literals)
+    return Policy(
+        file=file,
+        text=text,
+        digest="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
+        detector=detector,
+        gate=GateIds(n, n + 1, n + 1 + p, n + 1 + p + len(action_literals)),
+        places=places,
+        entities=entities,
+        methods=dict(file.redaction.entities),
+        hash_key=_hash_key(source, file, folder, environ),
+        profiles=profiles,
+        principals=Principals.of(file.principals),
+        actions=actions,
+        reads_all=(*_reads_all(file, places), *(f"actions: {one.rule_id} ({one.profile})" for one in forced)),
+    )
+
+
+def read_key(key: Key, folder: Path, environ: Mapping[str, str]) -> bytes:
+    """The bytes of a secret key. Raises ValueError, never with any of them."""
+    if key.env is not None:
+        value = environ.get(key.env, "").strip().encode()
+        if not value:
+            raise ValueError(f"the environment variable {key.env} is not set")
+    else:
+        path = folder / str(key.file)
+        try:
+            value = path.read_bytes().strip()
+        except OSError as error:
+            reason = (error.strerror or "cannot be read").lower()
+            raise ValueError(f"{path}: {reason}; `openssl rand -hex 32 > {path}` makes a key") from None
+    if len(value) < _MIN_KEY:
+        raise ValueError(f"a key needs at least {_MIN_KEY} bytes; `openssl rand -hex 32` makes one")
+    return value
+
+
+class _Actions(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    actions: list[Rule]
+
+
+def _detection_rules(
+    source: YamlFile, file: PolicyFile, folder: Path
+) -> tuple[list[DetectionRule], dict[str, str]]:
+    """The rules that are on, and the texts (or for shipped ones the digest) that they come from."""
+    own = [folder / name for name in file.rules.files]
+    rules = load_rules(*shipped_files(), *own)
+    ids = [rule.id for rule in rules]
+    for number, name in enumerate(file.rules.disable):
+        if name not in ids:
+            message = f"no rule is called '{name}'{closest(name, ids)}"
+            raise source.error(message, ("rules", "disable", number))
+    shipped = hashlib.sha256(b"\0".join(path.read_bytes() for path in shipped_files())).hexdigest()
+    texts = {"shipped": f"sha256:{shipped}"}
+    for name, path in zip(file.rules.files, own, strict=True):
+        texts[name] = path.read_text(encoding="utf-8")
+    return [rule for rule in rules if rule.id not in file.rules.disable], texts
+
+
+def _actions(source: YamlFile, file: PolicyFile, profiles: Sequence[Profile]) -> tuple[CompiledRules, str]:
+    if file.actions != "default":
+        return compile_rules(file.actions, profiles, source), ""
+    shipped = YamlFile.read(DEFAULT_ACTIONS)
+    rules = shipped.validate(_Actions).actions
+    return compile_rules(rules, profiles, shipped), shipped.text
+
+
+def _check_entities(source: YamlFile, file: PolicyFile, entities: frozenset[str]) -> None:
+    named: list[tuple[str, Loc]] = [(e, ("redaction", "entities", e)) for e in file.redaction.entities]
+    for kind in ("never", "only"):
+        for number, one in enumerate(getattr(file.paths, kind)):
+            named += [(e, ("paths", kind, number, "entities", i)) for i, e in enumerate(one.entities)]
+    for entity, loc in named:
+        if entity not in entities:
+            raise source.error(f"no rule finds '{entity}'{closest(entity, sorted(entities))}", loc)
+
+
+def _check_profiles(source: YamlFile, file: PolicyFile, profiles: Sequence[Profile]) -> None:
+    names = [profile.name for profile in profiles]
+    for number, topic in enumerate(file.topics):
+        for index, name in enumerate(topic.profiles or []):
+            if name not in names:
+                message = f"no profile is called '{name}'{closest(name, names)}"
+                raise source.error(message, ("topics", number, "profiles", index))
+
+
+def _hash_key(
+    source: YamlFile, file: PolicyFile, folder: Path, environ: Mapping[str, str]
+) -> HashKey | None:
+    methods = [file.redaction.default, *file.redaction.entities.values(), *(a.method for a in file.paths.always)]
+    if file.hash_key is None:
+        if Method.HASH in methods:
+            message = "the method 'hash' needs a key: add hash_key with env or file"
+            raise source.error(message, ("redaction",))
+        return None
+    try:
+        return HashKey(file.hash_key.id, read_key(file.hash_key, folder, environ))
+    except ValueError as error:
+        raise source.error(str(error), ("hash_key",)) from None
+
+
+def _name_gate(name: str) -> bytes:
+    return (gate_form(re.escape(name), trim=False) + KEY_END).encode()
+
+
+def _reads_all(file: PolicyFile, places: PathRules) -> list[str]:
+    """Why each record must be parsed, whatever the gate says."""
+    names = zip(file.paths.always, places.literals(), strict=True)
+    out = [f"paths.always: '{one.path}' names nothing" for one, name in names if name is None]
+    strict = [topic.match for topic in file.topics if topic.on_unparsable == "quarantine"]
+    return out + [f"topics: '{match}' quarantines what it cannot parse" for match in strict]
+
+
+def _profiles_digest() -> str:
+    folder = files("engine.actions") / "profiles"
+    texts = sorted((entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return "sha256:" + hashlib.sha256(b"\0".join(text for _, text in texts)).hexdigest()

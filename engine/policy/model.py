@@ -1,0 +1,127 @@
+"""The policy file, as it is written. One strict YAML document; `sluicegate policy schema` describes it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from detectors.rule import Entity
+from engine.actions.principals import PrincipalsSection
+from engine.actions.rules import Rule, duration
+from engine.policy.paths import PathPattern
+from engine.redaction import Method
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class _Path(_Section):
+    path: str = Field(description="A path pattern: customer.email, messages.*.content, **.password.")
+
+    @field_validator("path")
+    @classmethod
+    def _readable(cls, path: str) -> str:
+        PathPattern(path)
+        return path
+
+
+class Always(_Path):
+    """What stands at this path is redacted, whatever it is."""
+
+    entity: Entity = Field("REDACTED", description="What to call it.")
+    method: Method | None = Field(None, description="How; the entity's method if left out.")
+
+
+class Never(_Path):
+    """What stands at this path is left as it is."""
+
+    entities: list[Entity] = Field([], description="Only these entities; all if empty.")
+
+
+class Only(_Path):
+    """These entities are looked for at this path (and the others that name them) and nowhere else."""
+
+    entities: list[Entity] = Field(min_length=1)
+
+
+class Paths(_Section):
+    """Rules about places. ``never`` is stronger than ``always``, which is stronger than ``only``."""
+
+    always: list[Always] = []
+    never: list[Never] = []
+    only: list[Only] = []
+
+
+class Redaction(_Section):
+    """How what was found is made unreadable."""
+
+    default: Method = Field(Method.REPLACE, description="For entities that are not named below.")
+    entities: dict[Entity, Method] = Field({}, description="The method by entity.")
+    min_score: float = Field(0.4, ge=0, le=1, description="Findings below this score are left alone.")
+
+
+class Key(_Section):
+    """A secret key: from the environment or from a file, never in the policy itself."""
+
+    id: str = Field("k1", pattern=r"^[A-Za-z0-9_-]{1,16}$", description="Written into each token.")
+    env: str | None = Field(None, description="The environment variable that holds it.")
+    file: str | None = Field(None, description="The file that holds it, relative to the policy.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Key:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give either env or file")
+        return self
+
+
+class Rules(_Section):
+    """Which detection rules are on."""
+
+    files: list[str] = Field([], description="Rule files of your own, relative to the policy.")
+    disable: list[str] = Field([], description="Ids of rules that are off.")
+
+
+class Topic(_Section):
+    """How the records of a topic are read. The first entry whose pattern matches counts."""
+
+    match: str = Field("*", description="A glob on the topic's name.")
+    format: Literal["auto", "json", "text", "logfmt"] = "auto"
+    on_unparsable: Literal["text", "quarantine"] = Field(
+        "text", description="A record that is not valid in its format: read as text, or quarantined."
+    )
+    profiles: list[str] | None = Field(None, description="The profiles tried on it; all if left out.")
+
+
+class Limits(_Section):
+    """What one record may take before it is quarantined. Counted, so that a replay ends the same."""
+
+    bytes: int = Field(32 * 1024 * 1024, gt=0, description="Size of a record, in bytes.")
+    depth: int = Field(200, gt=0, le=5000, description="Containers within containers.")
+    layers: int = Field(8, gt=0, le=64, description="Texts within texts (JSON in a string, escapes).")
+    candidates: int = Field(20_000, gt=0, description="Places that look suspicious at first sight.")
+
+
+class PolicyFile(_Section):
+    """A policy. Everything may be left out; `sluicegate policy schema` gives the JSON Schema for editors."""
+
+    version: Literal[1] = 1
+    name: str = "unnamed"
+    redaction: Redaction = Redaction()
+    hash_key: Key | None = Field(None, description="For the method hash.")
+    rules: Rules = Rules()
+    paths: Paths = Paths()
+    topics: list[Topic] = [Topic()]
+    limits: Limits = Limits()
+    principals: PrincipalsSection = PrincipalsSection()
+    actions: list[Rule] | Literal["default"] = Field(
+        "default", description="What is privileged; 'default' is the shipped list. First match wins."
+    )
+    expires: str = Field("1h", description="How long a request waits where its rule does not say.")
+
+    @field_validator("expires")
+    @classmethod
+    def _duration(cls, text: str) -> str:
+        duration(text)
+        return text

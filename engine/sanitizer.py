@@ -1,0 +1,219 @@
+"""The engine's pure core: a batch of records in, exactly one outcome for each out.
+
+A record on which the gate is silent passes untouched and unparsed. The others are read, redacted as the policy
+says, and, where they tell of a privileged action, held, denied or followed by a review.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from detectors.errors import BudgetExceeded
+from engine.actions.decide import Effect
+from engine.actions.extract import extract
+from engine.actions.profile import Profile
+from engine.actions.tree import parse
+from engine.binding import Binder
+from engine.cleaning import Cleaner
+from engine.jsontext import Step, read_all
+from engine.ledger.model import ActionKind, Redaction, ReviewRequest
+from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
+from engine.policy.compiled import Policy
+from engine.policy.model import Topic
+from engine.records import ActivityRecord, Header
+from engine.review import Asked, NoPrincipal, header_texts, review_request
+from engine.views import Limits
+
+log = logging.getLogger(__name__)
+
+
+class _Reading(NamedTuple):
+    """How the records of one topic are read, worked out once."""
+
+    topic: Topic
+    profiles: Sequence[Profile]
+    release_to: str
+
+
+def cleaner_of(policy: Policy) -> Cleaner:
+    """What cleans texts by this policy."""
+    file = policy.file
+    return Cleaner(
+        detector=policy.detector,
+        methods=policy.methods,
+        default=file.redaction.default,
+        min_score=file.redaction.min_score,
+        places=policy.places,
+        entities=policy.entities,
+        hash_key=policy.hash_key,
+        limits=Limits(file.limits.depth, file.limits.layers),
+    )
+
+
+class Sanitizer:
+    """Sanitizes batches by one policy.
+
+    ``secret`` keys the digests that bind decisions to raw actions and stand for sensitive message keys.
+    ``release_to`` names the sanitized topic by activity topic; what it leaves out is ``TOPIC.sanitized``.
+    """
+
+    def __init__(
+        self, policy: Policy, *, secret: bytes, release_to: Mapping[str, str] | None = None
+    ) -> None:
+        self.policy = policy
+        self.cleaner = cleaner_of(policy)
+        self._binder = Binder(secret)
+        self._release_to = dict(release_to or {})
+        self._readings: dict[str, _Reading] = {}
+        self._gate = policy.detector.gate
+        self._parses_all = bool(policy.reads_all)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the policy."""
+        return self.policy.digest
+
+    def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
+        """One outcome for each record, in order. ``now`` is in ms since the epoch."""
+        return [self._sanitize(record, now) for record in records]
+
+    def _sanitize(self, record: ActivityRecord, now: int) -> Outcome:
+        try:
+            return self._outcome(record, now)
+        except BudgetExceeded as error:
+            return Quarantined(record, f"budget.{error.budget}")
+        except NoPrincipal:
+            return Quarantined(record, "no-principal")
+        except Exception as error:  # noqa: BLE001  # whatever fails, the record must not pass unread
+            log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
+            return Quarantined(record, "detector-error")
+
+    def _outcome(self, record: ActivityRecord, now: int) -> Outcome:
+        value, envelope = record.value, ()
+        clean = record
+        if record.key is not None or record.headers:
+            clean, envelope = self._envelope(record)
+        if value is None:
+            return Sanitized(clean, envelope)
+        if len(value) > self.policy.file.limits.bytes:
+            raise BudgetExceeded("bytes", self.policy.file.limits.bytes)
+        hits = self._gate.hits(value)
+        if not hits and not self._parses_all:
+            return Sanitized(clean, envelope)
+        return self._read(record, clean, envelope, hits, now)
+
+    def _read(
+        self,
+        record: ActivityRecord,
+        clean: ActivityRecord,
+        envelope: tuple[Redaction, ...],
+        hits: set[int],
+        now: int,
+    ) -> Outcome:
+        """The outcome of a record that the gate asks to be read."""
+        reading = self._reading(record.position.topic)
+        ids, value = self.policy.gate, record.value or b""
+        if reading.topic.on_unparsable == "quarantine" and not self._parsable(value, reading.topic):
+            return Quarantined(record, "unparsable")
+        redactions, dropped = envelope, False
+        if self._parses_all or any(hit < ids.paths for hit in hits):
+            cleaned = self.cleaner.clean(value, reading.topic.format)
+            dropped = cleaned.dropped
+            if cleaned.redactions:
+                redactions += cleaned.redactions
+                clean = clean._replace(value=cleaned.text)
+        asked = None
+        if self._parses_all or any(hit >= ids.paths or ids.rules <= hit < ids.escapes for hit in hits):
+            asked = self._asked(record, reading)
+        if asked is None:
+            return Dropped(record, redactions) if dropped else Sanitized(clean, redactions)
+        rule = asked.decision.rule
+        fact = asked.decisive.kind is ActionKind.FACT
+        if rule is not None and asked.decision.effect is Effect.DENY and not fact:
+            return Denied(record, rule.id, rule.reason, redactions)
+        if dropped:
+            return Dropped(record, redactions)
+        request = self._request(asked, record, clean, redactions, reading, now)
+        return Sanitized(clean, redactions, request) if fact else Diverted(record, request)
+
+    def _asked(self, record: ActivityRecord, reading: _Reading) -> Asked | None:
+        """The privileged action that a record tells of; None if it tells of none."""
+        try:
+            trees = parse(record.value or b"", max_depth=self.policy.file.limits.depth)
+        except ValueError:
+            return None  # not JSON, so of no profile
+        actions = extract(trees, reading.profiles, self.policy.principals, header_texts(record))
+        decisive = self.policy.actions.strictest(actions)
+        if decisive is None or decisive[1].effect is Effect.ALLOW:
+            return None
+        return Asked(actions, *decisive)
+
+    def _request(
+        self,
+        asked: Asked,
+        record: ActivityRecord,
+        clean: ActivityRecord,
+        redactions: tuple[Redaction, ...],
+        reading: _Reading,
+        now: int,
+    ) -> ReviewRequest:
+        return review_request(
+            asked,
+            record,
+            clean,
+            redactions,
+            policy=self.policy,
+            cleaner=self.cleaner,
+            binder=self._binder,
+            profiles=reading.profiles,
+            release_to=reading.release_to,
+            now=now,
+        )
+
+    def _reading(self, topic: str) -> _Reading:
+        reading = self._readings.get(topic)
+        if reading is None:
+            how = self.policy.topic(topic)
+            release_to = self._release_to.get(topic, f"{topic}.sanitized")
+            reading = _Reading(how, self.policy.profiles_of(how), release_to)
+            self._readings[topic] = reading
+        return reading
+
+    def _parsable(self, value: bytes, topic: Topic) -> bool:
+        if topic.format not in ("json", "auto"):
+            return True
+        try:
+            orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return read_all(value, self.policy.file.limits.depth) is not None
+        return True
+
+    def _envelope(self, record: ActivityRecord) -> tuple[ActivityRecord, tuple[Redaction, ...]]:
+        """The record with its key and headers sanitized."""
+        redactions: list[Redaction] = []
+        key, headers = record.key, record.headers
+        if key and self._gate.hits(key):
+            found = self.cleaner.clean(key, base=Step(None, b"$key")).redactions
+            if found:
+                redactions += found
+                key = self._binder.message_key(key)
+        if headers and self._gate.hits(b"\n".join(b'%s":%s' % (n.encode(), v or b"") for n, v in headers)):
+            headers = tuple(h for header in headers if (h := self._header(header, redactions)) is not None)
+        if not redactions:
+            return record, ()
+        return record._replace(key=key, headers=headers), tuple(redactions)
+
+    def _header(self, header: Header, redactions: list[Redaction]) -> Header | None:
+        """The header sanitized; None if it goes."""
+        name, value = header
+        base = Step(Step(None, b"$headers"), name.encode())
+        clean_name = self.cleaner.clean(base.name, "text", base=Step(None, b"$headers"))  # type: ignore[arg-type]
+        clean_value = self.cleaner.clean(value or b"", base=base if not clean_name.redactions else base.parent)
+        redactions += clean_name.redactions + clean_value.redactions
+        if clean_name.dropped or clean_value.dropped:
+            return None
+        return clean_name.text.decode("utf-8", "replace"), clean_value.text if value is not None else None
