@@ -128,9 +128,7 @@ def advance(state: State, event: Event) -> State | Refused:
     if state is State.REPEAT:
         return Refused(RefusalCode.REPEAT, "it repeats an older request, which decides for it")
     if state is State.CLARIFICATION_ASKED:
-        return Refused(
-            RefusalCode.WRONG_STATE, "it waits for a clarification; it can only be denied meanwhile"
-        )
+        return Refused(RefusalCode.WRONG_STATE, "it waits for a clarification; it can only be denied meanwhile")
     return Refused(RefusalCode.WRONG_STATE, f"'{event}' cannot happen while it is {state}")
 
 

@@ -75,9 +75,7 @@ def pack(records: Sequence[OutputRecord]) -> bytes:
 def unpack(data: bytes) -> list[OutputRecord]:
     """The records that `pack` packed."""
     return [
-        OutputRecord(
-            topic, partition, _bytes(key), _bytes(value), tuple((k, _bytes(v)) for k, v in headers), timestamp
-        )
+        OutputRecord(topic, partition, _bytes(key), _bytes(value), tuple((k, _bytes(v)) for k, v in headers), timestamp)
         for topic, partition, key, value, headers, timestamp in orjson.loads(data)
     ]
 

@@ -38,9 +38,7 @@ def _canonical(text: str) -> str:
 
 def _hashed(text: str) -> str:
     if not _HASH.fullmatch(text):
-        raise ValueError(
-            "is 'sha256:' and 64 hex digits; 'sluicegate approvals token' makes a token and its hash"
-        )
+        raise ValueError("is 'sha256:' and 64 hex digits; 'sluicegate approvals token' makes a token and its hash")
     return text
 
 

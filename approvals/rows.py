@@ -18,7 +18,7 @@ class StoreError(SluicegateError):
     """The database cannot be used as it is, or somebody else writes it in an order we do not expect."""
 
 
-class Lost(Exception):  # noqa: N818 (a signal, never seen outside)
+class Lost(Exception):
     """The row changed between our reading and our writing it: read it again."""
 
 

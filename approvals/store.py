@@ -195,9 +195,7 @@ class Store:
                 detail = f"{ballot.decision}: {after.code}"
                 log(c, before.request, "refused", at, actor=actor, channel=channel, detail=detail)
             return after
-        mine = next(
-            vote for vote in reversed(after.votes) if Identity(vote.issuer, vote.subject) == person.identity
-        )
+        mine = next(vote for vote in reversed(after.votes) if Identity(vote.issuer, vote.subject) == person.identity)
         keep_vote(c, before.request, mine)
         log(c, before.request, f"vote {mine.decision}", at, actor=actor, channel=channel, detail=mine.reason)
         if after.verdict is not None:
@@ -211,9 +209,7 @@ class Store:
         if after.verdict is None:
             return
         request_id = after.request.request_id
-        topic = c.execute(
-            select(t.requests.c.topic).where(t.requests.c.request_id == request_id)
-        ).scalar_one()
+        topic = c.execute(select(t.requests.c.topic).where(t.requests.c.request_id == request_id)).scalar_one()
         records = outputs(after, self._decisions[topic], self._format)
         c.execute(insert(t.outbox).values(request_id=request_id, records=pack(records)))
         for repeat in repeats_of(c, request_id):
@@ -274,9 +270,7 @@ class Store:
     def waiting(self, *, limit: int = 200) -> list[Listed]:
         """What waits for votes, most urgent first; repeats stand behind the request that they repeat."""
         rows = t.requests.c
-        query = (
-            select(t.requests).where(rows.state.in_(FOLDABLE_INTO)).order_by(rows.expires, rows.request_id)
-        )
+        query = select(t.requests).where(rows.state.in_(FOLDABLE_INTO)).order_by(rows.expires, rows.request_id)
         with self._engine.begin() as c:
             return listed(c, load_all(c, query.limit(limit)))
 
@@ -296,25 +290,19 @@ class Store:
         e = t.events.c
         query = select(e.seq, e.version, e.event, e.at, e.actor, e.channel, e.detail)
         with self._engine.begin() as c:
-            return [
-                LoggedEvent(*r) for r in c.execute(query.where(e.request_id == request_id).order_by(e.seq))
-            ]
+            return [LoggedEvent(*r) for r in c.execute(query.where(e.request_id == request_id).order_by(e.seq))]
 
     def counts(self) -> Counts:
         """How much of everything there is."""
         with self._engine.begin() as c:
             state = t.requests.c.state
-            states: dict[str, int] = dict(
-                c.execute(select(state, func.count()).group_by(state)).tuples().all()
-            )
+            states: dict[str, int] = dict(c.execute(select(state, func.count()).group_by(state)).tuples().all())
             return Counts(
                 waiting=sum(states.get(s, 0) for s in FOLDABLE_INTO),
                 repeats=states.get(State.REPEAT, 0),
                 decided=sum(n for s, n in states.items() if s not in OPEN),
                 unreadable=c.execute(select(func.count()).select_from(t.unreadable)).scalar_one(),
-                unpublished=c.execute(
-                    select(func.count()).where(t.outbox.c.published.is_(None))
-                ).scalar_one(),
+                unpublished=c.execute(select(func.count()).where(t.outbox.c.published.is_(None))).scalar_one(),
             )
 
 

@@ -1,0 +1,1 @@
+"""The benchmark tools: realistic load, and measures of speed and quality."""

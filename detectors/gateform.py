@@ -29,6 +29,7 @@ _CATEGORIES = {
     sre.CATEGORY_WORD: frozenset(c for c in range(128) if chr(c).isalnum() or c == 95),
 }
 _ALL = frozenset(range(256))
+_NAMES = {sre.ASSERT: "lookaround", sre.ASSERT_NOT: "lookaround", sre.GROUPREF: "a back-reference"}
 
 Node = tuple[Any, Any]
 
@@ -100,7 +101,7 @@ def _node(node: Node, *, head: bool, tail: bool) -> str:
         return "(?:" + "|".join(_sequence(list(b), head=head, tail=tail) for b in arg[1]) + ")"
     if op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
         return _repeat(*arg, open_end=head or tail)
-    raise ValueError(f"uses {str(op).lower().replace('_', ' ')}, which a linear-time engine cannot do")
+    raise ValueError(f"uses {_NAMES.get(op, str(op).lower())}, which a linear-time engine cannot do")
 
 
 def _repeat(least: int, most: int, items: Any, *, open_end: bool) -> str:

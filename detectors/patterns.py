@@ -47,20 +47,20 @@ def byte_regex(pattern: str) -> Any:
 class CompiledRule:
     """A rule, ready to read texts. Raises ValueError where a part of it does not compile."""
 
-    __slots__ = ("_allow", "_context", "_group", "_key", "_regex", "_validator", "gate", "reach", "rule")
+    __slots__ = ("_allow", "_context", "_key", "_not_key", "_regex", "_validator", "gate", "reach", "rule")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self.gate: bytes = _part("gate", _gate_of, rule)
         self._regex = _part("pattern", byte_regex, rule.pattern)
-        self._group = min(self._regex.groups, 1)
         if self._regex.fullmatch(b""):
             raise ValueError("pattern: matches the empty text")
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
+        self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
         self._context: Any = byte_regex(_context_pattern(rule.context)) if rule.context else None
         allow = "|".join(f"(?:{one})" for one in rule.allow)
         self._allow = _part("allow", byte_regex, f"(?i:{allow})") if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
-        self.gate = _part("gate", _gate_of, rule)
         _part("gate", lambda pattern: Gate([pattern]), self.gate)
         anywhere = rule.key or rule.context or rule.gate  # then a hit does not tell where the match stands
         self.reach = None if anywhere else max_width(rule.pattern)
@@ -71,14 +71,24 @@ class CompiledRule:
         rule = self.rule
         if self._key is not None and not self._key.fullmatch(key):
             return
-        for match in self._matches(value, ends):
-            start, end = match.span(self._group)
-            if start < 0:
-                continue
+        if self._not_key is not None and key and self._not_key.fullmatch(key):
+            return
+        for start, end in self.spans(value, ends):
             score = self._judge(value, key, start, end)
             if score is not None:
                 start, end = _whole_characters(value, start, end)
                 yield Finding(rule.id, rule.entity, start, end, score)
+
+    def spans(self, value: bytes, ends: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Where secrets may stand in ``value``: the group of each match, or all of it if the pattern has no group.
+
+        A match in which no group took part is none: so a pattern says what to skip (``version [0-9.]+|([0-9.]+)``).
+        """
+        for match in self._matches(value, ends):
+            if self._regex.groups == 0:
+                yield match.span()
+            elif match.lastindex:
+                yield match.span(match.lastindex)
 
     def refusal(self, value: bytes, key: bytes, start: int, end: int) -> str | None:
         """Why the checks refuse the match at ``value[start:end]``; None if they confirm it."""
@@ -178,7 +188,7 @@ def _gate_of(rule: Rule) -> bytes:
     if rule.context:
         words = "|".join(gate_form(_word(word), trim=False) for word in rule.context)
         return f"(?i)(?:{words})".encode("ascii")
-    return gate_form(rule.pattern).encode("ascii")
+    return _part("pattern", gate_form, rule.pattern).encode("ascii")  # type: ignore[no-any-return]
 
 
 def _context_pattern(words: Iterable[str]) -> str:

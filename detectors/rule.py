@@ -48,9 +48,10 @@ class Example(_Strict):
 class Rule(_Strict):
     """One rule of the catalogue.
 
-    The secret is group 1 of ``pattern`` if it has a group, else the whole match. A rule with a ``key`` reads
-    only values whose key it matches; one with ``context`` needs one of these words near the match or in the
-    key. ``gate`` replaces the pattern that is derived to find candidates quickly.
+    The secret is the group of ``pattern`` that took part in a match, else the whole match; a match in which no
+    group took part is skipped. A rule with a ``key`` reads only values whose key it matches, one with ``not_key``
+    none whose key that matches; one with ``context`` needs one of these words near the match or in the key.
+    ``gate`` replaces the pattern that is derived to find candidates quickly.
     """
 
     id: RuleId
@@ -63,6 +64,7 @@ class Rule(_Strict):
     counter_examples: list[Example] = Field(min_length=1)
     known_misses: list[Example] = []
     key: str | None = None
+    not_key: str | None = None
     context: list[str] = []
     context_window: int = Field(48, ge=0, le=1024)
     validator: str | None = None

@@ -70,7 +70,9 @@ class YamlFile:
         try:
             return model.model_validate(plain(self.data if data is None else data))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=True, include_input=False)[0]
+            errors = error.errors(include_url=False, include_context=True, include_input=False)
+            # An unknown key first: what is missing is often what it was meant to be.
+            first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
             loc = (*prefix, *(part for part in first["loc"] if not _is_tag(part)))
             raise self.error(_explain(first, model), loc) from None
 

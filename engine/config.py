@@ -1,7 +1,8 @@
 """``sluicegate.yaml``: where records come from, where they go, and under which policy.
 
-Strict: an unknown key, a topic that would feed itself, a missing secret stop the start with an error that names
-file, line and key. Paths are relative to the file. Secrets are read from files or the environment, never from here.
+Strict: an unknown key, a topic that would feed itself, a missing secret stop the start with an error that
+names file, line and key. Paths are relative to the file. Secrets are read from files or the environment,
+never from here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from detectors.errors import ConfigError
 from detectors.yamlfile import YamlFile
 
 ROLES = ("sanitized", "approvals", "decisions", "quarantine")
@@ -37,7 +37,7 @@ def _size(value: object) -> object:
 
 
 Size = Annotated[int, BeforeValidator(_size)]
-# What Kafka allows in the name of a topic, and no more: a configuration then moves from one broker to another.
+# What Kafka allows in the name of a topic, and no more: a configuration then moves between brokers.
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
@@ -99,7 +99,7 @@ class CreateTopics(_Section):
 class ConfigFile(_Section):
     """The document as it is written."""
 
-    broker: str = Field(min_length=1, description="embedded:PATH")
+    broker: str = Field(min_length=1, description="embedded:PATH, the file being made if need be.")
     group: str = Field("sluicegate", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="The consumer group.")
     worker: str = Field(
         "0",
@@ -123,7 +123,7 @@ class ConfigFile(_Section):
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration that can be used: checked, its paths resolved, its secrets still where they are kept."""
+    """A configuration that can be used: checked, with its secrets still where they are kept."""
 
     file: ConfigFile
     source: YamlFile
@@ -140,13 +140,11 @@ class Config:
         return self.base / self.file.state_dir
 
     def binding_key(self, environ: Mapping[str, str] = os.environ) -> bytes:
-        """The key itself, 32 bytes or more, written in hexadecimal. Raises ConfigError, never with its content."""
+        """The key itself: 32 bytes or more, kept in hexadecimal. Raises ConfigError, never with content."""
         secret = self.file.binding_key
         if secret.env is not None:
             text, loc = environ.get(secret.env), ("binding_key", "env")
-            missing = (
-                f"the environment variable {secret.env} is not set; set it to the output of: {KEY_COMMAND}"
-            )
+            missing = f"the environment variable {secret.env} is not set; set it to the output of: {KEY_COMMAND}"
         else:
             path = self.base / (secret.file or "")
             loc, missing = ("binding_key", "file"), f"cannot be read; make one with: {KEY_COMMAND} > {path}"
@@ -172,7 +170,13 @@ def parse_config(source: YamlFile, base: Path) -> Config:
     """The configuration in ``source``, whose paths are relative to ``base``."""
     file = source.validate(ConfigFile)
     _check_topics(file.topics, source)
-    return Config(file, source, base)
+    return Config(file.model_copy(update={"broker": _located(file.broker, base)}), source, base)
+
+
+def _located(url: str, base: Path) -> str:
+    """``url`` with the path of an embedded broker made independent of the working directory."""
+    scheme, _, path = url.partition(":")
+    return f"embedded:{base.absolute() / path}" if scheme == "embedded" and path else url
 
 
 def _check_topics(topics: list[TopicSet], source: YamlFile) -> None:

@@ -59,12 +59,21 @@ class Sanitizer:
 
     ``secret`` keys the digests that bind decisions to raw actions and stand for sensitive message keys.
     ``release_to`` names the sanitized topic by activity topic; what it leaves out is ``TOPIC.sanitized``.
+    ``form`` overrides the format that the policy gives a topic; without ``privileged``, actions pass.
     """
 
     def __init__(
-        self, policy: Policy, *, secret: bytes, release_to: Mapping[str, str] | None = None
+        self,
+        policy: Policy,
+        *,
+        secret: bytes,
+        release_to: Mapping[str, str] | None = None,
+        form: str | None = None,
+        privileged: bool = True,
     ) -> None:
         self.policy = policy
+        self._form = form
+        self._privileged = privileged
         self.cleaner = cleaner_of(policy)
         self._binder = Binder(secret)
         self._release_to = dict(release_to or {})
@@ -93,8 +102,8 @@ class Sanitizer:
             return Quarantined(record, "detector-error")
 
     def _outcome(self, record: ActivityRecord, now: int) -> Outcome:
-        value, envelope = record.value, ()
-        clean = record
+        value, clean = record.value, record
+        envelope: tuple[Redaction, ...] = ()
         if record.key is not None or record.headers:
             clean, envelope = self._envelope(record)
         if value is None:
@@ -121,7 +130,7 @@ class Sanitizer:
             return Quarantined(record, "unparsable")
         redactions, dropped = envelope, False
         if self._parses_all or any(hit < ids.paths for hit in hits):
-            cleaned = self.cleaner.clean(value, reading.topic.format)
+            cleaned = self.cleaner.clean(value, self._form or reading.topic.format)
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions
@@ -142,6 +151,8 @@ class Sanitizer:
 
     def _asked(self, record: ActivityRecord, reading: _Reading) -> Asked | None:
         """The privileged action that a record tells of; None if it tells of none."""
+        if not self._privileged:
+            return None
         try:
             trees = parse(record.value or b"", max_depth=self.policy.file.limits.depth)
         except ValueError:
@@ -212,7 +223,9 @@ class Sanitizer:
         name, value = header
         base = Step(Step(None, b"$headers"), name.encode())
         clean_name = self.cleaner.clean(base.name, "text", base=Step(None, b"$headers"))  # type: ignore[arg-type]
-        clean_value = self.cleaner.clean(value or b"", base=base if not clean_name.redactions else base.parent)
+        clean_value = self.cleaner.clean(
+            value or b"", base=base if not clean_name.redactions else base.parent
+        )
         redactions += clean_name.redactions + clean_value.redactions
         if clean_name.dropped or clean_value.dropped:
             return None

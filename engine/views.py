@@ -90,7 +90,9 @@ class View:
         for start, end, text in self.edits:
             if self.source is not None:
                 start, end = self.source.place(start, end=False), self.source.place(end, end=True)
-            out.append(Edit(self.start + start, self.start + end, text if self.kind == "text" else escape(text)))
+            out.append(
+                Edit(self.start + start, self.start + end, text if self.kind == "text" else escape(text))
+            )
         return out
 
 
@@ -169,7 +171,11 @@ def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None
 
 
 def _may_be_json(data: bytes) -> bool:
-    return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b'"') or data[:1].isdigit() or data[:1] == b"-"
+    return (
+        data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b'"')
+        or data[:1].isdigit()
+        or data[:1] == b"-"
+    )
 
 
 def _expand(view: View, views: list[View], limits: Limits) -> None:
@@ -251,5 +257,13 @@ def _pairs(root: View, views: list[View]) -> None:
         raw = root.text[low:high]
         source = unescape(raw) if quoted and b"\\" in raw else None
         step = Step(root.step, match.group(1))
-        view = View("string" if quoted else "text", source.text if source else raw, step, root, low, high - low, source)
+        view = View(
+            "string" if quoted else "text",
+            source.text if source else raw,
+            step,
+            root,
+            low,
+            high - low,
+            source,
+        )
         views.append(view)

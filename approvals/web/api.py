@@ -262,9 +262,7 @@ def _request_out(listed: Listed, service: Service, asker: Person) -> RequestOut:
         environment=request.environment,
         reason=request.reason,
         params=request.params,
-        principals=[
-            PrincipalOut(role=p.role, issuer=p.issuer, subject=p.subject) for p in request.principals
-        ],
+        principals=[PrincipalOut(role=p.role, issuer=p.issuer, subject=p.subject) for p in request.principals],
         rule_id=request.rule_id,
         rule_reason=request.rule_reason,
         risk=request.risk,

@@ -141,7 +141,7 @@ def request_whole(request_id: str, service: Asked, _viewer: Viewer) -> Response:
 
 
 @router.post("/requests/{request_id}/vote", dependencies=[Depends(_checked_form)])
-def vote(
+def vote(  # noqa: PLR0917 (FastAPI fills them in by name)
     request: Request,
     request_id: str,
     service: Asked,
@@ -157,9 +157,7 @@ def vote(
     said = [canned] if canned in _CANNED_ALL else []
     said += [reason.strip()] if reason.strip() else []
     try:
-        result = service.vote(
-            exact, viewer, decision, version=version, reason=": ".join(said), channel="page"
-        )
+        result = service.vote(exact, viewer, decision, version=version, reason=": ".join(said), channel="page")
     except StoreError:
         raise HTTPException(503) from None
     if isinstance(result, Refused):
@@ -178,7 +176,7 @@ def vote(
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, service: Asked, to: str = "/") -> Response:
-    """Who are you?"""
+    """Asks who you are."""
     return _sign_in_page(request, service, to)
 
 
@@ -218,9 +216,7 @@ def error_page(request: Request, status: int) -> Response:
         viewer = _viewer(request)
     except SignInFirst:
         viewer = None
-    return _render(
-        request, "error.html", viewer=viewer, status=status, heading=title, advice=advice, title=title
-    )
+    return _render(request, "error.html", viewer=viewer, status=status, heading=title, advice=advice, title=title)
 
 
 def _queue(service: Service, viewer: Person) -> dict[str, Any]:
@@ -278,9 +274,7 @@ def _found(service: Service, given: str) -> Listed:
 
 def _sign_in_page(request: Request, service: Service, to: str, *, failed: bool = False) -> Response:
     demo = [person for person in service.people.values() if person.demo]
-    return _render(
-        request, "sign_in.html", status=403 if failed else 200, demo=demo, to=_local(to), failed=failed
-    )
+    return _render(request, "sign_in.html", status=403 if failed else 200, demo=demo, to=_local(to), failed=failed)
 
 
 def _local(to: str) -> str:

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from approvals.web.text import clipped
 
-_VALUE_BYTES = 2_000
+_VALUE_BYTES = 1_200
+_ITEM_BYTES = 160
 _PATH_BYTES = 300
 _TABLE_BYTES = 20_000
 _ROW_BYTES = 60  # what the markup around a row costs
@@ -21,7 +22,7 @@ class Row(NamedTuple):
 
     path: Markup
     value: Markup
-    kind: str  # text, literal, empty
+    kind: str  # text, literal, empty, list
 
 
 class ParamTable(NamedTuple):
@@ -57,16 +58,36 @@ def param_table(params: str, entities: Collection[str]) -> ParamTable:
             hidden_rows += 1
             continue
         where, cut_path = clipped(path, _PATH_BYTES)
-        what, cut_value = clipped(value, min(_VALUE_BYTES, max(room, 200)), entities)
+        what, cut_value = _value(value, min(_VALUE_BYTES, max(room, 200)), entities)
         room -= _ROW_BYTES + len(where.encode("utf-8", "replace")) + len(what.encode("utf-8", "replace"))
         hidden_chars += cut_path + cut_value
         rows.append(Row(where, what, kind))
     return ParamTable(rows, hidden_rows, hidden_chars)
 
 
+def _value(value: str | list[str], limit: int, entities: Collection[str]) -> tuple[Markup, int]:
+    if isinstance(value, str):
+        return clipped(value, limit, entities)
+    out, used, hidden = [], 0, 0
+    for index, item in enumerate(value):
+        if used > limit:
+            hidden = sum(map(len, value[index:]))
+            out.append(Markup('<b class="gap">{:,} more not shown</b>').format(len(value) - index))
+            break
+        markup, cut = clipped(item, min(limit, _ITEM_BYTES), entities)
+        markup = Markup('<span class="item">{}</span>').format(markup)
+        used, hidden = used + len(markup), hidden + cut
+        out.append(markup)
+    return Markup(" ").join(out), hidden
+
+
 def param_lines(params: str) -> Iterator[tuple[str, str]]:
     """Every parameter uncut: its path and its text."""
-    return ((path, value) for path, value, _ in _leaves(_parse(params)))
+    for path, value, _ in _leaves(_parse(params)):
+        if isinstance(value, str):
+            yield path, value
+        else:
+            yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
 
 
 def _parse(params: str) -> Any:
@@ -82,14 +103,16 @@ def _parse(params: str) -> Any:
         return params
 
 
-def _leaves(root: Any) -> Iterator[tuple[str, str, str]]:
-    """Each scalar (and empty container) of ``root``: its path, text and kind. A stack, since it may be deep."""
+def _leaves(root: Any) -> Iterator[tuple[str, str | list[str], str]]:
+    """Each scalar and empty container of ``root``: path, text, kind. A stack, since it may be deep."""
     stack: list[tuple[str, Any]] = [("", root)]
     while stack:
         path, node = stack.pop()
         if isinstance(node, _Members) and node:
             prefix = f"{path}." if path else ""
             stack.extend((f"{prefix}{key}", child) for key, child in reversed(node))
+        elif isinstance(node, list) and node and not any(isinstance(child, list) for child in node):
+            yield path, [_scalar(child)[0] for child in node], "list"
         elif isinstance(node, list) and not isinstance(node, _Members) and node:
             stack.extend((f"{path}[{index}]", child) for index, child in reversed(list(enumerate(node))))
         else:

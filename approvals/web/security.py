@@ -107,7 +107,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware: refuses foreign hosts (DNS rebinding) and large bodies, and sets the safety headers."""
+    """ASGI middleware: refuses foreign hosts (DNS rebinding) and large bodies, sets the safety headers."""
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
         self._app = app

@@ -1,7 +1,7 @@
 """Log content made harmless and legible: everything a reviewer sees of a record goes through here. Pure.
 
 Content is hostile: markup, escape sequences for terminals, characters that turn text around, that cannot be
-seen, or that pile up. All of it is shown as what it is, and a value that is too long says how much is missing.
+seen, or that pile up. All of it is shown as what it is, and what is too long says how much is missing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-_PLACEHOLDER = re.compile(r"\[([A-Z][A-Z0-9_]{1,48})(?::([0-9a-f]{2,64})…?)?\]")
+# What the sanitizer writes: [EMAIL_ADDRESS], or [EMAIL_ADDRESS:KEY:DIGEST], and #2 where two keys became one.
+_PLACEHOLDER = re.compile(r"\[([A-Z][A-Z0-9_]{1,63})(?::(?:[A-Za-z0-9_-]{1,64}:)?([0-9a-f]{2,64})…?)?\](#[0-9]{1,6})?")
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 # Letters and symbols by category, and yet blank: Hangul fillers, an empty Braille cell, variation selectors.
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5") | {
     chr(code) for code in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))
 }
 _MARKS_IN_A_ROW = 3
+# By name: the pictures that Unicode has for them are missing from most fonts.
+_CONTROLS = (
+    "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI "
+    "DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+).split()
 
 
 def symbols(text: str) -> list[tuple[str, bool]]:
@@ -46,7 +52,7 @@ def symbols(text: str) -> list[tuple[str, bool]]:
 
 def plain(text: str) -> str:
     """``text`` on one line with every unseen character named, for attributes, terminals and text files."""
-    return "".join(f"⟨{piece}⟩" if named and len(piece) > 1 else piece for piece, named in symbols(text))
+    return "".join(f"⟨{piece}⟩" if named else piece for piece, named in symbols(text))
 
 
 def visible(text: str) -> Markup:
@@ -55,7 +61,7 @@ def visible(text: str) -> Markup:
     for piece, named in symbols(text):
         if not named:
             out.append(escape(piece))
-        elif piece == "␊":
+        elif piece == "LF":
             out.append(Markup('<i class="c">↵</i>\n'))
         else:
             out.append(Markup('<i class="c">{}</i>').format(piece))
@@ -65,17 +71,17 @@ def visible(text: str) -> Markup:
 def chips(text: str, entities: Collection[str]) -> Markup:
     """``text`` as HTML, with the placeholders of what was redacted as chips.
 
-    Only for ``entities`` that were redacted in this request: what looked like a placeholder before stays text.
+    Only for ``entities`` that were redacted in this request: what else looks like a placeholder stays text.
     """
     out, start = [], 0
     for match in _PLACEHOLDER.finditer(text):
-        entity, digest = match.groups()
+        entity, digest, number = match.groups()
         if entity not in entities:
             continue
         out.append(visible(text[start : match.start()]))
         label = entity.replace("_", " ").lower()
         tail = Markup("<b>{}</b>").format(digest[:6]) if digest else ""
-        out.append(Markup('<span class="chip" title="redacted">{}{}</span>').format(label, tail))
+        out.append(Markup('<span class="chip" title="redacted">{}{}</span>').format(label + (number or ""), tail))
         start = match.end()
     out.append(visible(text[start:]))
     return Markup("").join(out)
@@ -90,7 +96,7 @@ class Clipped(NamedTuple):
 
 
 def clip(text: str, limit: int) -> Clipped:
-    """``text`` whole if it has at most ``limit`` characters, else four fifths from its start, one from its end."""
+    """``text`` whole if it has at most ``limit`` characters, else its start, and a fifth from its end."""
     if len(text) <= limit:
         return Clipped(text, "", 0)
     head, tail = limit * 4 // 5, limit // 5
@@ -120,9 +126,7 @@ def _name(char: str, category: str, marks: int) -> str | None:
     """What to show instead of ``char``; None if it may be shown itself."""
     code = ord(char)
     if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "␡"
+        return _CONTROLS[code]
     if category in _UNSEEN_CATEGORIES or char in _UNSEEN or marks > _MARKS_IN_A_ROW:
         return f"U+{code:04X}"
     return None

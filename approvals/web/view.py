@@ -62,10 +62,11 @@ class Moment(NamedTuple):
 
 
 class Named(NamedTuple):
-    """Somebody: what to call them, and their canonical id."""
+    """Somebody: what to call them, their canonical id, and how much of it the name leaves unsaid."""
 
     name: Markup
     canonical: Markup
+    note: Markup
 
 
 class Link(NamedTuple):
@@ -146,6 +147,7 @@ class Full:
     released: bool
     out: bool  # the held record is in the log
     events: list[LoggedEvent]
+    entry: int  # of the event log, where it ended; 0 before
     pulse: str
 
 
@@ -201,7 +203,7 @@ def brief(listed: Listed, people: Roster, viewer: Person, *, now: int, limit: in
         who=_named(first, people),
         for_whom=_named(for_whom, people) if for_whom and _key(for_whom) != _key(first) else None,
         through=[_named(p, people) for p in by_role[PrincipalRole.DELEGATE][:3] if _key(p) != _key(first)],
-        verb="has run" if is_fact else "wants to run",
+        verb="has run" if is_fact else "wanted to run" if verdict else "wants to run",
         action=clipped(request.action, limit, entities)[0],
         resource=clipped(request.resource, limit, entities)[0],
         environment=clipped(request.environment, limit, entities)[0],
@@ -258,6 +260,7 @@ def full(listed: Listed, events: Sequence[LoggedEvent], people: Roster, viewer: 
         released=verdict is not None and verdict.released,
         out=review.state is State.RELEASED,
         events=list(events[-30:]),
+        entry=next((e.seq for e in reversed(events) if verdict and e.event == verdict.verdict), 0),
         pulse=pulse(listed),
     )
 
@@ -291,18 +294,21 @@ def _key(principal: Principal) -> tuple[str, str]:
 
 
 def _named(principal: Principal, people: Roster) -> Named:
-    """Known people by their name, all others by their subject: a record cannot choose what we call somebody."""
+    """Known people by name, all others by subject: a record cannot choose what we call somebody."""
     person = people.known_as(principal.issuer, principal.subject)
-    canonical = clipped(f"{principal.issuer}:{principal.subject}", 200)[0]
-    return Named(clipped(person.name if person else principal.subject, 120)[0], canonical)
+    return _who(person, principal.issuer, principal.subject)
 
 
 def _voter(vote: Vote, people: Roster) -> Named:
     person = people.known_as(vote.issuer, vote.subject)
-    return Named(
-        clipped(person.name if person else vote.subject, 120)[0],
-        clipped(f"{vote.issuer}:{vote.subject}", 200)[0],
-    )
+    return _who(person, vote.issuer, vote.subject)
+
+
+def _who(person: Person | None, issuer: str, subject: str) -> Named:
+    canonical = clipped(f"{issuer}:{subject}", 200)[0]
+    if person is None:
+        return Named(clipped(subject, 200)[0], canonical, clipped(issuer, 80)[0])
+    return Named(clipped(person.name, 120)[0], canonical, canonical)
 
 
 def _vote(vote: Vote, people: Roster) -> VoteView:

@@ -1,7 +1,7 @@
-"""Sensitive values, made up on the spot: nothing here is stored, and nothing here is anybody's.
+"""Sensitive values, made up on the spot: none is stored, none was taken from anybody.
 
-Phone numbers lie in the ranges that regulators keep free for fiction, customers' e-mail addresses in the domains
-of RFC 2606. Everything that has a check digit has the right one: cards (ISO/IEC 7812-1, Luhn), IBANs (ISO 13616,
+Phone numbers lie in the ranges that regulators keep free for fiction, customers' e-mail addresses in the
+domains of RFC 2606. What has check digits has the right ones: cards (ISO/IEC 7812-1, Luhn), IBANs (ISO 13616,
 mod 97-10), GitHub tokens (CRC-32 in base 62, as GitHub describes them). Keys and tokens have the published form
 and random content.
 """
@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 BASE64 = BASE62[10:] + "0123456789+/"
 HEX = "0123456789abcdef"
 
-GIVEN = (
-    "Amara Bruno Chiara Dmitri Elena Farid Greta Hiro Ines Jonas Katya Lucas Mei Nadia Omar Priya Quinn Rosa Sven "
-    "Tariq Uma Viktor Wanda Yusuf Zoë"
-).split()
-FAMILY = (
-    "Abara Bergman Castillo Dubois Eriksen Fischer Guerra Haddad Ivanova Jansen Kowalski Lindqvist Moreau Nakamura "
-    "Okafor Petrov Quispe Rossi Santos Tanaka Umarov Vasquez Weber Yilmaz Zhang Müller"
-).split()
+GIVEN = tuple(
+    "Amara Bruno Chiara Dmitri Elena Farid Greta Hiro Ines Jonas Katya Lucas Mei Nadia Omar Priya Quinn Rosa "
+    "Sven Tariq Uma Viktor Wanda Yusuf Zoë".split(" ")
+)
+FAMILY = tuple(
+    "Abara Bergman Castillo Dubois Eriksen Fischer Guerra Haddad Ivanova Jansen Kowalski Lindqvist Moreau "
+    "Nakamura Okafor Petrov Quispe Rossi Santos Tanaka Umarov Vasquez Weber Yilmaz Zhang Müller".split(" ")
+)
 _ASCII = str.maketrans({"ë": "e", "ü": "u"})
 _MAIL_HOSTS = ("example.org", "example.net", "mail.example.org", "post.example.net")
 _US_AREAS = ("212", "303", "312", "404", "415", "503", "602", "617", "702", "713", "808", "917")
@@ -44,7 +47,7 @@ def digits(rng: Random, size: int) -> str:
     return f"{int(rng.random() * 10**size):0{size}d}"
 
 
-def pick(rng: Random, options: tuple[str, ...] | list[str]) -> str:
+def pick(rng: Random, options: Sequence[T]) -> T:
     """One of ``options``."""
     return options[int(rng.random() * len(options))]
 
@@ -62,11 +65,9 @@ def phone(rng: Random) -> str:
     kind = rng.random()
     if kind < 0.6:
         area, line = pick(rng, _US_AREAS), f"01{digits(rng, 2)}"
-        return pick(
-            rng, (f"+1 {area}-555-{line}", f"({area}) 555-{line}", f"{area}-555-{line}", f"+1{area}555{line}")
-        )
+        return pick(rng, (f"+1 {area}-555-{line}", f"({area}) 555-{line}", f"{area}-555-{line}", f"+1{area}555{line}"))
     if kind < 0.8:
-        return f"+44 7700 900{digits(rng, 3)}"
+        return pick(rng, (f"+44 20 7946 0{digits(rng, 3)}", f"+44207946{rng.getrandbits(9):04d}"))
     return f"+49 30 23125 {digits(rng, 3)}"
 
 
@@ -118,9 +119,7 @@ def ip(rng: Random) -> str:
 
 def jwt(rng: Random) -> str:
     """A JSON Web Token (RFC 7519) in the shape of an HS256 session token; its signature is noise."""
-    claims = (
-        f'{{"sub":"usr_{letters(rng, BASE62, 12)}","iat":17{digits(rng, 8)},"scope":"orders:read profile"}}'
-    )
+    claims = f'{{"sub":"usr_{letters(rng, BASE62, 12)}","iat":17{digits(rng, 8)},"scope":"orders:read profile"}}'
     parts = (b'{"alg":"HS256","typ":"JWT"}', claims.encode(), rng.randbytes(32))
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 

@@ -17,6 +17,7 @@ from stdnum.cn import ric
 from stdnum.de import idnr
 from stdnum.dk import cpr
 from stdnum.es import dni, nie
+from stdnum.exceptions import ValidationError
 from stdnum.fi import hetu
 from stdnum.fr import nir
 from stdnum.gb import nhs
@@ -134,6 +135,23 @@ def sg_nric(secret: bytes) -> bool:
     return text[8] == ("JZIHGFEDCBA" if text[0] in "ST" else "XWUTRQPNMLK")[total % 11]
 
 
+def fi_hetu(secret: bytes) -> bool:
+    """A Finnish personal identity code, also with the century signs that came in 2023.
+
+    Source: https://dvv.fi/en/reform-of-personal-identity-code
+    """
+    sign = secret[6:7].upper().translate(bytes.maketrans(b"YXWVUBCDEF", b"-----AAAAA"))
+    try:
+        return bool(hetu.validate((secret[:6] + sign + secret[7:]).decode("ascii"), allow_temporary=True))
+    except (ValueError, ValidationError):
+        return False
+
+
+def nordic_number(secret: bytes) -> bool:
+    """A Swedish, Danish or Norwegian personal number, by the checksum or the birth date of its country."""
+    return any(valid(secret) for valid in (_checked(personnummer), _checked(cpr), _checked(fodselsnummer)))
+
+
 VALIDATORS: Mapping[str, Validator] = {
     "au_medicare": au_medicare,
     "au_tfn": _checked(tfn),
@@ -148,7 +166,7 @@ VALIDATORS: Mapping[str, Validator] = {
     "dk_cpr": _checked(cpr),
     "es_dni": _checked(dni),
     "es_nie": _checked(nie),
-    "fi_hetu": _checked(hetu),
+    "fi_hetu": fi_hetu,
     "fr_nir": _checked(nir),
     "in_aadhaar": in_aadhaar,
     "in_pan": _checked(pan),
@@ -157,6 +175,7 @@ VALIDATORS: Mapping[str, Validator] = {
     "mx_curp": _checked(curp),
     "nl_bsn": _checked(bsn),
     "no_fodselsnummer": _checked(fodselsnummer),
+    "nordic_number": nordic_number,
     "pl_pesel": _checked(pesel),
     "se_personnummer": _checked(personnummer),
     "sg_nric": sg_nric,

@@ -62,8 +62,8 @@ def pem_body(secret: bytes) -> bool:
     """PEM armour with a body that decodes as base64 and is long enough to be a key (at least 24 bytes)."""
     text = re.sub(rb"\\+[nrt]", b"\n", secret)
     body = re.sub(rb"-----[^-]*-----|^[A-Za-z-]+:.*$", b"", text, flags=re.MULTILINE)
-    body = re.sub(rb"[^A-Za-z0-9+/=]", b"", body)
-    return len(_decode(body.rstrip(b"=")) or b"") >= 24
+    body = re.sub(rb"[^A-Za-z0-9+/=]", b"", body).partition(b"=")[0]  # behind it stands OpenPGP's checksum
+    return len(_decode(body[: len(body) // 4 * 4]) or b"") >= 24
 
 
 def _decode(data: bytes) -> bytes | None:

@@ -23,7 +23,7 @@ def _any(*patterns: str) -> Any:
 
 
 _PLACEHOLDER = _any(
-    r"(?s)[$%#@]?[{(<\[].*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
+    r"(?s)[$%#@][{(<\[].*|[{(<\[].*[})>\]]\W*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
     r"\$\w+(?:[/.:-].*)?|%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # $VAR, %VAR%, %s, !Ref
     r"(?i)\W*(?:x+|[*]+|[.]+|-+|_+|#+|[?]+|0+|(?:\xe2\x80\xa2)+)\W*",  # xxxxx, *****
     r"(?i)(?:.*[^a-z0-9])?(?:[*]{4,}|x{5,}|[.]{3})\W*",  # sk-xxxxx, abc...
@@ -38,7 +38,7 @@ _PLACEHOLDER = _any(
 )
 
 _CODE = _any(
-    r"[A-Za-z_$][\w$]*(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*)+(?:[(\[](?s:.*))?",  # os.environ[...], $this->key
+    r"[A-Za-z_$]+(?:(?:\.|->|::|\?\.)[A-Za-z_$]+)+(?:[(\[](?s:.*))?",  # os.environ[...], $this->key
     r"[A-Za-z_$][\w$]*[(\[](?s:.*)",  # getpass(), str(x), args[0]
     r"[&*]?[A-Za-z_]\w*[)\]}>](?s:.*)",  # name), str]
     r"(?:self|this|process|os|env|config|settings|request|req|args|options|opts|params|credentials)(?:\.|->|\[)(?s:.*)",
@@ -104,10 +104,94 @@ def person_name(secret: bytes) -> bool:
     )
 
 
+def mixed(secret: bytes) -> bool:
+    """At least one digit, one capital and one small letter, as a random token of twenty characters has."""
+    return all(re.search(kind, secret) for kind in (rb"\d", rb"[A-Z]", rb"[a-z]"))
+
+
+def has_digits(secret: bytes) -> bool:
+    """At least three digits: a document number, not a word in capitals."""
+    return sum(48 <= byte <= 57 for byte in secret) >= 3
+
+
+def header_credential(secret: bytes) -> bool:
+    """A credential behind a scheme such as Bearer: no placeholder, no auth-param, and a digit or mixed case in it."""
+    if not password(secret) or re.match(rb"[a-z_]{2,20}=", secret):
+        return False
+    return re.search(rb"\d", secret) is not None or (secret.lower() != secret and len(secret) >= 16)
+
+
+def cookie_pair(secret: bytes) -> bool:
+    """``name=value`` with a value that looks random: a session, not a preference or an attribute such as Path."""
+    name, _, value = secret.partition(b"=")
+    attributes = (b"path", b"expires", b"max-age", b"domain", b"samesite", b"version")
+    return name.lower() not in attributes and len(value) >= 8 and random_value(value)
+
+
+def url_password(secret: bytes) -> bool:
+    """The password of a URL's user information: no placeholder, no port and path."""
+    return password(secret) and not re.match(rb"\d{2,5}(?:[,;\]]|$)", secret)
+
+
+def query_secret(secret: bytes) -> bool:
+    """The value of a telling query parameter: no placeholder, no word, no number."""
+    return password(secret) and len(secret) >= 12 and random_value(secret)
+
+
+def prose_password(secret: bytes) -> bool:
+    """A `strong_password` that is no address, path or number, since it may be any word of a sentence."""
+    core = secret.strip(b".,;:!?'\"`()")
+    return (
+        strong_password(secret)
+        and not core.isdigit()
+        and not _PATH.fullmatch(core)
+        and not re.fullmatch(rb"[\w.+-]+@[\w.-]+|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?", core)
+        and not _wordy(core)
+    )
+
+
+def field_password(secret: bytes) -> bool:
+    """The value of a password field: anything but a placeholder, a flag, a number of one digit, a URL or a date."""
+    return (
+        plain_field(secret)
+        and password(secret)
+        and not re.fullmatch(rb"\d|[a-z]+://\S*|enabled|disabled|set|changed|never|success|failed|failure", secret, re.I)
+        and not _DATE.fullmatch(secret)
+    )
+
+
+def argument_secret(secret: bytes) -> bool:
+    """A secret given as an argument of a command: no reference, no option, no path, no port mapping."""
+    return password(secret) and not re.match(rb"-|/|\./|~|@|\d+:\d+(?:\D|$)|\d{1,5}$", secret)
+
+
+_ASSETS = frozenset(
+    b"png jpg jpeg gif svg webp ico js ts css html htm php py java rb go rs json yaml yml xml md txt log zip gz tar jar"
+    b" service socket timer mount slice scope target device local localdomain".split()
+)
+
+
+def email(secret: bytes) -> bool:
+    """An e-mail address by its parts: no file name, no unit of systemd, no local-only domain."""
+    local, _, domain = secret.rpartition(b"@")
+    suffix = domain.rpartition(b".")[2].lower()
+    return 0 < len(local) <= 64 and len(domain) <= 253 and suffix not in _ASSETS and local.strip(b"%$#{}*/=?") != b""
+
+
 VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
+    "argument_secret": argument_secret,
+    "cookie_pair": cookie_pair,
+    "email": email,
+    "field_password": field_password,
+    "has_digits": has_digits,
+    "mixed": mixed,
+    "header_credential": header_credential,
     "password": password,
     "person_name": person_name,
     "plain_field": plain_field,
+    "prose_password": prose_password,
+    "query_secret": query_secret,
     "random_value": random_value,
     "strong_password": strong_password,
+    "url_password": url_password,
 }

@@ -84,9 +84,7 @@ def parse_condition(text: str) -> Condition:
     return Like(Glob.of(text))
 
 
-def holds(
-    conditions: Sequence[Condition], values: Iterable[Json], reader: Reader, *, allow: bool = False
-) -> bool:
+def holds(conditions: Sequence[Condition], values: Iterable[Json], reader: Reader, *, allow: bool = False) -> bool:
     """Whether any of ``conditions`` holds for the values found at a path, failing closed unless ``allow``."""
     found = [value for value in values if value is not None]
     if not found:

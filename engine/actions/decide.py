@@ -15,7 +15,7 @@ from engine.actions.paths import Path
 from engine.actions.profile import Profile
 from engine.actions.rules import Rule
 from engine.actions.tree import Reader
-from engine.ledger.model import Principal, PrincipalRole, Risk
+from engine.ledger.model import ActionKind, Principal, PrincipalRole, Risk
 
 _RISKS = list(Risk)  # lowest first
 
@@ -68,8 +68,7 @@ class CompiledRule:
             tuple((name, _globs(texts)) for name in names if (texts := getattr(match, name))),
             _globs(match.actor or ()),
             tuple(
-                (Path.of(path), tuple(parse_condition(text) for text in texts))
-                for path, texts in match.params.items()
+                (Path.of(path), tuple(parse_condition(text) for text in texts)) for path, texts in match.params.items()
             ),
         )
 
@@ -78,15 +77,19 @@ class CompiledRule:
         """Whether this is an allow rule, which must not match by guessing."""
         return self.rule.effect == "allow"
 
+    @property
+    def kind(self) -> ActionKind | None:
+        """The kind of action it is about: what has happened cannot be denied any more."""
+        return ActionKind.PROPOSAL if self.rule.effect == "deny" else self.rule.match.kind
+
     def globs_of(self, name: str) -> tuple[Glob, ...]:
         """The globs of ``action``, ``resource``, ``environment`` or ``profile``; empty when not given."""
         return next((globs for key, globs in self.globs if key == name), ())
 
     def miss(self, action: Action) -> str | None:
         """The first key that does not hold, with what it wanted; None if the rule matches."""
-        kind = self.rule.match.kind
-        if kind is not None and kind is not action.kind:
-            return f"kind is not {kind.value}"
+        if self.kind is not None and self.kind is not action.kind:
+            return f"kind is not {self.kind.value}"
         for name, globs in self.globs:
             value = fold(getattr(action, name))
             if not any(glob.matches_folded(value) for glob in globs):
@@ -202,8 +205,7 @@ def _why(rule: CompiledRule) -> str:
         f"params {path} is {' or '.join(repr(text) for text in texts)}"
         for path, texts in rule.rule.match.params.items()
     ]
-    kind = rule.rule.match.kind
-    return "; ".join([f"kind is {kind.value}", *parts] if kind else parts)
+    return "; ".join([f"kind is {rule.kind.value}", *parts] if rule.kind else parts)
 
 
 def _severity(decision: Decision) -> tuple[int, int, bool]:
@@ -213,7 +215,7 @@ def _severity(decision: Decision) -> tuple[int, int, bool]:
 
 def _shadows(earlier: CompiledRule, later: CompiledRule) -> bool:
     one, two = earlier.rule.match, later.rule.match
-    if one.kind not in (None, two.kind):
+    if earlier.kind not in (None, later.kind):
         return False
     if earlier.allows and not later.allows and (one.params or one.actor):
         return False  # an allow rule asks more of the same conditions
@@ -222,6 +224,5 @@ def _shadows(earlier: CompiledRule, later: CompiledRule) -> bool:
     pairs = [(globs, later.globs_of(name)) for name, globs in earlier.globs]
     pairs += [(earlier.actor, later.actor)] if earlier.actor else []
     return all(
-        bool(narrow) and all(any(wide.covers(glob) for wide in broad) for glob in narrow)
-        for broad, narrow in pairs
+        bool(narrow) and all(any(wide.covers(glob) for wide in broad) for glob in narrow) for broad, narrow in pairs
     )

@@ -173,9 +173,7 @@ def _who(source: _Source, record: Json) -> tuple[Principal, ...]:
     return unique(initiators + others) if initiators else ()
 
 
-def _principal_paths(
-    profile: Profile, principals: Principals
-) -> Iterator[tuple[PrincipalRole, str | None, str]]:
+def _principal_paths(profile: Profile, principals: Principals) -> Iterator[tuple[PrincipalRole, str | None, str]]:
     for role in PrincipalRole:  # the initiator first
         yield from ((role, None, path) for path in principals.extra.get(role, ()))
         for one in profile.principals:

@@ -1,9 +1,10 @@
 r"""From rules and profiles to the gate: byte patterns without which no record can be privileged.
 
-For each rule that reviews or denies, and each profile, `gate_patterns` gives patterns of which at least one is in
-the raw bytes of every record that the rule matches, so that all other records are never parsed. They hold for
-JSON with any white space, with escapes such as ``\n`` and ``\/``, and for JSON inside strings inside JSON (where
-each quote is preceded by backslashes). They do not see through ``\uXXXX``: such records are always parsed.
+For each rule that reviews or denies, and each profile, `gate_patterns` gives patterns of which at least one
+is in the raw bytes of every record that the rule matches, so that all other records are never parsed. They
+hold for JSON with any white space, with escapes such as ``\n`` and ``\/``, and for JSON inside strings inside
+JSON (where each quote is preceded by backslashes). They do not see through ``\uXXXX``: records with such
+escapes must always be parsed.
 
 The patterns are for Hyperscan with DOTALL and CASELESS, and without lookaround.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 from engine.actions.conditions import Condition, Like, Presence
 from engine.actions.decide import CompiledRule, CompiledRules
@@ -23,8 +24,10 @@ from engine.actions.profile import Call, Profile, Slot, Template, Where
 MIN_LITERAL = 3  # bytes; shorter ones are everywhere
 _SPACE = r"(?:\s|\\+[nrtf])*"  # between tokens, also where the tokens stand in a string
 _COLON = _SPACE + ":" + _SPACE
-_OPEN = r"(?:\\*\")?" + _SPACE  # numbers have no quote; globs ignore white space at the ends
-_BODY = r"(?:[^\"]|\\\")*"  # up to the end of a string; quotes inside of it are escaped
+# From a colon to anywhere in the scalar behind it: a number or word; or a string, up to its end. Quotes inside
+# of it are escaped, and once more if the string stands in a string itself (there it opens with an escaped quote).
+_INTO = r"(?:[^\s\",\[\]{}\\]*|\"(?:[^\"]|\\\")*|\\\"(?:[^\"]|\\\\\\\")*|\\\\+\"(?:[^\"]|\\\")*)"
+_AT = r"(?:\\*\")?" + _SPACE  # the beginning of the scalar; globs ignore white space there
 _ANY = ".*"
 # White space in a glob: any run of it, and what stands between the items of an argument vector.
 _BLANK = r"(?:[\s\",\\]|\\+[nrtf])+"
@@ -53,31 +56,44 @@ _Any = list[_Literal]  # one of these is necessary; none of them: the rule canno
 
 def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> tuple[list[bytes], list[ForcesParse]]:
     """Patterns one of which every privileged record holds, and the rules for which there is none."""
-    patterns: dict[bytes, None] = {}
-    forced: list[ForcesParse] = []
+    singles: dict[_Literal, None] = {}
+    pairs: dict[tuple[_Literal, ...], dict[_Literal, None]] = {}
+    forced: dict[ForcesParse, None] = {}
     for rule in rules.rules:
-        if rule.allows:
-            continue
         for profile in profiles:
-            if not _applies(rule, profile):
-                continue
-            for call in profile.calls:
-                found = _call_patterns(rule, profile, call)
+            for call in profile.calls if _applies(rule, profile) else ():
+                found = _necessary(rule, profile, call)
                 if found is None:
-                    forced.append(ForcesParse(rule.rule.id, profile.name))
+                    forced[ForcesParse(rule.rule.id, profile.name)] = None
+                elif found.params:
+                    pairs.setdefault(tuple(found.action), {}).update(dict.fromkeys(found.params))
                 else:
-                    patterns.update((text.encode("ascii"), None) for text in found)
-    return list(patterns), list(dict.fromkeys(forced))
+                    singles.update(dict.fromkeys(found.action))
+    texts = dict.fromkeys(_regex(singles))
+    for action, params in pairs.items():  # merged by action, since many rules are about the same tools
+        for one, two in product(_regex(action), _regex(params)):
+            texts.update({f"(?:{one}){_ANY}(?:{two})": None, f"(?:{two}){_ANY}(?:{one})": None})
+    return [text.encode("ascii") for text in texts], list(forced)
 
 
 def _applies(rule: CompiledRule, profile: Profile) -> bool:
     globs = rule.globs_of("profile")
-    kind = rule.rule.match.kind
+    kind = rule.kind
+    if rule.allows:
+        return False
     return kind in (None, profile.kind) and (not globs or any(g.matches(profile.name) for g in globs))
 
 
-def _call_patterns(rule: CompiledRule, profile: Profile, call: Call) -> list[str] | None:
-    """The patterns for one kind of call; None if nothing is necessary, empty if the rule cannot match."""
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """One of ``action``, and, if there are any, one of ``params`` somewhere else in the record."""
+
+    action: _Any
+    params: _Any
+
+
+def _necessary(rule: CompiledRule, profile: Profile, call: Call) -> _Needs | None:
+    """What the rule needs of one kind of call; None if nothing, an empty ``action`` if it cannot match."""
     action = _fields(rule.globs_of("action"), call.action)
     others = [
         action,
@@ -85,23 +101,20 @@ def _call_patterns(rule: CompiledRule, profile: Profile, call: Call) -> list[str
         _fields(rule.globs_of("environment"), profile.environment),
     ]
     if any(found == [] for found in others):
-        return []
+        return _Needs([], [])
     params = _params(rule, call)
     if action and params and _apart(call):
-        first, second = _regex(action), _regex(params)
-        return [f"(?:{one}){_ANY}(?:{two})" for one, two in product(first, second)] + [
-            f"(?:{two}){_ANY}(?:{one})" for one, two in product(first, second)
-        ]
-    others += [params, *_shape(profile, call)]
-    best = max((found for found in others if found), key=_worst, default=None)
-    return None if best is None else _regex(best)
+        return _Needs(action, params)
+    named = [found for found in (*others, params) if found]
+    best = max(named or _shape(profile, call), key=_worst, default=None)
+    return None if best is None else _Needs(best, [])
 
 
 def _worst(found: _Any) -> int:
     return min(literal.score for literal in found)
 
 
-def _regex(found: _Any) -> list[str]:
+def _regex(found: Iterable[_Literal]) -> list[str]:
     """Literals with the same prefix share a pattern."""
     texts: dict[str, dict[str, None]] = {}
     for literal in found:
@@ -115,9 +128,7 @@ def _regex(found: _Any) -> list[str]:
 def _apart(call: Call) -> bool:
     """Whether what the action is read from and the parameters cannot be the same bytes."""
     slots = [slot for template in call.action for slot in template.fields]
-    return not any(
-        slot.record or _inside(slot.path.steps, path.steps) for slot in slots for path in call.params
-    )
+    return not any(slot.record or _inside(slot.path.steps, path.steps) for slot in slots for path in call.params)
 
 
 def _inside(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
@@ -146,30 +157,27 @@ def _rendered(glob: Glob, template: Template) -> _Any | None:
         return None if glob.matches("".join(map(str, template.parts))) else []
     head, *rest = glob.runs
     statics = [_fold(part) for part in template.parts if isinstance(part, str)]
-    anchored = True
+    anchored, leading = True, b""
     optional, parts = template.segments[0]
     if not optional and isinstance(parts[0], str):
         before = statics.pop(0)
         if head.startswith(before):
             head = head.removeprefix(before)
         elif before.startswith(head) and rest:
-            statics.append(before.removeprefix(head))
-            head = b""
+            leading, head = before.removeprefix(head), b""
         else:
             return []
-    elif optional:
-        anchored = False
+    if optional or not any(isinstance(part, Slot) for part in parts):
+        anchored = False  # which field comes first depends on the record
     if _adjacent(template):
         return None
     if any("*" in slot.path.steps or "[]" in slot.path.steps for slot in slots):
         statics.append(b",")
     best: _Literal | None = None
     for index, run in enumerate((head, *rest)):
-        for place, fragment in enumerate(_split(run, statics)):
+        for place, fragment in enumerate(_split(run, statics, leading)):
             starts = anchored and index == 0 and place == 0
-            literal = _in_value(
-                fragment, slots[:1] if starts else slots, starts=starts, alone=len(slots) == 1
-            )
+            literal = _in_value(fragment, slots[:1] if starts else slots, starts=starts, alone=len(slots) == 1)
             if literal and (best is None or literal.score >= best.score):
                 best = literal
     return None if best is None else [best]
@@ -184,21 +192,26 @@ def _in_value(fragment: bytes, slots: Sequence[Slot], *, starts: bool, alone: bo
     return _Literal(_key_prefix([slot.path for slot in slots], starts=starts), _escape(fragment), score)
 
 
-def _split(run: bytes, statics: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts of ``run`` that cannot be, not even in part, text of the template itself."""
+def _split(run: bytes, statics: Sequence[bytes], leading: bytes) -> Iterator[bytes]:
+    """The parts of ``run`` that cannot be, not even in part, text of the template itself.
+
+    ``leading`` is text that the template begins with: nothing can stand before it.
+    """
     fragments = [run]
-    some = [static for static in statics if static]
-    for static in some:
+    for static in statics:
         fragments = [part for fragment in fragments for part in fragment.split(static)]
     for fragment in fragments:
-        yield b"" if any(_overlap(fragment, static) for static in some) else fragment
+        clear = not any(_begins_in(fragment, s) or _ends_in(fragment, s) for s in statics)
+        yield fragment if clear and not _begins_in(fragment, leading) else b""
 
 
-def _overlap(fragment: bytes, static: bytes) -> bool:
+def _begins_in(fragment: bytes, static: bytes) -> bool:
     sizes = range(1, min(len(fragment), len(static)) + 1)
-    return fragment in static or any(
-        fragment.startswith(static[-size:]) or fragment.endswith(static[:size]) for size in sizes
-    )
+    return fragment in static or any(fragment.startswith(static[-size:]) for size in sizes)
+
+
+def _ends_in(fragment: bytes, static: bytes) -> bool:
+    return any(fragment.endswith(static[:size]) for size in range(1, min(len(fragment), len(static)) + 1))
 
 
 def _adjacent(template: Template) -> bool:
@@ -210,7 +223,7 @@ def _adjacent(template: Template) -> bool:
             if keep or not optional
             for part in parts
         ]
-        if any(isinstance(a, Slot) and isinstance(b, Slot) for a, b in zip(parts, parts[1:], strict=False)):
+        if any(isinstance(a, Slot) and isinstance(b, Slot) for a, b in pairwise(parts)):
             return True
     return False
 
@@ -220,7 +233,7 @@ def _key_prefix(paths: Sequence[Path], *, starts: bool) -> str:
     if any(path.key is None for path in paths):
         return ""
     direct = all(path.ends_in_key and not path.reads_json for path in paths)
-    return _key(paths) + _COLON + ((_OPEN + ("" if starts else _BODY)) if direct else _ANY)
+    return _key(paths) + _COLON + ((_AT if starts else _INTO) if direct else _ANY)
 
 
 def _key(paths: Sequence[Path]) -> str:
@@ -251,7 +264,7 @@ def _like(conditions: Sequence[Condition]) -> _Any | None:
     return out
 
 
-# -- the shape of the record -----------------------------------------------------------------------------------
+# -- the shape of the record ---------------------------------------------------------------------------------
 
 
 def _shape(profile: Profile, call: Call) -> Iterator[_Any]:
@@ -286,7 +299,7 @@ def _key_score(paths: Iterable[Path]) -> int:
     return min(len(path.key or "") for path in paths) // 3
 
 
-# -- text as it may stand in raw JSON --------------------------------------------------------------------------
+# -- text as it may stand in raw JSON ------------------------------------------------------------------------
 
 
 def _fold(text: str) -> bytes:
@@ -296,6 +309,5 @@ def _fold(text: str) -> bytes:
 
 def _escape(data: bytes) -> str:
     return "".join(
-        _ESCAPES.get(byte) or (chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\x{byte:02x}")
-        for byte in data
+        _ESCAPES.get(byte) or (chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\x{byte:02x}") for byte in data
     )

@@ -291,8 +291,7 @@ def shipped_profiles() -> tuple[Profile, ...]:
     folder = resources.files(__package__) / "profiles"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     return tuple(
-        read_profile(YamlFile((folder / name).read_text(encoding="utf-8"), f"profiles/{name}"))
-        for name in names
+        read_profile(YamlFile((folder / name).read_text(encoding="utf-8"), f"profiles/{name}")) for name in names
     )
 
 

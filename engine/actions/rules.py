@@ -137,7 +137,7 @@ class Approvers(_Section):
 
 
 class Rule(_Section):
-    """One line of the ``actions`` section."""
+    """One line of the ``actions`` section. A deny rule is about proposals: facts cannot be denied any more."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")
     effect: Literal["review", "deny", "allow"]
@@ -160,6 +160,8 @@ class Rule(_Section):
             raise ValueError("a review needs approvers")
         if self.effect != "review" and (self.approvers is not None or self.expires is not None):
             raise ValueError(f"approvers and expires mean nothing where the effect is '{self.effect}'")
+        if self.effect == "deny" and self.match.kind is ActionKind.FACT:
+            raise ValueError("a fact has happened and cannot be denied: write 'effect: review'")
         if self.effect != "allow" and not self.reason.strip():
             raise ValueError("needs a reason: one plain sentence for whoever decides or was refused")
         return self

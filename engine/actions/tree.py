@@ -74,9 +74,7 @@ def _load(text: str, pairs: Callable[[_Pairs], Json], max_depth: int) -> Json:
     problem: Exception | None = None
     tree: Json = None
     try:
-        tree = json.loads(
-            text, parse_int=Number, parse_float=Number, parse_constant=Number, object_pairs_hook=pairs
-        )
+        tree = json.loads(text, parse_int=Number, parse_float=Number, parse_constant=Number, object_pairs_hook=pairs)
     except RecursionError:
         problem = BudgetExceeded("depth", max_depth)
     except ValueError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 from detectors.errors import ConfigError
@@ -20,8 +19,8 @@ _EMBEDDED_OPTIONS: dict[str, Callable[[str], int | float]] = {
 }
 
 
-def open_broker(url: str, *, base: Path | None = None) -> Broker:
-    """The broker at ``url``: ``embedded:PATH``, a relative path being relative to ``base`` (default: here).
+def open_broker(url: str) -> Broker:
+    """The broker at ``url``: ``embedded:PATH``, a relative path being relative to the working directory.
 
     Options follow a ``?``: ``embedded:./log.db?session_timeout=5`` (also ``max_message_bytes``,
     ``busy_timeout``). Raises ConfigError if the URL cannot be used, BrokerError if the broker cannot be
@@ -39,15 +38,13 @@ def open_broker(url: str, *, base: Path | None = None) -> Broker:
     options: dict[str, int | float] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         options[name] = _option(name, value)
-    return EmbeddedBroker((base or Path()) / path, **options)  # type: ignore[arg-type]
+    return EmbeddedBroker(path, **options)  # type: ignore[arg-type]
 
 
 def _option(name: str, value: str) -> int | float:
     kind = _EMBEDDED_OPTIONS.get(name)
     if kind is None:
-        raise ConfigError(
-            f"unknown option '{name}' of the embedded broker; it has {', '.join(_EMBEDDED_OPTIONS)}"
-        )
+        raise ConfigError(f"unknown option '{name}' of the embedded broker; it has {', '.join(_EMBEDDED_OPTIONS)}")
     try:
         number = kind(value)
     except ValueError:

@@ -54,21 +54,16 @@ class EmbeddedSession:
         self._fenced = self._closed = False
         self._changes = self._generation = -1
         with store.write() as db:
-            row = db.execute(
-                "SELECT epoch FROM members WHERE grp = ? AND worker = ?", (group, worker)
-            ).fetchone()
+            row = db.execute("SELECT epoch FROM members WHERE grp = ? AND worker = ?", (group, worker)).fetchone()
             self._epoch = (row[0] if row else 0) + 1
             self._beat = store.clock()
             db.execute(
-                "INSERT OR REPLACE INTO members (grp, worker, epoch, seen, timeout, topics) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO members (grp, worker, epoch, seen, timeout, topics) VALUES (?, ?, ?, ?, ?, ?)",
                 (group, worker, self._epoch, self._beat, session_timeout, orjson.dumps(sorted(topics))),
             )
             self._release(db)  # what a session of this name had before
             self._rebalance(db)
-            _raise_generation(
-                db, group
-            )  # even if no partition moved: a session that this fences has to notice
+            _raise_generation(db, group)  # even if no partition moved: a session that this fences has to notice
             self._reload(db)
 
     # -- reading
@@ -219,9 +214,7 @@ class EmbeddedSession:
 
     def _touch(self, db: sqlite3.Connection) -> float:
         now = self._store.clock()
-        db.execute(
-            "UPDATE members SET seen = ? WHERE grp = ? AND worker = ?", (now, self._group, self._worker)
-        )
+        db.execute("UPDATE members SET seen = ? WHERE grp = ? AND worker = ?", (now, self._group, self._worker))
         return now
 
     def _check_epoch(self, db: sqlite3.Connection) -> None:
@@ -233,9 +226,7 @@ class EmbeddedSession:
 
     def _check_lease(self, db: sqlite3.Connection, partition: TopicPartition) -> None:
         log = self._log_of.get(partition)
-        row = db.execute(
-            "SELECT worker, epoch FROM leases WHERE grp = ? AND log = ?", (self._group, log)
-        ).fetchone()
+        row = db.execute("SELECT worker, epoch FROM leases WHERE grp = ? AND log = ?", (self._group, log)).fetchone()
         held = None if log is None else self._handed.get(log, self._leases.get(log))
         if held is None or row != (self._worker, held):
             raise TransactionAborted(f"{partition.topic}/{partition.partition} went to another worker")
@@ -257,9 +248,7 @@ class EmbeddedSession:
             if abs(now - seen) <= timeout:  # abs: the clock may have been set back
                 members[worker] = frozenset(orjson.loads(topics))
             else:
-                db.execute(
-                    "UPDATE members SET seen = NULL WHERE grp = ? AND worker = ?", (self._group, worker)
-                )
+                db.execute("UPDATE members SET seen = NULL WHERE grp = ? AND worker = ?", (self._group, worker))
         logs = self._store.logs(topic for topics in members.values() for topic in topics)
         log_of = {partition: log for log, partition in logs.items()}
         leases = {
@@ -284,9 +273,7 @@ class EmbeddedSession:
 
     def _reload(self, db: sqlite3.Connection) -> None:
         """Takes up the leases as they are: a partition that comes begins at its committed offset."""
-        [self._generation] = db.execute(
-            "SELECT generation FROM generations WHERE grp = ?", (self._group,)
-        ).fetchone()
+        [self._generation] = db.execute("SELECT generation FROM generations WHERE grp = ?", (self._group,)).fetchone()
         mine = dict(
             db.execute(
                 "SELECT log, epoch FROM leases WHERE grp = ? AND worker = ? ORDER BY log",

@@ -67,17 +67,13 @@ class Store:
     ``clock`` gives seconds since the epoch; ``busy_timeout`` is how many seconds a locked file is retried.
     """
 
-    def __init__(
-        self, path: Path, *, clock: Callable[[], float] = time.time, busy_timeout: float = 5.0
-    ) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time, busy_timeout: float = 5.0) -> None:
         self.path, self.clock = path, clock
         self._topics: dict[str, tuple[int, ...]] = {}
         self._clean_at = float("-inf")
         with self._errors():
             _create_private(path)
-            self.db = sqlite3.connect(
-                path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
-            )
+            self.db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
             try:
                 self._open(busy_timeout)
             except BaseException:
@@ -168,9 +164,7 @@ class Store:
                 if not spec.name or spec.partitions < 1:
                     raise BrokerError(f"topic '{spec.name}' needs a name and at least one partition")
                 if not there:
-                    db.execute(
-                        "INSERT INTO topics VALUES (?, ?, ?)", (spec.name, spec.partitions, spec.retention_ms)
-                    )
+                    db.execute("INSERT INTO topics VALUES (?, ?, ?)", (spec.name, spec.partitions, spec.retention_ms))
                     db.executemany(
                         "INSERT INTO logs (topic, partition) VALUES (?, ?)",
                         [(spec.name, number) for number in range(spec.partitions)],
@@ -183,9 +177,7 @@ class Store:
         out = []
         for record in records:
             # The exact size is counted only where the value alone does not show that it fits.
-            if (record.headers or record.key or len(record.value or b"") > limit) and message_bytes(
-                record
-            ) > limit:
+            if (record.headers or record.key or len(record.value or b"") > limit) and message_bytes(record) > limit:
                 raise MessageTooLarge(record, limit)
             out.append((self.log_of(record), record))
         return out
@@ -219,8 +211,7 @@ class Store:
         size = 0
         with self._errors():
             cursor = self.db.execute(
-                "SELECT id, timestamp, key, value, headers FROM records WHERE id BETWEEN ? AND ? "
-                "ORDER BY id LIMIT ?",
+                "SELECT id, timestamp, key, value, headers FROM records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
                 (log << _OFFSET_BITS | start, log << _OFFSET_BITS | _OFFSET_MASK, limit),
             )
             cursor.arraysize = _FETCH_ROWS
@@ -257,8 +248,7 @@ class Store:
         now, left = self.now_ms(), limit
         with self.write() as db:
             for log, keep in db.execute(
-                "SELECT logs.id, retention_ms FROM logs JOIN topics ON topic = name "
-                "WHERE retention_ms IS NOT NULL"
+                "SELECT logs.id, retention_ms FROM logs JOIN topics ON topic = name WHERE retention_ms IS NOT NULL"
             ).fetchall():
                 old = db.execute(
                     "SELECT id, written FROM records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",

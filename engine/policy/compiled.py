@@ -94,4 +94,4 @@ class Policy:
         """The profiles tried on records of this topic."""
         if topic.profiles is None:
             return self.profiles
-        return [profile for profile in self.profiles if profile.id in topic.profiles]
+        return [profile for profile in self.profiles if profile.name in topic.profiles]

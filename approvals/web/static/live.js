@@ -24,7 +24,13 @@ function tick() {
 function localTimes(root) {
   for (const el of root.querySelectorAll("time[data-local]:not([title])")) {
     const at = new Date(Number(el.dataset.local));
-    if (!isNaN(at)) el.title = `${at.toLocaleString()} where you are`;
+    if (isNaN(at)) continue;
+    el.title = `${at.toLocaleString()} where you are`;
+    // The deadline says both times, where they differ.
+    if (el.closest("[data-both]") && at.getTimezoneOffset() !== 0) {
+      const here = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      el.after(` (${here} where you are)`);
+    }
   }
 }
 

@@ -37,18 +37,14 @@ def grouped(log, partition, most):
 
 
 logs = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(list(OutcomeKind))), max_size=25).map(
-    lambda steps: [
-        (sum(step for step, _ in steps[: i + 1]) - 1, outcome) for i, (_, outcome) in enumerate(steps)
-    ]
+    lambda steps: [(sum(step for step, _ in steps[: i + 1]) - 1, outcome) for i, (_, outcome) in enumerate(steps)]
 )
 worlds = st.lists(logs, min_size=1, max_size=3)
 
 
 def ledger(world, most):
     entries = [entry for number, log in enumerate(world) for entry in grouped(log, number, most)]
-    inputs = {
-        TopicPartition(TOPIC, number): [offset for offset, _ in log] for number, log in enumerate(world)
-    }
+    inputs = {TopicPartition(TOPIC, number): [offset for offset, _ in log] for number, log in enumerate(world)}
     return entries, inputs
 
 

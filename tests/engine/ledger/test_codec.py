@@ -54,9 +54,7 @@ def some(kind):
 
 floats = st.floats(allow_nan=False, allow_infinity=False)
 redaction = st.builds(Redaction, text, long, long, text, text, text, floats)
-entry = st.builds(
-    DecisionEntry, some(OutcomeKind), text, int32, long, long, long, few(redaction), maybe, maybe, maybe
-)
+entry = st.builds(DecisionEntry, some(OutcomeKind), text, int32, long, long, long, few(redaction), maybe, maybe, maybe)
 position = st.builds(Position, text, int32, long)
 header = st.tuples(text, st.none() | blob)
 held = st.builds(HeldRecord, text, int32, st.none() | blob, blob, few(header), long)
@@ -144,9 +142,7 @@ def test_fingerprint_vectors():
     from engine.ledger.schema_files import fingerprint
 
     # CRC-64-AVRO as the specification defines it, bit by bit, over a canonical form written by hand.
-    canonical = (
-        b'{"name":"sluicegate.PolicySnapshot","type":"record","fields":[{"name":"digest","type":"string"},'
-    )
+    canonical = b'{"name":"sluicegate.PolicySnapshot","type":"record","fields":[{"name":"digest","type":"string"},'
     canonical += b'{"name":"text","type":"string"},{"name":"created","type":"long"}]}'
     empty = crc = 0xC15D213AA4D7A795
     for byte in canonical:
@@ -289,9 +285,7 @@ def redacted_with(**members):
         "score": 1.0,
     }
     redaction = Redaction(**{**values, **members})
-    return DecisionBatch(
-        "p", "w", 0, (DecisionEntry(OutcomeKind.REDACTED, "t", 0, 0, 0, redactions=(redaction,)),)
-    )
+    return DecisionBatch("p", "w", 0, (DecisionEntry(OutcomeKind.REDACTED, "t", 0, 0, 0, redactions=(redaction,)),))
 
 
 @pytest.mark.parametrize("form", ["avro", "json"])

@@ -1,0 +1,109 @@
+"""Puts the service together and serves it: the database, the broker thread, the page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from approvals.people import load_people
+from approvals.service import Service
+from approvals.store import Store
+from approvals.web.app import LOOPBACK_HOSTS, WebSettings, create_app
+from approvals.web.security import is_loopback, read_secret
+from detectors.errors import ConfigError
+from engine.brokers.base import Broker
+from engine.ledger.codec import Format
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8787
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a reviewer service needs to know.
+
+    ``topics`` gives the decisions topic for each approvals topic; ``format`` is how verdicts are written.
+    The secret that signs sessions stands beside ``database``, in a file whose name ends in ``.secret``.
+    """
+
+    people: Path
+    database: Path
+    topics: Mapping[str, str]
+    format: Format = "avro"
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def now_ms() -> int:
+    """The time in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A service with its application, not yet running."""
+
+    settings: Settings
+    service: Service
+    app: FastAPI
+
+    def close(self) -> None:
+        """Stops the broker thread and closes the database."""
+        self.service.stop()
+        self.service.store.close()
+
+
+def build(
+    settings: Settings, broker: Broker, *, scrub: Callable[[str], str], clock: Callable[[], int] = now_ms
+) -> Server:
+    """The service and its application. Raises ConfigError for anything that cannot be served safely."""
+    if not is_loopback(settings.host):
+        raise ConfigError(
+            f"'{settings.host}' can be reached from other machines, and people.yaml is no sign-in to "
+            "protect it with: use 127.0.0.1, and a tunnel or a proxy with its own sign-in",
+            key="host",
+        )
+    people = load_people(settings.people)
+    secret = read_secret(settings.database.with_name(settings.database.name + ".secret"))
+    store = Store(settings.database, decisions=settings.topics, format=settings.format)
+    service = Service(
+        store=store,
+        broker=broker,
+        people=people,
+        topics=sorted(settings.topics),
+        clock=clock,
+        scrub=scrub,
+    )
+    hosts = {*LOOPBACK_HOSTS, settings.host}
+    return Server(settings, service, create_app(service, WebSettings(secret=secret, hosts=hosts)))
+
+
+def serve(server: Server, *, ready: Callable[[str], None] = lambda _: None) -> None:
+    """Serves until it is told to stop (SIGINT, SIGTERM). ``ready`` gets the URL just before."""
+    config = uvicorn.Config(
+        server.app,
+        host=server.settings.host,
+        port=server.settings.port,
+        log_level="warning",
+        access_log=False,  # paths hold request ids; who looked at what is not for the log
+        server_header=False,
+        limit_concurrency=200,
+        timeout_graceful_shutdown=5,
+    )
+    server.service.start()
+    try:
+        ready(server.settings.url)
+        uvicorn.Server(config).run()
+    finally:
+        server.close()

@@ -1,0 +1,177 @@
+"""What is written for the outcomes of a batch: which topic, which partition, and what stands in it. Pure.
+
+The same partition as the input, always: order within a key then holds from end to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import orjson
+
+from detectors.errors import SluicegateError
+from engine.config import TopicSet
+from engine.ledger.codec import LedgerMessage
+from engine.ledger.model import DecisionBatch, DecisionEntry, OutcomeKind, ReviewRequest
+from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
+from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
+
+Encode = Callable[[LedgerMessage], bytes]
+
+DECISIONS_LIMIT = 900_000  # bytes of one message of decision entries: below the 1 MB that brokers take by default
+
+
+class EntryTooLarge(SluicegateError):
+    """The decision entry of one record is above the limit of a message all by itself."""
+
+    def __init__(self, position: Position, limit: int) -> None:
+        self.position = position
+        super().__init__(f"the decision entry of {position} is above {limit:,} bytes")
+
+
+def outputs(
+    outcomes: Sequence[Outcome],
+    topics: Mapping[str, TopicSet],
+    encode: Encode,
+    *,
+    policy: str,
+    worker: str,
+    now: int,
+    limit: int = DECISIONS_LIMIT,
+) -> list[OutputRecord]:
+    """Everything that is written for ``outcomes``, which are in order within each partition.
+
+    ``topics`` by the name of their activity topic, ``policy`` its digest, ``now`` in ms since the epoch,
+    ``limit`` in bytes of a message of decision entries. Raises EntryTooLarge, and whatever ``encode`` raises.
+    """
+    out = [record for outcome in outcomes for record in route(outcome, topics, encode)]
+    by_partition: dict[TopicPartition, list[DecisionEntry]] = {}
+    for entry in entries(outcomes):
+        by_partition.setdefault(TopicPartition(entry.topic, entry.partition), []).append(entry)
+    for (topic, partition), mine in by_partition.items():
+        batch = DecisionBatch(policy=policy, worker=worker, created=now, entries=tuple(mine))
+        for value in _split(batch, encode, limit):
+            out.append(OutputRecord(topics[topic].decisions, partition, None, value, timestamp=now))
+    return out
+
+
+def route(outcome: Outcome, topics: Mapping[str, TopicSet], encode: Encode) -> list[OutputRecord]:
+    """What one outcome writes besides its decision entry."""
+    position = outcome.record.position
+    to = topics[position.topic]
+    match outcome:
+        case Sanitized(record, _, after_review):
+            clean = OutputRecord(
+                to.sanitized, position.partition, record.key, record.value, record.headers, record.timestamp
+            )
+            if after_review is None:
+                return [clean]
+            return [clean, _request(after_review, to.approvals, position.partition, encode)]
+        case Diverted(_, request):
+            return [_request(request, to.approvals, position.partition, encode)]
+        case Quarantined(record, reason):
+            pointer = orjson.dumps(_pointer(record, reason))
+            return [OutputRecord(to.quarantine, position.partition, None, pointer, timestamp=record.timestamp)]
+        case Denied() | Dropped():
+            return []
+        case _:
+            assert_never(outcome)
+
+
+def entries(outcomes: Iterable[Outcome]) -> list[DecisionEntry]:
+    """One entry for each run of clean records of a partition, and one for each other record."""
+    out: list[DecisionEntry | _Run] = []
+    runs: dict[tuple[str, int], _Run] = {}  # partition -> the run that its next clean record joins
+    for outcome in outcomes:
+        topic, partition, offset = outcome.record.position
+        if type(outcome) is not Sanitized or outcome.redactions or outcome.after_review is not None:
+            runs.pop((topic, partition), None)
+            out.append(_entry(outcome))
+        elif (run := runs.get((topic, partition))) is not None:
+            run.last = offset
+            run.count += 1
+        else:
+            run = runs[topic, partition] = _Run(topic, partition, offset, offset, 1)
+            out.append(run)
+    return [
+        DecisionEntry(OutcomeKind.CLEAN, i.topic, i.partition, i.first, i.last, i.count) if isinstance(i, _Run) else i
+        for i in out
+    ]
+
+
+@dataclass(slots=True)
+class _Run:
+    """Clean records of one partition, as far as they have come."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+    count: int
+
+
+def kind(outcome: Outcome) -> OutcomeKind:
+    """What became of the record, in one word."""
+    match outcome:
+        case Sanitized(_, redactions, _):
+            return OutcomeKind.REDACTED if redactions else OutcomeKind.CLEAN
+        case Diverted():
+            return OutcomeKind.HELD
+        case Denied():
+            return OutcomeKind.DENIED
+        case Dropped():
+            return OutcomeKind.DROPPED
+        case Quarantined():
+            return OutcomeKind.QUARANTINED
+        case _:
+            assert_never(outcome)
+
+
+def _entry(outcome: Outcome) -> DecisionEntry:
+    topic, partition, offset = outcome.record.position
+    entry = DecisionEntry(kind(outcome), topic, partition, offset, offset)
+    match outcome:
+        case Sanitized(_, redactions, request):
+            if request is None:
+                return replace(entry, redactions=redactions)
+            return replace(entry, redactions=redactions, request_id=request.request_id, rule_id=request.rule_id)
+        case Diverted(_, request):
+            return replace(entry, redactions=request.redactions, request_id=request.request_id, rule_id=request.rule_id)
+        case Denied(_, rule_id, reason, redactions):
+            return replace(entry, redactions=redactions, rule_id=rule_id, reason=reason)
+        case Dropped(_, redactions):
+            return replace(entry, redactions=redactions)
+        case Quarantined(_, reason):
+            return replace(entry, reason=reason)
+        case _:
+            assert_never(outcome)
+
+
+def _request(request: ReviewRequest, topic: str, partition: int, encode: Encode) -> OutputRecord:
+    key = request.request_id.encode()
+    return OutputRecord(topic, partition, key, encode(request), timestamp=request.created)
+
+
+def _pointer(record: ActivityRecord, reason: str) -> dict[str, object]:
+    """Where the record is and why it is not passed on; neither payload nor key, which may hold anything."""
+    topic, partition, offset = record.position
+    size = len(record.value or b"")
+    return {"topic": topic, "partition": partition, "offset": offset, "reason": reason, "bytes": size}
+
+
+def _split(batch: DecisionBatch, encode: Encode, limit: int) -> list[bytes]:
+    """``batch`` as messages of at most ``limit`` bytes: halved until each fits."""
+    value = encode(batch)
+    if len(value) <= limit:
+        return [value]
+    half = len(batch.entries) // 2
+    if not half:
+        [entry] = batch.entries
+        raise EntryTooLarge(Position(entry.topic, entry.partition, entry.first_offset), limit)
+    return [
+        message
+        for part in (batch.entries[:half], batch.entries[half:])
+        for message in _split(replace(batch, entries=part), encode, limit)
+    ]

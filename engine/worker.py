@@ -1,0 +1,350 @@
+"""The loop: poll, sanitize, write, commit. What decides is pure and elsewhere; this is the shell around it.
+
+Everything that a batch writes is committed with the offsets that it read, or not at all. Whatever goes wrong
+on the way there goes back to the last commit and reads again: a failure costs time and never a record.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from detectors.errors import SluicegateError
+from engine.attempts import Attempts
+from engine.brokers import MessageTooLarge
+from engine.brokers.base import BrokerError, BrokerUnavailable, Session, TransactionAborted
+from engine.brokers.limits import message_bytes
+from engine.config import Batch, TopicSet
+from engine.ledger.model import OutcomeKind
+from engine.outcomes import Outcome, Quarantined
+from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
+from engine.routing import DECISIONS_LIMIT, Encode, EntryTooLarge, kind, outputs, route
+
+log = logging.getLogger(__name__)
+
+IDLE_POLL = 0.25  # seconds: how soon an idle worker hears that it is to stop
+RETRIES = 8  # of a broker that cannot be reached, in a row
+BACK_OFF = 0.1  # seconds before the first of them, doubled each time
+LONGEST_BACK_OFF = 5.0
+LOG_EVERY = 10.0  # seconds between two lines about the work done
+
+
+class EngineError(SluicegateError):
+    """The engine found itself breaking a promise, and stopped before anything was committed."""
+
+
+class Sanitizes(Protocol):
+    """The pure core. ``digest`` names the policy that it decides by."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the policy."""
+        ...
+
+    def sanitize(self, records: Sequence[ActivityRecord], now: int) -> Sequence[Outcome]:
+        """Exactly one outcome for each record, in their order. ``now`` is in ms since the epoch."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a worker has done since it started. ``bytes`` are of values read, ``seconds`` spent working."""
+
+    records: int = 0
+    bytes: int = 0
+    batches: int = 0
+    aborted: int = 0
+    seconds: float = 0.0
+    outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        outcomes = ", ".join(f"{self.outcomes[one]} {one}" for one in OutcomeKind if self.outcomes[one])
+        rate = self.records / self.seconds if self.seconds else 0
+        return (
+            f"{self.records} records ({outcomes or 'none'}), {self.bytes} bytes, {self.batches} batches, "
+            f"{self.aborted} aborted, {self.seconds:.1f} s of work, {rate:.0f} records/s"
+        )
+
+
+class Worker:
+    """One member of the group, in one thread.
+
+    ``topics`` by the name of their activity topic; ``name`` is the worker's, for decision batches; ``clock``
+    gives seconds since the epoch. ``quiet`` is how many seconds without a record are taken as the end of the
+    partitions owned, when draining: the last offsets before an end may be gone, to retention or markers.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        sanitizer: Sanitizes,
+        topics: Mapping[str, TopicSet],
+        encode: Encode,
+        *,
+        attempts: Attempts,
+        name: str,
+        batch: Batch | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        quiet: float = 2.0,
+    ) -> None:
+        self._session, self._sanitizer, self._topics, self._encode = session, sanitizer, topics, encode
+        self._attempts, self._name, self._batch = attempts, name, batch or Batch()
+        self._clock, self._sleep, self._quiet = clock, sleep, quiet
+        self.counters = Counters()
+        self._open = False  # whether a transaction is
+        self._dirty = False  # whether it has to be given up before anything else
+        self._limit = DECISIONS_LIMIT
+        self._too_large: set[Position] = set()
+        self._mean = max(1, self._batch.bytes // 500)  # bytes a record, until some have been seen
+        self._done: dict[TopicPartition, int] = {}  # committed offsets, as far as they are known here
+        self._idle = True  # whether the last poll came back empty
+        self._last_record = self._looked = self._logged = time.monotonic()
+
+    def run(self, *, stop: Callable[[], bool], drain: bool = False) -> None:
+        """Works until ``stop()``, asked between batches, or with ``drain`` until what is there now is done.
+
+        Raises Fenced, BrokerUnavailable after bounded retries, EngineError and any other BrokerError.
+        """
+        try:
+            self._loop(stop, drain=drain)
+        except SluicegateError:
+            self._attempts.end()
+            raise
+        except Exception:
+            # Nobody foresaw this one, so it counts as a death: the note stays, and the record is found by it.
+            log.error("worker %s stops at an unexpected error", self._name)
+            raise
+        else:
+            self._attempts.end()
+        finally:
+            if self._open:
+                with suppress(BrokerError):
+                    self._session.abort()
+            log.info("worker %s ends: %s", self._name, self.counters)
+
+    def _loop(self, stop: Callable[[], bool], *, drain: bool) -> None:
+        failures = aborts = 0
+        started = False
+        targets: Mapping[TopicPartition, int] | None = None
+        while not stop() and not (targets is not None and self._drained(targets)):
+            try:
+                if not started:
+                    self._done.update(self._session.committed())
+                    self._attempts.went_on(self._done)
+                    targets = self._session.end_offsets() if drain else None
+                    self._last_record = time.monotonic()
+                    started = True
+                self._step()
+                failures = aborts = 0
+            except TransactionAborted as error:
+                self._dirty = True
+                self.counters.aborted += 1
+                log.info("nothing of the batch was committed, reading it again: %s", error)
+                if aborts:  # once is a rebalance; again and again must not become a busy loop
+                    self._pause(aborts - 1, stop)
+                aborts += 1
+            except BrokerUnavailable as error:
+                self._dirty = True
+                failures += 1
+                if failures > RETRIES:
+                    raise
+                log.warning("try %d of %d: %s", failures, RETRIES, error)
+                self._pause(failures - 1, stop)
+
+    # -- one batch
+
+    def _step(self) -> None:
+        """One transaction, or nothing if no record came. Open while polling, so that `abort` rewinds."""
+        if self._dirty:
+            self._session.abort()
+            self._dirty = self._open = False
+        if not self._open:
+            self._session.begin()
+            self._open = True
+        alone = self._attempts.cautious(self._session.assignment())
+        records = self._gather(1 if alone else self._batch.records)
+        self._idle = not records
+        if records:
+            started = time.monotonic()
+            self._process(records, alone=alone)
+            self.counters.seconds += time.monotonic() - started
+        if time.monotonic() - self._logged >= LOG_EVERY:
+            self._logged = time.monotonic()
+            log.info("worker %s: %s", self._name, self.counters)
+
+    def _gather(self, limit: int) -> list[ActivityRecord]:
+        """Records until there are enough of them, or of their bytes, or the interval since the first ends."""
+        records = list(self._session.poll(self._ask(limit, self._batch.bytes), IDLE_POLL))
+        if not records:
+            return records
+        end = time.monotonic() + self._batch.interval_ms / 1000
+        size = sum(len(record.value or b"") for record in records)
+        while len(records) < limit and size < self._batch.bytes and (left := end - time.monotonic()) > 0:
+            more = self._session.poll(self._ask(limit - len(records), self._batch.bytes - size), left)
+            records += more
+            size += sum(len(record.value or b"") for record in more)
+        self._mean = max(1, size // len(records))
+        self._last_record = time.monotonic()
+        return records
+
+    def _ask(self, records: int, room: int) -> int:
+        """How many records to ask for, so that their bytes do not go far beyond ``room``."""
+        return max(1, min(records, room // self._mean))
+
+    def _process(self, records: Sequence[ActivityRecord], *, alone: bool) -> None:
+        spans = _spans(records)
+        try:
+            self._attempts.begin(spans, alone=alone)
+        except OSError as error:
+            log.warning("cannot note what is in flight: %s", error.strerror)
+        now = int(self._clock() * 1000)
+        outcomes, written = self._written(records, self._judge(records, now), now)
+        try:
+            self._session.produce(written)
+        except MessageTooLarge as error:
+            self._note_too_large(error, outcomes)
+            self._dirty = True  # read again, and quarantine those
+            return
+        offsets = {partition: last + 1 for partition, (_, last) in spans.items()}
+        self._session.commit(offsets)
+        self._open = False
+        self._done.update(offsets)
+        self._attempts.went_on(offsets)
+        self._too_large.difference_update(record.position for record in records)
+        self._count(records, outcomes)
+
+    def _judge(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
+        """One outcome for each record; the sanitizer never sees those that must not be tried again."""
+        known: dict[Position, Outcome] = {}
+        for record in records:
+            if self._attempts.condemned(record.position):
+                known[record.position] = Quarantined(record, "attempts")
+            elif record.position in self._too_large:
+                known[record.position] = Quarantined(record, "output-too-large")
+        fresh = records if not known else [record for record in records if record.position not in known]
+        outcomes = self._sanitize(fresh, now)
+        if not known:
+            return outcomes
+        known.update((outcome.record.position, outcome) for outcome in outcomes)
+        return [known[record.position] for record in records]
+
+    def _sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
+        """The core's outcomes. If it fails on a batch, each record goes alone; what fails is quarantined."""
+        if not records:
+            return []
+        outcomes = None
+        try:
+            outcomes = list(self._sanitizer.sanitize(records, now))
+        except Exception as error:
+            # The type and the place only: the message of an exception may hold the record.
+            log.error("%s in %d records from %s", type(error).__name__, len(records), records[0].position)
+        if outcomes is None:  # outside the handler, so that nothing is chained to that exception
+            if len(records) == 1:
+                return [Quarantined(records[0], "detector-error")]
+            return [outcome for record in records for outcome in self._sanitize([record], now)]
+        if [outcome.record.position for outcome in outcomes] != [record.position for record in records]:
+            raise EngineError(
+                f"{len(records)} records from {records[0].position} on did not get one outcome each; "
+                "nothing of them was committed"
+            )
+        return outcomes
+
+    def _written(
+        self, records: Sequence[ActivityRecord], outcomes: list[Outcome], now: int
+    ) -> tuple[list[Outcome], list[OutputRecord]]:
+        """What is written for ``outcomes``; those that cannot be written down become quarantined ones."""
+        with suppress(Exception):  # seen again below, one by one
+            return outcomes, self._outputs(outcomes, now)
+        outcomes = [self._writable(*pair, now) for pair in zip(records, outcomes, strict=True)]
+        return outcomes, self._outputs(outcomes, now)
+
+    def _writable(self, record: ActivityRecord, outcome: Outcome, now: int) -> Outcome:
+        try:
+            self._outputs([outcome], now)
+            return outcome
+        except EntryTooLarge:
+            return Quarantined(record, "output-too-large")
+        except Exception as error:
+            log.error("%s in writing %s down", type(error).__name__, record.position)
+            return Quarantined(record, "detector-error")
+
+    def _outputs(self, outcomes: Sequence[Outcome], now: int) -> list[OutputRecord]:
+        return outputs(
+            outcomes,
+            self._topics,
+            self._encode,
+            policy=self._sanitizer.digest,
+            worker=self._name,
+            now=now,
+            limit=self._limit,
+        )
+
+    def _note_too_large(self, error: MessageTooLarge, outcomes: Sequence[Outcome]) -> None:
+        """Finds the inputs whose outputs the broker does not take. Raises ``error`` if there are none."""
+        found = {
+            outcome.record.position
+            for outcome in outcomes
+            if not isinstance(outcome, Quarantined)
+            and any(
+                one == error.record or message_bytes(one) > error.limit
+                for one in route(outcome, self._topics, self._encode)
+            )
+        }
+        limit = min(self._limit, error.limit - error.limit // 10)
+        if not found and limit == self._limit:
+            raise error
+        if not found:  # then it was a message of decision entries
+            self._limit = limit
+        self._too_large |= found
+
+    def _count(self, records: Sequence[ActivityRecord], outcomes: Sequence[Outcome]) -> None:
+        self.counters.records += len(records)
+        self.counters.bytes += sum(len(record.value or b"") for record in records)
+        self.counters.batches += 1
+        self.counters.outcomes.update(map(kind, outcomes))
+
+    # -- waiting
+
+    def _drained(self, targets: Mapping[TopicPartition, int]) -> bool:
+        """Whether each partition has come to where its end was when this began."""
+        now = time.monotonic()
+        rest = {partition for partition, end in targets.items() if self._done.get(partition, 0) < end}
+        if rest and (self._idle or now - self._looked > 1):  # others may have done it; not asked each batch
+            self._looked = now
+            self._done.update(self._session.committed())
+            rest = {partition for partition in rest if self._done.get(partition, 0) < targets[partition]}
+        if not rest:
+            return True
+        # What is left of own partitions may be gone for good: deleted by retention, or only markers.
+        quiet = now - self._last_record >= self._quiet
+        return quiet and rest <= self._session.assignment()
+
+    def _pause(self, failures: int, stop: Callable[[], bool]) -> None:
+        """Backs off, longer each time, and not longer than a stop can wait."""
+        left = min(BACK_OFF * 2**failures, LONGEST_BACK_OFF)
+        while left > 0 and not stop():
+            self._sleep(min(left, IDLE_POLL))
+            left -= IDLE_POLL
+
+
+def _spans(records: Sequence[ActivityRecord]) -> dict[TopicPartition, tuple[int, int]]:
+    """The first and last offset of each partition. Raises TransactionAborted if one goes back.
+
+    That happens when a partition is lost and comes back while a batch is gathered: it is then read again from
+    its last commit, and the batch holds records twice.
+    """
+    spans: dict[TopicPartition, tuple[int, int]] = {}
+    for record in records:
+        topic, partition, offset = record.position
+        where = TopicPartition(topic, partition)
+        first, last = spans.get(where, (offset, offset - 1))
+        if offset <= last:
+            raise TransactionAborted(f"{topic}/{partition} was read again from its last commit")
+        spans[where] = (first, offset)
+    return spans

@@ -1,0 +1,61 @@
+"""The `sluicegate` command: an umbrella whose commands are loaded when they are used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from detectors.errors import ConfigError, SluicegateError
+
+COMMANDS = {
+    "sanitize": ("sluicegate.commands.sanitize", "A filter: logs in, clean logs out, line by line."),
+    "run": ("sluicegate.commands.run", "The stream processor."),
+    "demo": ("sluicegate.commands.demo", "The whole system on this machine, with sample agents."),
+    "approvals": ("sluicegate.commands.approvals", "The reviewer service, and what reviewers do."),
+    "rules": ("sluicegate.commands.rules", "The detection rules: list, check, explain."),
+    "policy": ("sluicegate.commands.policy", "Policies: check, describe, show what was in force."),
+}
+"""Each command's module, which holds it under its own name, and what it is in one line."""
+
+
+class Umbrella(click.Group):
+    """Finds a command's module by its name, so that ``--help`` does not load the engine."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; what Sluicegate raises on purpose becomes one line on stderr."""
+        try:
+            return super().invoke(ctx)
+        except SluicegateError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"sluicegate: {error}", err=True)
+            sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+@click.group(cls=Umbrella, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sluicegate", message="sluicegate %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:  # noqa: ARG001, FBT001  # Umbrella.invoke reads it
+    """Redact activity logs in flight, and hold privileged actions until a person has decided.
+
+    \b
+    Try it:
+      echo '{"user": "jane@example.com"}' | sluicegate sanitize
+      sluicegate demo
+    """

@@ -1,0 +1,103 @@
+"""`sluicegate policy`: check a policy, describe the format, show the text behind a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import orjson
+
+from engine.redaction import Method
+
+
+@click.group()
+def policy() -> None:
+    """Check policies, and show what was in force."""
+
+
+@policy.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+def check(file: Path | None) -> None:
+    """Check a policy FILE (the shipped one if left out) and say what it does and costs.
+
+    \b
+    Example:
+      sluicegate policy check policy.yaml
+    """
+    from engine.policy import load_policy
+
+    loaded = load_policy(file)
+    rules = loaded.actions.rules
+    effects = [rule.rule.effect for rule in rules]
+    click.echo(f"{file or 'the shipped policy'}: fine")
+    click.echo(f"  digest      {loaded.digest}")
+    click.echo(f"  detection   {len(loaded.detector.rules)} rules, {len(loaded.entities)} entities")
+    click.echo(f"  redaction   {_methods(loaded.file.redaction.default, loaded.methods)}")
+    counts = ", ".join(f"{effects.count(e)} {e}" for e in ("review", "deny", "allow") if e in effects)
+    click.echo(f"  privileged  {len(rules)} rules ({counts}), first match wins")
+    for number, rule in enumerate(rules, 1):
+        click.echo(f"    {number:3} {rule.rule.effect:7} {rule.rule.id:40} {rule.rule.reason}".rstrip())
+    for reason in loaded.reads_all:
+        click.echo(f"  cost        every record is parsed, since {reason}")
+    for warning in loaded.actions.lint():
+        click.echo(f"  warning     {warning}", err=True)
+
+
+@policy.command()
+def schema() -> None:
+    """Print the JSON Schema of policy files, for editors.
+
+    \b
+    Example:
+      sluicegate policy schema > policy.schema.json
+      # then, as the first line of policy.yaml:
+      # yaml-language-server: $schema=policy.schema.json
+    """
+    from engine.policy.model import PolicyFile
+
+    found = PolicyFile.model_json_schema()
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Sluicegate policy", **found}
+    click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+
+
+@policy.command()
+@click.argument("digest")
+@click.option("-c", "--config", type=click.Path(dir_okay=False, path_type=Path), help="Look in its topics.")
+@click.option(
+    "--decisions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Look in a file that `sanitize --decisions` wrote.",
+)
+def show(digest: str, config: Path | None, decisions: Path | None) -> None:
+    """Print the policy that had this DIGEST (or its beginning), or the shipped one for `default`.
+
+    \b
+    Examples:
+      sluicegate policy show default > policy.yaml
+      sluicegate policy show sha256:1377f1 -c sluicegate.yaml
+    """
+    from engine.policy.load import DEFAULT_POLICY
+    from engine.policy.snapshots import find_snapshot, in_file, in_topics
+
+    if digest == "default":
+        click.echo(DEFAULT_POLICY.read_text(encoding="utf-8"), nl=False)
+        return
+    if (config is None) == (decisions is None):
+        raise click.UsageError("say where to look: -c CONFIG or --decisions FILE")
+    snapshots = in_file(decisions) if decisions is not None else in_topics(config)  # type: ignore[arg-type]
+    found = find_snapshot(digest, snapshots)
+    if found is None:
+        raise click.ClickException(f"no policy with a digest that begins with {digest} was in force there")
+    text = orjson.loads(found.text)
+    click.echo(f"# {found.digest}")
+    click.echo(text["policy"], nl=False)
+    for name, body in text["rules"].items():
+        click.echo(f"\n# ---- rules: {name}\n{body}")
+    click.echo(f"\n# ---- profiles: {text['profiles']}")
+    if text["actions"]:
+        click.echo(f"\n# ---- actions: default\n{text['actions']}", nl=False)
+
+
+def _methods(default: Method, methods: Mapping[str, Method]) -> str:
+    return ", ".join([f"{entity}: {method}" for entity, method in methods.items()] + [f"all else: {default}"])

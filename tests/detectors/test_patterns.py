@@ -1,0 +1,109 @@
+"""The pattern detector: exact spans, checks, context, and bounded work."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import rule
+
+from detectors.errors import BudgetExceeded
+from detectors.finding import Finding, Text
+from detectors.patterns import WHOLE, PatternDetector, byte_regex, entropy
+
+EMAIL = rule("email", r"(?i)\b[\w.+-]{1,64}@(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}\b")
+SSN = rule("ssn", r"\b\d{9}\b", context=["ssn", "social security"], context_window=20)
+PASSWORD = rule("password", r"^.{3,64}$", key=r"[\w.-]*passw(?:or)?d", allow=[r"x+", r"\$\{.*\}"])
+TOKEN = rule("token", r"tok_([A-Za-z0-9]{20,})", min_entropy=3.0)
+
+
+def spans(detector: PatternDetector, value: bytes, key: bytes = b"") -> list[bytes]:
+    """The texts found in ``value``."""
+    return [value[f.start : f.end] for f in detector.scan([Text(value, key)])[0]]
+
+
+def test_the_secret_is_group_one() -> None:
+    """What stands around a secret is not redacted with it."""
+    detector = PatternDetector([TOKEN])
+    assert spans(detector, b"use tok_Zx81mQp0Lr27Ty5VbN3w now") == [b"Zx81mQp0Lr27Ty5VbN3w"]
+
+
+def test_a_value_without_entropy_is_no_secret() -> None:
+    """A placeholder of the right shape is left alone."""
+    assert spans(PatternDetector([TOKEN]), b"tok_aaaaaaaaaaaaaaaaaaaaaaaa") == []
+    assert entropy(b"aaaa") == 0
+    assert entropy(b"abcd") == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "found"),
+    [
+        (b"ssn 123456789", b"", True),
+        (b"Social-Security no. 123456789", b"", True),
+        (b"123456789", b"userSsn", True),
+        (b"123456789", b"user_ssn", True),
+        (b"123456789", b"session", False),
+        (b"lessness 123456789", b"", False),
+        (b"123456789", b"order", False),
+        (b"ssn: see the next page of this form, then 123456789", b"", False),
+    ],
+)
+def test_a_weak_pattern_needs_a_word_near_it(value: bytes, key: bytes, found: bool) -> None:  # noqa: FBT001
+    """Nine digits are a social security number only where something says so."""
+    assert spans(PatternDetector([SSN]), value, key) == ([b"123456789"] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "found"),
+    [
+        (b"hunter2", b"db_password", True),
+        (b"hunter2", b"DB_PASSWD", True),
+        (b"hunter2", b"password_hint", False),
+        (b"xxxx", b"password", False),
+        (b"${DB_PASSWORD}", b"password", False),
+        (b"hunter2 ${x}", b"password", True),
+    ],
+)
+def test_a_rule_on_keys_reads_only_their_values(value: bytes, key: bytes, found: bool) -> None:  # noqa: FBT001
+    """The key must match as a whole, and an allow-list exempts only what it matches as a whole."""
+    assert spans(PatternDetector([PASSWORD]), value, key) == ([value] if found else [])
+
+
+def test_each_text_has_its_own_findings() -> None:
+    """Texts of one call do not run into each other."""
+    detector = PatternDetector([EMAIL, PASSWORD])
+    found = detector.scan([Text(b"a@b.co"), Text(b"plain"), Text(b"hunter2", b"password"), Text(b"c@d.org x")])
+    assert [[(f.rule_id, f.start, f.end) for f in fs] for fs in found] == [
+        [("email", 0, 6)], [], [("password", 0, 7)], [("email", 0, 7)],
+    ]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(["a.b@c.example.com", "x" * 900, " ", "\n", "no one @ home", "é"]), max_size=30))
+def test_long_texts_are_read_in_windows_with_the_same_result(parts: list[str]) -> None:
+    """A window is an economy, not another answer."""
+    text = (" ".join(parts) + " " * WHOLE).encode()
+    expected = [m.span() for m in byte_regex(EMAIL.pattern).finditer(text)]
+    found = PatternDetector([EMAIL]).scan([Text(text)])[0]
+    assert [(f.start, f.end) for f in found] == expected
+
+
+def test_a_span_never_cuts_a_character() -> None:
+    """A pattern over bytes may end within a character; the finding does not."""
+    detector = PatternDetector([rule("cut", rb"pin=([^ ]{3})".decode())])
+    text = "pin=aé€ ok".encode()
+    [finding] = detector.scan([Text(text)])[0]
+    assert text[finding.start : finding.end].decode() == "aé" or text[finding.start : finding.end].decode() == "aé€"
+
+
+def test_too_many_candidates_are_over_budget() -> None:
+    """A text made to look suspicious everywhere costs a bounded amount of work."""
+    detector = PatternDetector([EMAIL], max_candidates=100)
+    with pytest.raises(BudgetExceeded, match="candidates"):
+        detector.scan([Text(b"a@b.co " * 101)])
+
+
+def test_a_finding_does_not_hold_the_text() -> None:
+    """Neither its fields nor its repr."""
+    [finding] = PatternDetector([EMAIL]).scan([Text(b"jane@corp.example")])[0]
+    assert isinstance(finding, Finding)
+    assert "jane" not in repr(finding)
