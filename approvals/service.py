@@ -76,6 +76,7 @@ class Service:
         self._topics = tuple(topics)
         self._scrub = scrub
         self._poll_seconds = poll_seconds
+        self._scrubbing = threading.Lock()  # a detector's scratch memory is for one thread at a time
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -178,7 +179,8 @@ class Service:
         """
         # Lone surrogates and control characters cannot be written to the log, or only mislead there.
         legible = "".join(c for c in reason if c.isprintable() or c == "\n").strip()
-        ballot = Ballot(decision, version, self._scrub(legible) if legible else "")
+        with self._scrubbing:
+            ballot = Ballot(decision, version, self._scrub(legible) if legible else "")
         result = self.store.vote(request_id, person, ballot, self.people, at=self.clock(), channel=channel)
         if isinstance(result, Refused) and result.code is RefusalCode.CONFLICT:
             _log.warning("refused: %s tried to decide on %s, a party to it", person.identity, request_id)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import hyperscan as hs
 
+from detectors import gatecache
 from detectors.errors import BudgetExceeded
 
 _OnMatch = Callable[[int, int, int, int, object], bool | None]
@@ -25,7 +26,10 @@ class Gate:
 
     def __init__(self, patterns: Sequence[bytes]) -> None:
         self.patterns = tuple(patterns)
-        self._database = _compile(self.patterns)
+        self._database = gatecache.load(self.patterns, _FLAGS)
+        if self._database is None:
+            self._database = _compile(self.patterns)
+            gatecache.save(self.patterns, _FLAGS, self._database)
         self._scratch = threading.local()
 
     def hits(self, data: bytes) -> set[int]:

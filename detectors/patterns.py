@@ -11,7 +11,7 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import re2
@@ -61,7 +61,8 @@ class CompiledRule:
         allow = "|".join(f"(?:{one})" for one in rule.allow)
         self._allow = _part("allow", byte_regex, f"(?i:{allow})") if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
-        _part("gate", lambda pattern: Gate([pattern]), self.gate)
+        if rule.gate:  # a derived gate is sound, one written by hand may not be
+            _part("gate", lambda pattern: Gate([pattern]), self.gate)
         anywhere = rule.key or rule.context or rule.gate  # then a hit does not tell where the match stands
         self.reach = None if anywhere else max_width(rule.pattern)
 
@@ -186,16 +187,20 @@ def _gate_of(rule: Rule) -> bytes:
     if rule.key:
         return (gate_form(f"(?i){rule.key}") + KEY_END).encode("ascii")
     if rule.context:
-        words = "|".join(gate_form(_word(word), trim=False) for word in rule.context)
-        return f"(?i)(?:{words})".encode("ascii")
+        return _context_pattern(rule.context, raw=True).encode("ascii")
     return _part("pattern", gate_form, rule.pattern).encode("ascii")  # type: ignore[no-any-return]
 
 
-def _context_pattern(words: Iterable[str]) -> str:
-    """A pattern for these words as words: ``ssn`` is in ``user_ssn`` and ``userSSN``, not in ``lessness``."""
-    any_word = "|".join(_word(word) for word in words)
-    capital = "|".join(word[0].upper() + f"(?i:{_word(word[1:])})" for word in words)
-    return f"(?:(?:^|[^A-Za-z])(?i:{any_word})|[a-z](?:{capital}))(?:$|[^a-z])"
+def _context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
+    """A pattern for these words as words: ``ssn`` is in ``user_ssn`` and ``userSSN``, not in ``lessness``.
+
+    With ``raw``, for the gate: a word may also follow an escape such as ``\\n``.
+    """
+    made = [(gate_form(_word(word), trim=False), gate_form(_word(word[1:]), trim=False)) for word in words]
+    any_word = "|".join(word for word, _ in made)
+    capital = "|".join(word[0].upper() + f"(?i:{rest})" for word, (_, rest) in zip(words, made, strict=True))
+    before = r"(?:^|[^A-Za-z]|\\[nrtbf])" if raw else "(?:^|[^A-Za-z])"
+    return f"(?:{before}(?i:{any_word})|[a-z](?:{capital}))(?:$|[^a-z])"
 
 
 def _word(word: str) -> str:

@@ -1,16 +1,18 @@
-"""Strict YAML: every error names file, line and key, and suggests the key that was meant."""
+"""Strict YAML: every error names file, line and key, and suggests the key that was meant.
+
+Scalars are read by the core schema of YAML 1.2: ``no`` and ``12:30:45`` are text, as one would think.
+"""
 
 from __future__ import annotations
 
 import difflib
-import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from detectors.errors import ConfigError
 
@@ -18,26 +20,48 @@ Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]
 
 
-class YamlFile:
-    """One parsed YAML document with the line of each of its keys.
+class _Loader(yaml.CSafeLoader):
+    """libyaml's loader with the scalars of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema)."""
 
-    ``data`` is what ruamel's round-trip loader gives (mappings and sequences that know their lines).
+    yaml_implicit_resolvers: dict[str, Any] = {}  # not those of YAML 1.1, which the parent has
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+class YamlFile:
+    """One parsed YAML document with the line of each of its keys. ``data`` is plain dicts, lists and scalars.
+
     Raises ConfigError on unreadable files, bad YAML and duplicate keys.
     """
 
     def __init__(self, text: str, name: Path | str) -> None:
         self.name = name
         self.text = text
-        loader = YAML(typ="rt")
-        loader.allow_duplicate_keys = False
+        self.data: Any = None
+        self._root: yaml.Node | None = None
+        loader = _Loader(text)
         try:
-            self.data: Any = loader.load(io.StringIO(text))
-        except MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else None
-            problem = (error.problem or "not valid YAML").splitlines()[0]
-            raise ConfigError(problem, file=name, line=line) from None
-        except YAMLError:
+            self._root = loader.get_single_node()
+            if self._root is not None:
+                _unique_keys(self._root)
+                self.data = loader.construct_document(self._root)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise ConfigError(
+                error.problem or "not valid YAML", file=name, line=mark.line + 1 if mark else None
+            ) from None
+        except (yaml.YAMLError, ValueError):
             raise ConfigError("not valid YAML", file=name) from None
+        finally:
+            loader.dispose()
 
     @classmethod
     def read(cls, path: Path) -> YamlFile:
@@ -51,14 +75,12 @@ class YamlFile:
 
     def line(self, loc: Sequence[str | int]) -> int | None:
         """The 1-based line of the deepest part of ``loc`` that the file has."""
-        node, line = self.data, 1
+        node, line = self._root, 1
         for part in loc:
-            try:
-                mark = node.lc.data[part]
-                node = node[part]
-            except (AttributeError, KeyError, IndexError, TypeError):
+            found = _child(node, part)
+            if found is None:
                 break
-            line = int(mark[0]) + 1
+            line, node = found
         return line
 
     def error(self, message: str, loc: Sequence[str | int]) -> ConfigError:
@@ -68,25 +90,13 @@ class YamlFile:
     def validate(self, model: type[Model], data: Any = None, prefix: Loc = ()) -> Model:
         """``data`` (or the whole document) as ``model``; the first problem raises a ConfigError."""
         try:
-            return model.model_validate(plain(self.data if data is None else data))
+            return model.model_validate(self.data if data is None else data)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=True, include_input=False)
             # An unknown key first: what is missing is often what it was meant to be.
             first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
             loc = (*prefix, *(part for part in first["loc"] if not _is_tag(part)))
             raise self.error(_explain(first, model), loc) from None
-
-
-def plain(node: Any) -> Any:
-    """``node`` as plain dicts, lists and scalars, so that models never see ruamel's types."""
-    if isinstance(node, Mapping):
-        return {plain(key): plain(value) for key, value in node.items()}
-    if isinstance(node, Sequence) and not isinstance(node, str | bytes):
-        return [plain(item) for item in node]
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
 
 
 def dotted(loc: Sequence[str | int]) -> str:
@@ -101,6 +111,33 @@ def closest(word: str, known: Sequence[str]) -> str:
     """`` (did you mean 'x'?)`` for the known word that is nearest, or the empty string."""
     near = difflib.get_close_matches(word, known, n=1)
     return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
+    """The line of a key or item, and the node it holds; None if there is none."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key.start_mark.line + 1, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        item = node.value[part]
+        return item.start_mark.line + 1, item
+    return None
+
+
+def _unique_keys(node: yaml.Node) -> None:
+    """Raises for a key that stands twice in a mapping: YAML forbids it, its parsers take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"duplicate key '{key.value}'", problem_mark=key.start_mark)
+                seen.add(key.value)
+            _unique_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _unique_keys(item)
 
 
 def _is_tag(part: str | int) -> bool:

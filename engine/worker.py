@@ -101,7 +101,7 @@ class Worker:
         self._dirty = False  # whether it has to be given up before anything else
         self._limit = DECISIONS_LIMIT
         self._too_large: set[Position] = set()
-        self._mean = max(1, self._batch.bytes // 500)  # bytes a record, until some have been seen
+        self._mean = max(4096, self._batch.bytes // 500)  # bytes a record, until some have been seen
         self._done: dict[TopicPartition, int] = {}  # committed offsets, as far as they are known here
         self._idle = True  # whether the last poll came back empty
         self._last_record = self._looked = self._logged = time.monotonic()

@@ -8,7 +8,7 @@ exactly them.
 from __future__ import annotations
 
 from benchmarks.activity import shapes
-from benchmarks.activity.values import HEX, letters, pick
+from benchmarks.activity.values import hex_id, pick
 from benchmarks.activity.world import PEOPLE, Activity, Session, World
 
 PRIVILEGED_ACTIONS = frozenset(
@@ -34,7 +34,7 @@ def export_table(w: World, s: Session) -> Activity:
     """A table leaves the company."""
     params = {
         "format": "csv",
-        "destination": f"s3://partner-drop/{s.table}/{letters(w.rng, HEX, 6)}.csv",
+        "destination": f"s3://partner-drop/{s.table}/{hex_id(w.rng, 6)}.csv",
         "columns": ["id", "email", "phone", "created_at"],
         "notify": w.plant("email"),
         "row_estimate": 10_000 + w.rng.getrandbits(18),
@@ -77,8 +77,8 @@ def force_push(w: World, s: Session) -> Activity:
     params = {
         "remote": f"https://x-access-token:{w.plant('github_token')}@github.com/acme/{s.service}.git",
         "branch": "main",
-        "from": letters(w.rng, HEX, 40),
-        "to": letters(w.rng, HEX, 40),
+        "from": hex_id(w.rng, 40),
+        "to": hex_id(w.rng, 40),
     }
     reason = "Remove a large file from the history"
     return _ask(w, s, "git.force_push", f"github://acme/{s.service}", params, reason=reason)

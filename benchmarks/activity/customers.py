@@ -11,7 +11,7 @@ from urllib.parse import quote
 import orjson
 
 from benchmarks.activity import shapes
-from benchmarks.activity.values import FAMILY, GIVEN, HEX, letters, pick
+from benchmarks.activity.values import FAMILY, GIVEN, hex_id, pick
 from benchmarks.activity.world import Activity, Session, World
 
 COMPLAINTS = (
@@ -112,7 +112,7 @@ def draft_reply(w: World, s: Session) -> Activity:
         thought=pick(w.rng, THOUGHTS).format(order=s.order),
         tool="send_reply",
         given={"to": to, "subject": f"Your order {s.order}", "template": "late-parcel", "voucher": False},
-        result=f"queued for {to} as message {letters(w.rng, HEX, 10)}",
+        result=f"queued for {to} as message {hex_id(w.rng, 10)}",
     )
 
 
@@ -149,6 +149,6 @@ def invoice_question(w: World, s: Session) -> Activity:
 def charge_failed(w: World, s: Session) -> Activity:
     """The payments service reports a charge that failed."""
     why = pick(w.rng, ("insufficient_funds", "expired_card", "do_not_honor"))
-    source = w.say("card", "pm_" + letters(w.rng, HEX, 14))
+    source = w.say("card", "pm_" + hex_id(w.rng, 14))
     more = {"source": source, "amount_cents": 500 + w.rng.getrandbits(15), "retry_in_s": 3600}
     return shapes.log(w, s, "warn", "payments", f"charge for {s.order} declined: {why}", **more)

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.activity.values import BASE62, HEX, letters, pick
+from benchmarks.activity.values import BASE62, hex_id, letters, pick
 from benchmarks.activity.world import Activity, Session, World
 
 Document = dict[str, Any]
@@ -194,7 +194,7 @@ def log(w: World, s: Session, level: str, service: str, msg: str, **more: Any) -
         "pod": s.pod,
         "version": s.version,
         "trace_id": s.trace,
-        "span_id": letters(w.rng, HEX, 16),
+        "span_id": hex_id(w.rng, 16),
     }
     return w.done(s, "log", document)
 
@@ -211,7 +211,7 @@ def access(w: World, s: Session, method: str, path: str, status: int, *, headers
         "bytes": w.rng.getrandbits(14),
         "duration_ms": round(1 + w.rng.random() * 400, 2),
         "user_agent": pick(w.rng, ("python-httpx/0.28.1", "Mozilla/5.0 (X11; Linux x86_64) Firefox/143.0")),
-        "request_id": letters(w.rng, HEX, 16),
+        "request_id": hex_id(w.rng, 16),
         "trace_id": s.trace,
         "upstream": {"pod": s.pod, "attempts": 1, "connect_ms": round(w.rng.random() * 3, 3)},
         "tls": "TLSv1.3",

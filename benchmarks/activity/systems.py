@@ -10,7 +10,7 @@ import base64
 
 from benchmarks.activity import shapes
 from benchmarks.activity.customers import fill
-from benchmarks.activity.values import HEX, letters, pick
+from benchmarks.activity.values import hex_id, pick
 from benchmarks.activity.world import Activity, Session, World
 
 FILTERS = (
@@ -139,7 +139,7 @@ def shell_command(w: World, s: Session) -> Activity:
 
 def http_call(w: World, s: Session) -> Activity:
     """The agent proposes a call to somebody else's API."""
-    headers = {"accept": "application/json", "idempotency-key": letters(w.rng, HEX, 20)}
+    headers = {"accept": "application/json", "idempotency-key": hex_id(w.rng, 20)}
     if w.hot:
         headers["authorization"] = f"Bearer {w.plant(pick(w.rng, ('jwt', 'bearer', 'stripe_key')))}"
     url = f"https://status.example.com/api/v1/{s.service}/incidents"
@@ -162,7 +162,7 @@ def recovered(w: World, s: Session) -> Activity:
 
 def build_log(w: World, s: Session) -> Activity:
     """A build says what it did; a hot one dumps its environment."""
-    commit = letters(w.rng, HEX, 40)
+    commit = hex_id(w.rng, 40)
     if not w.hot:
         message = f"build of {s.service} {s.version} passed: 412 tests in 38 s, 3 skipped"
         return shapes.log(w, s, "info", "ci", message, commit=commit)

@@ -19,7 +19,6 @@ T = TypeVar("T")
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 BASE64 = BASE62[10:] + "0123456789+/"
-HEX = "0123456789abcdef"
 
 GIVEN = tuple(
     "Amara Bruno Chiara Dmitri Elena Farid Greta Hiro Ines Jonas Katya Lucas Mei Nadia Omar Priya Quinn Rosa "
@@ -40,6 +39,11 @@ _BANKS = ("ABNA", "AIBK", "BARC", "INGB", "LOYD", "NWBK", "RABO", "REVO")
 def letters(rng: Random, alphabet: str, size: int) -> str:
     """``size`` characters of ``alphabet``."""
     return "".join(rng.choices(alphabet, k=size))
+
+
+def hex_id(rng: Random, size: int) -> str:
+    """An id of ``size`` hexadecimal digits; it begins with a letter, so that it is never a number by accident."""
+    return "abcdef"[int(rng.random() * 6)] + f"{rng.getrandbits(4 * size - 4):0{size - 1}x}"
 
 
 def digits(rng: Random, size: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from benchmarks.activity.values import BASE62, HEX, MAKERS, letters, pick, private_key_lines
+from benchmarks.activity.values import BASE62, MAKERS, hex_id, letters, pick, private_key_lines
 
 PEOPLE = ("ada", "grace", "linus", "margaret", "ken", "barbara", "dennis", "radia")
 MAIL_DOMAIN = "example.com"
@@ -74,14 +74,14 @@ class Session:
 
     def __init__(self, rng: Random, agent: Agent, story: str) -> None:
         self.agent, self.story = agent, story
-        self.id = f"s-{letters(rng, HEX, 12)}"
+        self.id = f"s-{hex_id(rng, 12)}"
         self.behalf = pick(rng, agent.behalf)
         self.service = pick(rng, ("checkout", "payments", "catalog", "accounts", "search", "shipping"))
         self.customer = f"cust_{letters(rng, BASE62, 8)}"
         self.order = f"ORD-{10000 + int(rng.random() * 89999)}"
         self.table = pick(rng, ("customers", "orders", "invoices", "sessions", "refunds", "subscriptions"))
-        self.pod = f"{self.service}-{letters(rng, HEX, 9)}-{letters(rng, 'bcdfghjklmnpqrstvwxz', 5)}"
-        self.trace = letters(rng, HEX, 32)
+        self.pod = f"{self.service}-{hex_id(rng, 9)}-{letters(rng, 'bcdfghjklmnpqrstvwxz', 5)}"
+        self.trace = hex_id(rng, 32)
         self.version = f"2.{rng.getrandbits(5)}.{rng.getrandbits(3)}"
 
 

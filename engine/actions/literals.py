@@ -19,7 +19,7 @@ from engine.actions.conditions import Condition, Like, Presence
 from engine.actions.decide import CompiledRule, CompiledRules
 from engine.actions.globs import Glob, fold
 from engine.actions.paths import Path
-from engine.actions.profile import Call, Profile, Slot, Template, Where
+from engine.actions.profile import Call, Profile, Slot, Template
 
 MIN_LITERAL = 3  # bytes; shorter ones are everywhere
 _SPACE = r"(?:\s|\\+[nrtf])*"  # between tokens, also where the tokens stand in a string
@@ -103,8 +103,11 @@ def _necessary(rule: CompiledRule, profile: Profile, call: Call) -> _Needs | Non
     if any(found == [] for found in others):
         return _Needs([], [])
     params = _params(rule, call)
-    if action and params and _apart(call):
-        return _Needs(action, params)
+    if params:
+        beside = action if action and _apart(call) else None
+        beside = beside or max(_shape(profile, call, beside_params=True), key=_worst, default=None)
+        if beside:
+            return _Needs(beside, params)
     named = [found for found in (*others, params) if found]
     best = max(named or _shape(profile, call), key=_worst, default=None)
     return None if best is None else _Needs(best, [])
@@ -128,7 +131,11 @@ def _regex(found: Iterable[_Literal]) -> list[str]:
 def _apart(call: Call) -> bool:
     """Whether what the action is read from and the parameters cannot be the same bytes."""
     slots = [slot for template in call.action for slot in template.fields]
-    return not any(slot.record or _inside(slot.path.steps, path.steps) for slot in slots for path in call.params)
+    return not any(slot.record or _in_params(slot.path, call) for slot in slots)
+
+
+def _in_params(path: Path, call: Call) -> bool:
+    return any(_inside(path.steps, params.steps) for params in call.params)
 
 
 def _inside(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
@@ -267,22 +274,24 @@ def _like(conditions: Sequence[Condition]) -> _Any | None:
 # -- the shape of the record ---------------------------------------------------------------------------------
 
 
-def _shape(profile: Profile, call: Call) -> Iterator[_Any]:
-    """What the profile itself needs: keys, and values where it names some."""
+def _shape(profile: Profile, call: Call, *, beside_params: bool = False) -> Iterator[_Any]:
+    """What the profile itself needs: keys, and values where it names some.
+
+    With ``beside_params``, only what cannot be the same bytes as the parameters.
+    """
     if call.each and all(path.key for path in call.each):
         yield [_Literal("", _key(call.each) + _COLON, _key_score(call.each))]
-    for where in (profile.when, call.when):
-        yield from _when(where)
+    same = all(not path.steps for path in call.each)  # the call is the record
+    for where in (profile.when, call.when) if same or not beside_params else (call.when,):
+        for path, conditions in where.tests:
+            if not (beside_params and _in_params(path, call)) and not _met_by_absence(path, conditions):
+                yield [_when_literal(path, condition) for condition in conditions]
 
 
-def _when(where: Where) -> Iterator[_Any]:
-    for path, conditions in where.tests:
-        if path.key is None or any(
-            condition is Presence.ABSENT or (isinstance(condition, Like) and condition.negated)
-            for condition in conditions
-        ):
-            continue
-        yield [_when_literal(path, condition) for condition in conditions]
+def _met_by_absence(path: Path, conditions: Sequence[Condition]) -> bool:
+    return path.key is None or any(
+        condition is Presence.ABSENT or (isinstance(condition, Like) and condition.negated) for condition in conditions
+    )
 
 
 def _when_literal(path: Path, condition: Condition) -> _Literal:

@@ -167,9 +167,7 @@ def _suspected_gaps(partition: TopicPartition, entries: Iterable[DecisionEntry])
         reached = entry.last_offset if reached is None else max(reached, entry.last_offset)
 
 
-def _gaps(
-    partition: TopicPartition, entries: Iterable[DecisionEntry], offsets: Sequence[int]
-) -> Iterator[Fault]:
+def _gaps(partition: TopicPartition, entries: Iterable[DecisionEntry], offsets: Sequence[int]) -> Iterator[Fault]:
     """Stretches of the input that no entry names, as long as they go."""
     begin = 0  # index of the first input offset that is not yet behind us
     for entry in entries:

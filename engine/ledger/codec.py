@@ -107,9 +107,7 @@ def _avro(node: Node) -> Callable[[Any], bytes]:
         return {symbol: _avro_long(index) for index, symbol in enumerate(node["symbols"])}.__getitem__
     if node["type"] == "array":
         item = _avro(node["items"])
-        return lambda value: (
-            b"".join([_avro_long(len(value)), *map(item, value), b"\x00"]) if value else b"\x00"
-        )
+        return lambda value: b"".join([_avro_long(len(value)), *map(item, value), b"\x00"]) if value else b"\x00"
     values = values_of(node)
     fields = [_avro(field["type"]) for field in node["fields"]]
     return lambda value: b"".join([field(one) for field, one in zip(fields, values(value), strict=True)])

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zlib
 from collections import Counter, defaultdict
+from pathlib import Path
 from urllib.parse import unquote
 
 import phonenumbers
@@ -32,6 +33,7 @@ from benchmarks.activity.stories import STORIES
 from benchmarks.activity.values import MAKERS, luhn_digit
 
 SAMPLE = 20_000
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_same_seed_same_records():
         "print(hashlib.sha256(b'\\n'.join(a.value for a in generate(3, 500))).hexdigest())"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONHASHSEED": "99"}, cwd=".", capture_output=True, check=True
+        [sys.executable, "-c", code], env={"PYTHONHASHSEED": "99"}, cwd=ROOT, capture_output=True, check=True
     )
     assert ran.stdout.decode().strip() == digest(500)
 

@@ -135,6 +135,16 @@ def test_overlap_in_part():
     assert [str(fault) for fault in faults] == ["overlap at activity.raw/0@4..5: 2 expected, 4 counted"]
 
 
+def test_a_run_keeps_its_reach():
+    """Every entry inside a run overlaps it, the later ones too, and leaves no gap behind."""
+    for inputs in (None, {P0: range(10)}):
+        faults = account([run(0, 9, 10), one(2), one(7)], inputs).faults
+        assert [(fault.kind, fault.first_offset) for fault in faults] == [
+            (FaultKind.OVERLAP, 2),
+            (FaultKind.OVERLAP, 7),
+        ]
+
+
 def test_a_record_inside_a_run_is_an_overlap():
     """A run does not span a position that has an entry of its own, even if the counts would fit."""
     assert [f.kind for f in account([run(0, 2, 2), one(1)]).faults] == [FaultKind.OVERLAP]

@@ -1,0 +1,229 @@
+"""The gate literals: whatever a rule reviews or denies, one of its patterns is in the raw bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import hyperscan
+import pytest
+from action_records import Pairs, Style, anthropic, cloudtrail, generic, kubernetes, mcp, openai
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from engine.actions.decide import CompiledRules, Effect, compile_rules
+from engine.actions.defaults import compiled_defaults
+from engine.actions.extract import extract
+from engine.actions.literals import ForcesParse, gate_patterns
+from engine.actions.principals import Principals
+from engine.actions.profile import shipped_profiles
+from engine.actions.rules import Rule
+from engine.actions.tree import parse
+
+PROFILES = shipped_profiles()
+WHO = Principals.of()
+FLAGS = hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH
+APPROVERS = {"groups": ["local:security"]}
+
+
+class Gate:
+    """The patterns as the engine compiles them."""
+
+    def __init__(self, patterns: Sequence[bytes]) -> None:
+        self.database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK) if patterns else None
+        if self.database is not None:
+            self.database.compile(
+                expressions=list(patterns), ids=list(range(len(patterns))), flags=[FLAGS] * len(patterns)
+            )
+
+    def hits(self, data: bytes) -> bool:
+        found: list[int] = []
+        if self.database is not None:
+            self.database.scan(data, match_event_handler=lambda number, *_: found.append(number))
+        return bool(found)
+
+
+def rules(*matches: dict[str, Any], effect: str = "review") -> CompiledRules:
+    more: dict[str, Any] = {"approvers": APPROVERS} if effect == "review" else {}
+    return compile_rules(
+        [
+            Rule.model_validate({"id": f"r{i}", "effect": effect, "match": match, "reason": "Why.", **more})
+            for i, match in enumerate(matches)
+        ],
+        PROFILES,
+    )
+
+
+def effect(data: bytes, compiled: CompiledRules) -> Effect:
+    decided = compiled.strictest(extract(parse(data), PROFILES, WHO))
+    return Effect.ALLOW if decided is None else decided[1].effect
+
+
+# Values and globs are put together from the same pieces, so that they meet often.
+PIECES = [
+    "export", "db.", "tool:", "prod", "rm -rf", "rm  -rf", "rm\n-rf", 'a"b', "x\\y", "https://h/p", "k8s:", "K", "é",
+    "ec2", ".amazonaws.com", ":", "create", "/", "pods", "exec", ",", " ", "\t", "drop table", "admin", "{", "[", "42", "tool",
+]  # fmt: skip
+values = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
+globs = st.lists(st.sampled_from([*PIECES, "*", "*", "*"]), min_size=1, max_size=5).map("".join)
+glob_lists = st.lists(globs, min_size=1, max_size=3)
+styles = st.builds(Style, st.sampled_from(["", " ", "\n", "\t", "\r\n  "]), st.booleans())
+nested_values = st.recursive(
+    values | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "command", "b"]), inner),
+    max_leaves=5,
+)
+params = st.dictionaries(st.sampled_from(["command", "a", "rows"]), nested_values, max_size=3)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> bytes:
+    """A record of any shipped shape, in odd JSON, perhaps wrapped, with JSON in strings at any depth."""
+    outer, inner = draw(styles), draw(styles)
+    given_params: Any = draw(params)
+    if draw(st.booleans()):
+        given_params = {"command": inner.write(given_params)}  # JSON in a string in the parameters
+    name, value = draw(values), draw(values)
+    shape = draw(st.sampled_from(["generic", "openai", "anthropic", "mcp", "cloudtrail", "kubernetes"]))
+    record: dict[str, Any]
+    if shape == "generic":
+        record = generic(action=name, params=given_params, resource=value, environment=draw(values))
+    elif shape == "openai":
+        record = openai(name, draw(st.sampled_from([inner.write(given_params), value])))
+    elif shape == "anthropic":
+        record = anthropic(name, given_params)
+    elif shape == "mcp":
+        record = mcp(name, given_params)
+    elif shape == "cloudtrail":
+        record = cloudtrail(f"{name}.amazonaws.com", value or "x", given_params)
+    else:
+        where = {"resource": value, "subresource": draw(values), "namespace": draw(values), "name": "n"}
+        record = kubernetes(name, value, objectRef=where, requestObject=given_params)
+    document: Any = record
+    if draw(st.booleans()):  # a duplicate key, with the other value first
+        document = Pairs((("action", draw(values)), ("name", draw(values)), *record.items()))
+    if draw(st.booleans()):
+        document = {"log": inner.write(document), "stream": "stdout"}
+    return outer.write(document).encode()
+
+
+@st.composite
+def matches(draw: st.DrawFn) -> dict[str, Any]:
+    """A rule's match of any combination of keys."""
+    match: dict[str, Any] = {}
+    for key in draw(st.lists(st.sampled_from(["action", "resource", "environment"]), min_size=1, unique=True)):
+        match[key] = draw(glob_lists)
+    if draw(st.booleans()):
+        paths = st.sampled_from(["**", "command", "command.a", "a.*", "*"])
+        match["params"] = draw(st.dictionaries(paths, glob_lists, min_size=1, max_size=2))
+    return match
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(matches(), st.lists(records(), min_size=1, max_size=8))
+def test_a_record_that_a_rule_holds_back_holds_one_of_its_patterns(
+    match: dict[str, Any], some: list[bytes]
+) -> None:
+    """Whenever a decision is to review, at least one pattern matches the raw bytes, however they are written."""
+    compiled = rules(match)
+    patterns, forced = gate_patterns(compiled, PROFILES)
+    if forced:
+        event("forced")
+        return
+    gate = Gate(patterns)
+    for data in some:
+        if effect(data, compiled) is not Effect.ALLOW:
+            event("privileged")
+            assert gate.hits(data), (match, data)
+
+
+DEFAULT_GATE = Gate(gate_patterns(compiled_defaults(), PROFILES)[0])
+NAMES = ["db.export", "bash", "run_sql", "terraform", "iam.create_role", "deploy", "refund", "http_request", "rollback"]
+COMMANDS = ["rm -rf /", "rm  -r x", "DROP\tTABLE t", "terraform -chdir=a apply", "apply", "curl -X DELETE h", "prod", "admin"]
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(NAMES),
+    st.sampled_from(COMMANDS),
+    st.sampled_from(["command", "method", "sql", "amount"]),
+    styles,
+    styles,
+    st.integers(0, 6),
+)
+def test_the_shipped_rules_never_miss(
+    name: str, command: str, key: str, outer: Style, inner: Style, shape: int
+) -> None:
+    """What the shipped rules hold back passes the shipped gate, in every shape and as an argument vector."""
+    arguments = {key: command.split(" ") if shape % 2 else command, "amount": 900}
+    shapes: list[Any] = [
+        generic(action=name, params=arguments, environment="production"),
+        openai(name, inner.write(arguments)),
+        openai(name, inner.write(inner.write(arguments))),
+        anthropic(name, arguments),
+        mcp(name, arguments),
+        {"request": {"messages": [openai(name, inner.write(arguments))]}},
+        {"log": inner.write(openai(name, outer.write(arguments)))},
+    ]
+    data = outer.write(shapes[shape]).encode()
+    if effect(data, compiled_defaults()) is not Effect.ALLOW:
+        event("privileged")
+        assert DEFAULT_GATE.hits(data), data
+
+
+@pytest.mark.parametrize(
+    ("match", "record", "hit"),
+    [
+        ({"action": "*.export"}, generic(action="customers.export"), True),
+        ({"action": "*.export"}, generic(action="customers.read", reason="before the .export"), False),
+        ({"action": "tool:run_sql"}, openai("run_sql", {"q": "1"}), True),
+        ({"action": "tool:run_sql"}, openai("run", {"name": "use run_sql later"}), True),  # a false hit, allowed
+        ({"action": "tool:run_sql"}, {"role": "user", "content": 'say "run_sql"'}, False),
+        ({"action": "k8s:create:pods/exec"}, kubernetes("create", "pods"), False),
+        ({"action": "iam.amazonaws.com:*key*"}, cloudtrail("iam.amazonaws.com", "ListUsers"), False),
+        ({"action": "tool:*bash*", "params": {"**": "*rm -rf*"}}, openai("bash", {"c": "ls"}), False),
+        ({"action": "tool:*bash*", "params": {"**": "*rm -rf*"}}, openai("bash", {"c": ["rm", "-rf"]}), True),
+        ({"action": "tool:*bash*", "params": {"**": "*rm -rf*"}}, generic(reason="rm -rf"), False),
+    ],
+)
+def test_patterns_tell_records_apart(match: dict[str, Any], record: dict[str, Any], hit: bool) -> None:
+    """A pattern stands behind the key that it is about, and words elsewhere do not open the gate."""
+    patterns, forced = gate_patterns(rules(match), PROFILES)
+    assert not forced
+    assert Gate(patterns).hits(Style(" ").write(record).encode()) is hit
+
+
+def test_a_rule_without_literals_falls_back_to_the_shape_of_the_record() -> None:
+    """A rule about everything still needs the keys of the profile, so that chat is not parsed."""
+    patterns, forced = gate_patterns(rules({"action": "*"}), PROFILES)
+    assert not forced
+    gate = Gate(patterns)
+    assert gate.hits(Style().write(mcp("x", {})).encode())
+    assert not gate.hits(b'{"role": "user", "content": "hello"}')
+
+
+def test_a_profile_without_keys_forces_a_parse_and_says_so() -> None:
+    """Where nothing is necessary, the rule and the profile are named, for `policy check` to tell."""
+    from detectors.yamlfile import YamlFile
+    from engine.actions.profile import read_profile
+
+    text = "name: any\ndoc: Anything.\nkind: fact\ncalls: [{action: ['{*}']}]\n"
+    profile = read_profile(YamlFile(text, "any.yaml"))
+    patterns, forced = gate_patterns(rules({"actor": "etl-*"}), [profile])
+    assert (patterns, forced) == ([], [ForcesParse("r0", "any")])
+
+
+def test_rules_that_cannot_match_a_profile_need_nothing() -> None:
+    """A glob for Kubernetes gives no pattern for tool calls, and an allow rule gives none at all."""
+    tools = [profile for profile in PROFILES if profile.name in ("openai", "anthropic", "mcp")]
+    assert gate_patterns(rules({"action": "k8s:*:secrets"}), tools) == ([], [])
+    assert gate_patterns(rules({"action": "tool:*"}, effect="allow"), PROFILES) == ([], [])
+    assert gate_patterns(rules({"action": "*.export", "kind": "fact"}), tools) == ([], [])
+
+
+def test_the_shipped_rules_force_no_parse_and_compile_small() -> None:
+    """The shipped rules all have literals, in few patterns."""
+    patterns, forced = gate_patterns(compiled_defaults(), PROFILES)
+    assert not forced
+    assert len(patterns) < 80
+    assert not any(token in pattern for pattern in patterns for token in (b"(?=", b"(?!", b"(?<"))
