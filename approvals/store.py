@@ -296,7 +296,8 @@ class Store:
         """How much of everything there is."""
         with self._engine.begin() as c:
             state = t.requests.c.state
-            states: dict[str, int] = dict(c.execute(select(state, func.count()).group_by(state)).tuples().all())
+            rows = c.execute(select(state, func.count()).group_by(state))
+            states: dict[str, int] = {row[0]: row[1] for row in rows}
             return Counts(
                 waiting=sum(states.get(s, 0) for s in FOLDABLE_INTO),
                 repeats=states.get(State.REPEAT, 0),

@@ -34,8 +34,9 @@ _NAMES = {sre.ASSERT: "lookaround", sre.ASSERT_NOT: "lookaround", sre.GROUPREF: 
 Node = tuple[Any, Any]
 
 
-def gate_form(pattern: str, *, trim: bool = True) -> str:
-    """The gate form of ``pattern``, for Hyperscan with DOTALL; ``trim`` opens both ends.
+def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
+    """The gate form of ``pattern``, for Hyperscan with DOTALL; ``trim`` opens both ends, unless
+    ``tail`` is false: then something will be put behind it, and only the head opens.
 
     Raises ValueError for what a linear-time engine cannot do (lookaround, back-references) and for a
     pattern that could match without any selective byte.
@@ -48,7 +49,7 @@ def gate_form(pattern: str, *, trim: bool = True) -> str:
             raise ValueError(f"not a regular expression: {error}") from None
     flags = "(?i)" if tree.state.flags & sre.SRE_FLAG_IGNORECASE else ""
     items = list(tree)
-    body = _sequence(items, head=trim, tail=trim)
+    body = _sequence(items, head=trim, tail=trim and tail)
     if not body or (trim and _width(items) < 2):
         raise ValueError("matches almost anything: it needs something that it cannot do without")
     return flags + body

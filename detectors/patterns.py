@@ -70,15 +70,19 @@ class CompiledRule:
         """The findings of this rule in ``text``; ``ends`` are the offsets where its gate matched."""
         value, key = text
         rule = self.rule
-        if self._key is not None and not self._key.fullmatch(key):
-            return
-        if self._not_key is not None and key and self._not_key.fullmatch(key):
+        if not self.reads(key):
             return
         for start, end in self.spans(value, ends):
             score = self._judge(value, key, start, end)
             if score is not None:
                 start, end = _whole_characters(value, start, end)
                 yield Finding(rule.id, rule.entity, start, end, score)
+
+    def reads(self, key: bytes) -> bool:
+        """Whether the rule reads what stands under ``key`` at all."""
+        if self._key is not None and not self._key.fullmatch(key):
+            return False
+        return self._not_key is None or not key or self._not_key.fullmatch(key) is None
 
     def spans(self, value: bytes, ends: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Where secrets may stand in ``value``: the group of each match, or all of it if the pattern has no group.
@@ -185,7 +189,7 @@ def _gate_of(rule: Rule) -> bytes:
     if rule.gate:
         return f"(?i){rule.gate}".encode("ascii")
     if rule.key:
-        return (gate_form(f"(?i){rule.key}") + KEY_END).encode("ascii")
+        return (gate_form(f"(?i){rule.key}", tail=False) + KEY_END).encode("ascii")
     if rule.context:
         return _context_pattern(rule.context, raw=True).encode("ascii")
     return _part("pattern", gate_form, rule.pattern).encode("ascii")  # type: ignore[no-any-return]

@@ -23,7 +23,6 @@ from engine.jsontext import Step, read_all
 from engine.ledger.model import ActionKind, Redaction, ReviewRequest
 from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
 from engine.policy.compiled import Policy
-from engine.policy.model import Topic
 from engine.records import ActivityRecord, Header
 from engine.review import Asked, NoPrincipal, header_texts, review_request
 from engine.views import Limits
@@ -34,7 +33,8 @@ log = logging.getLogger(__name__)
 class _Reading(NamedTuple):
     """How the records of one topic are read, worked out once."""
 
-    topic: Topic
+    form: str
+    strict: bool  # what is not JSON is quarantined
     profiles: Sequence[Profile]
     release_to: str
 
@@ -79,7 +79,7 @@ class Sanitizer:
         self._release_to = dict(release_to or {})
         self._readings: dict[str, _Reading] = {}
         self._gate = policy.detector.gate
-        self._parses_all = bool(policy.reads_all)
+        self._reads_all = bool(policy.reads_all)
 
     @property
     def digest(self) -> str:
@@ -110,33 +110,34 @@ class Sanitizer:
             return Sanitized(clean, envelope)
         if len(value) > self.policy.file.limits.bytes:
             raise BudgetExceeded("bytes", self.policy.file.limits.bytes)
+        reading = self._readings.get(record.position.topic) or self._reading(record.position.topic)
+        if reading.strict and not self._is_json(value):
+            return Quarantined(record, "unparsable")
         hits = self._gate.hits(value)
-        if not hits and not self._parses_all:
+        if not hits and not self._reads_all:
             return Sanitized(clean, envelope)
-        return self._read(record, clean, envelope, hits, now)
+        return self._read(record, clean, envelope, reading, hits, now)
 
     def _read(
         self,
         record: ActivityRecord,
         clean: ActivityRecord,
         envelope: tuple[Redaction, ...],
+        reading: _Reading,
         hits: set[int],
         now: int,
     ) -> Outcome:
         """The outcome of a record that the gate asks to be read."""
-        reading = self._reading(record.position.topic)
         ids, value = self.policy.gate, record.value or b""
-        if reading.topic.on_unparsable == "quarantine" and not self._parsable(value, reading.topic):
-            return Quarantined(record, "unparsable")
         redactions, dropped = envelope, False
-        if self._parses_all or any(hit < ids.paths for hit in hits):
-            cleaned = self.cleaner.clean(value, self._form or reading.topic.format)
+        if self._reads_all or any(hit < ids.paths for hit in hits):
+            cleaned = self.cleaner.clean(value, reading.form)
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions
                 clean = clean._replace(value=cleaned.text)
         asked = None
-        if self._parses_all or any(hit >= ids.paths or ids.rules <= hit < ids.escapes for hit in hits):
+        if self._reads_all or any(hit >= ids.paths or ids.rules <= hit < ids.escapes for hit in hits):
             asked = self._asked(record, reading)
         if asked is None:
             return Dropped(record, redactions) if dropped else Sanitized(clean, redactions)
@@ -189,14 +190,15 @@ class Sanitizer:
         reading = self._readings.get(topic)
         if reading is None:
             how = self.policy.topic(topic)
-            release_to = self._release_to.get(topic, f"{topic}.sanitized")
-            reading = _Reading(how, self.policy.profiles_of(how), release_to)
-            self._readings[topic] = reading
+            reading = self._readings[topic] = _Reading(
+                form=self._form or how.format,
+                strict=how.format == "json" and how.on_unparsable == "quarantine",
+                profiles=self.policy.profiles_of(how),
+                release_to=self._release_to.get(topic, f"{topic}.sanitized"),
+            )
         return reading
 
-    def _parsable(self, value: bytes, topic: Topic) -> bool:
-        if topic.format not in ("json", "auto"):
-            return True
+    def _is_json(self, value: bytes) -> bool:
         try:
             orjson.loads(value)
         except orjson.JSONDecodeError:

@@ -86,6 +86,20 @@ def uk_nino(secret: bytes) -> bool:
     return _NINO.fullmatch(re.sub(rb"[ -]", b"", secret).decode("ascii", "replace")) is not None
 
 
+_UK_LICENCE = re.compile(
+    r"[A-Z]{1,5}9{0,4}\d(?:[05]\d|[16][0-2])(?:[0-2]\d|3[01])\d(?:[A-Z]{2}|[A-Z]9|99)[A-Z0-9]{3}"
+)
+
+
+def uk_driving_licence(secret: bytes) -> bool:
+    """A British driving licence number: five letters of the name, decade, month (+50 for women), day, year, initials.
+
+    Source: https://www.gov.uk/government/publications/inf45d-how-to-read-your-driving-licence
+    """
+    text = secret.decode("ascii", "replace")
+    return len(text) == 16 and _UK_LICENCE.fullmatch(text) is not None and text[7:9] not in ("00", "50")
+
+
 def us_mbi(secret: bytes) -> bool:
     """A US Medicare beneficiary identifier: eleven places of set kinds, no letters S, L, O, I, B, Z.
 
@@ -181,6 +195,7 @@ VALIDATORS: Mapping[str, Validator] = {
     "sg_nric": sg_nric,
     "th_pin": _checked(pin),
     "tr_tckn": _checked(tckimlik),
+    "uk_driving_licence": uk_driving_licence,
     "uk_nhs": _checked(nhs),
     "uk_nino": uk_nino,
     "us_itin": _checked(itin),

@@ -130,7 +130,7 @@ def cookie_pair(secret: bytes) -> bool:
 
 def url_password(secret: bytes) -> bool:
     """The password of a URL's user information: no placeholder, no port and path."""
-    return password(secret) and not re.match(rb"\d{2,5}(?:[,;\]]|$)", secret)
+    return (secret == b"secret" or password(secret)) and not re.match(rb"\d{2,5}(?:[,;\]]|$)", secret)
 
 
 def query_secret(secret: bytes) -> bool:

@@ -107,14 +107,15 @@ def _detection_rules(
 ) -> tuple[list[DetectionRule], dict[str, str]]:
     """The rules that are on, and the texts (or for shipped ones the digest) that they come from."""
     own = [folder / name for name in file.rules.files]
-    rules = load_rules(*shipped_files(), *own)
+    shipped = shipped_files() if file.rules.shipped else []
+    rules = load_rules(*shipped, *own)
     ids = [rule.id for rule in rules]
     for number, name in enumerate(file.rules.disable):
         if name not in ids:
             message = f"no rule is called '{name}'{closest(name, ids)}"
             raise source.error(message, ("rules", "disable", number))
-    shipped = hashlib.sha256(b"\0".join(path.read_bytes() for path in shipped_files())).hexdigest()
-    texts = {"shipped": f"sha256:{shipped}"}
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in shipped)).hexdigest()
+    texts = {"shipped": f"sha256:{digest}"} if shipped else {}
     for name, path in zip(file.rules.files, own, strict=True):
         texts[name] = path.read_text(encoding="utf-8")
     return [rule for rule in rules if rule.id not in file.rules.disable], texts
@@ -169,9 +170,7 @@ def _name_gate(name: str) -> bytes:
 def _reads_all(file: PolicyFile, places: PathRules) -> list[str]:
     """Why each record must be parsed, whatever the gate says."""
     names = zip(file.paths.always, places.literals(), strict=True)
-    out = [f"paths.always: '{one.path}' names nothing" for one, name in names if name is None]
-    strict = [topic.match for topic in file.topics if topic.on_unparsable == "quarantine"]
-    return out + [f"topics: '{match}' quarantines what it cannot parse" for match in strict]
+    return [f"paths.always: '{one.path}' names nothing" for one, name in names if name is None]
 
 
 def _profiles_digest() -> str:

@@ -79,6 +79,7 @@ class Key(_Section):
 class Rules(_Section):
     """Which detection rules are on."""
 
+    shipped: bool = Field(True, description="Whether the shipped catalogue is on.")
     files: list[str] = Field([], description="Rule files of your own, relative to the policy.")
     disable: list[str] = Field([], description="Ids of rules that are off.")
 
@@ -92,6 +93,12 @@ class Topic(_Section):
         "text", description="A record that is not valid in its format: read as text, or quarantined."
     )
     profiles: list[str] | None = Field(None, description="The profiles tried on it; all if left out.")
+
+    @model_validator(mode="after")
+    def _has_a_form(self) -> Topic:
+        if self.on_unparsable == "quarantine" and self.format != "json":
+            raise ValueError("on_unparsable: quarantine needs format: json; any line is valid text")
+        return self
 
 
 class Limits(_Section):

@@ -148,7 +148,7 @@ def serve(config: Path, people: Path, host: str, port: int, database: Path | Non
         port=port,
     )
     cleaner = cleaner_of(load_policy(loaded.policy))
-    with open_broker(loaded.file.broker, base=loaded.base) as broker:
+    with open_broker(loaded.file.broker) as broker:
         server = build(settings, broker, scrub=cleaner.scrub)
         run(server, ready=lambda url: click.echo(f"Decide at {url} (Ctrl-C stops)", err=True))
 

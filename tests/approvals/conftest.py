@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for approval_makers: test folders are no packages
 
-from approval_makers import APPROVALS, DECISIONS, GRACE, NOW, PEOPLE, SANITIZED, request
+from approval_makers import APPROVALS, DECISIONS, NOW, PEOPLE, SANITIZED
 
 from approvals.service import Service
 from approvals.store import Arrival, Store
@@ -170,5 +168,3 @@ def chromium() -> str:
         pytest.skip(message)
     return found
 
-
-__all__ = ["GRACE", "Clock", "Site", "dataclasses", "marked", "request", "warnings"]

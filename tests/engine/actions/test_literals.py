@@ -64,30 +64,24 @@ PIECES = [
     "export", "db.", "tool:", "prod", "rm -rf", "rm  -rf", "rm\n-rf", 'a"b', "x\\y", "https://h/p", "k8s:", "K", "é",
     "ec2", ".amazonaws.com", ":", "create", "/", "pods", "exec", ",", " ", "\t", "drop table", "admin", "{", "[", "42", "tool",
 ]  # fmt: skip
-values = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
-globs = st.lists(st.sampled_from([*PIECES, "*", "*", "*"]), min_size=1, max_size=5).map("".join)
-glob_lists = st.lists(globs, min_size=1, max_size=3)
 styles = st.builds(Style, st.sampled_from(["", " ", "\n", "\t", "\r\n  "]), st.booleans())
-nested_values = st.recursive(
-    values | st.integers() | st.booleans() | st.none(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "command", "b"]), inner),
-    max_leaves=5,
-)
-params = st.dictionaries(st.sampled_from(["command", "a", "rows"]), nested_values, max_size=3)
+SHAPES = ["generic", "openai", "anthropic", "mcp", "cloudtrail", "kubernetes"]
 
 
 @st.composite
-def records(draw: st.DrawFn) -> bytes:
+def records(draw: st.DrawFn, values: st.SearchStrategy[str]) -> bytes:
     """A record of any shipped shape, in odd JSON, perhaps wrapped, with JSON in strings at any depth."""
     outer, inner = draw(styles), draw(styles)
-    given_params: Any = draw(params)
+    leaves = values | st.lists(values, min_size=2, max_size=3) | st.integers() | st.none()
+    some = leaves | st.dictionaries(st.sampled_from(["a", "b"]), leaves, max_size=2)
+    given_params: Any = draw(st.dictionaries(st.sampled_from(["command", "a"]), some, max_size=2))
     if draw(st.booleans()):
         given_params = {"command": inner.write(given_params)}  # JSON in a string in the parameters
-    name, value = draw(values), draw(values)
-    shape = draw(st.sampled_from(["generic", "openai", "anthropic", "mcp", "cloudtrail", "kubernetes"]))
+    name, value, third = draw(values), draw(values), draw(values)
+    shape = draw(st.sampled_from(SHAPES))
     record: dict[str, Any]
     if shape == "generic":
-        record = generic(action=name, params=given_params, resource=value, environment=draw(values))
+        record = generic(action=name, params=given_params, resource=value, environment=third)
     elif shape == "openai":
         record = openai(name, draw(st.sampled_from([inner.write(given_params), value])))
     elif shape == "anthropic":
@@ -95,9 +89,10 @@ def records(draw: st.DrawFn) -> bytes:
     elif shape == "mcp":
         record = mcp(name, given_params)
     elif shape == "cloudtrail":
-        record = cloudtrail(f"{name}.amazonaws.com", value or "x", given_params)
+        changes: dict[str, object] = {"resources": [{"ARN": value}, {"ARN": third}]}
+        record = cloudtrail(f"{name}.amazonaws.com", value or "x", given_params, **changes)
     else:
-        where = {"resource": value, "subresource": draw(values), "namespace": draw(values), "name": "n"}
+        where = {"resource": value, "subresource": third, "namespace": third, "name": "n"}
         record = kubernetes(name, value, objectRef=where, requestObject=given_params)
     document: Any = record
     if draw(st.booleans()):  # a duplicate key, with the other value first
@@ -108,38 +103,49 @@ def records(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def matches(draw: st.DrawFn) -> dict[str, Any]:
-    """A rule's match of any combination of keys."""
-    match: dict[str, Any] = {}
-    for key in draw(st.lists(st.sampled_from(["action", "resource", "environment"]), min_size=1, unique=True)):
-        match[key] = draw(glob_lists)
+def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[bytes]]:
+    """A rule's match, and records out of the same few pieces, so that they meet often."""
+    pieces = draw(st.lists(st.sampled_from(PIECES), min_size=1, max_size=4))
+    values = st.lists(st.sampled_from(pieces), max_size=3).map("".join)
+    parts = st.sampled_from([*pieces, "*", "tool:*", "k8s:*"])
+    globs = st.lists(st.lists(parts, min_size=1, max_size=4).map("".join), min_size=1, max_size=2)
+    keys = st.sampled_from(["action", "action", "action", "resource", "environment"])
+    match: dict[str, Any] = {key: draw(globs) for key in {draw(keys), draw(keys)}}
     if draw(st.booleans()):
-        paths = st.sampled_from(["**", "command", "command.a", "a.*", "*"])
-        match["params"] = draw(st.dictionaries(paths, glob_lists, min_size=1, max_size=2))
-    return match
+        match["params"] = {draw(st.sampled_from(["**", "command", "command.a", "a.*", "*"])): draw(globs)}
+    return match, draw(st.lists(records(values), min_size=6, max_size=12))
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
-@given(matches(), st.lists(records(), min_size=1, max_size=8))
+@settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases())
 def test_a_record_that_a_rule_holds_back_holds_one_of_its_patterns(
-    match: dict[str, Any], some: list[bytes]
+    case: tuple[dict[str, Any], list[bytes]],
 ) -> None:
     """Whenever a decision is to review, at least one pattern matches the raw bytes, however they are written."""
+    match, some = case
     compiled = rules(match)
-    patterns, forced = gate_patterns(compiled, PROFILES)
-    if forced:
-        event("forced")
-        return
-    gate = Gate(patterns)
-    for data in some:
-        if effect(data, compiled) is not Effect.ALLOW:
-            event("privileged")
+    privileged = [data for data in some if effect(data, compiled) is not Effect.ALLOW]
+    event(f"privileged: {bool(privileged)}")
+    if privileged:
+        patterns, forced = gate_patterns(compiled, PROFILES)
+        gate = Gate(patterns)
+        assert not forced
+        for data in privileged:
             assert gate.hits(data), (match, data)
 
 
 DEFAULT_GATE = Gate(gate_patterns(compiled_defaults(), PROFILES)[0])
 NAMES = ["db.export", "bash", "run_sql", "terraform", "iam.create_role", "deploy", "refund", "http_request", "rollback"]
-COMMANDS = ["rm -rf /", "rm  -r x", "DROP\tTABLE t", "terraform -chdir=a apply", "apply", "curl -X DELETE h", "prod", "admin"]
+COMMANDS = [
+    "rm -rf /",
+    "rm  -r x",
+    "DROP\tTABLE t",
+    "terraform -chdir=a apply",
+    "apply",
+    "curl -X DELETE h",
+    "prod",
+    "admin",
+]
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
@@ -177,7 +183,8 @@ def test_the_shipped_rules_never_miss(
         ({"action": "*.export"}, generic(action="customers.export"), True),
         ({"action": "*.export"}, generic(action="customers.read", reason="before the .export"), False),
         ({"action": "tool:run_sql"}, openai("run_sql", {"q": "1"}), True),
-        ({"action": "tool:run_sql"}, openai("run", {"name": "use run_sql later"}), True),  # a false hit, allowed
+        ({"action": "tool:run_sql"}, openai("run", {"name": "run_sql"}), True),  # false, but safe
+        ({"action": "tool:run_sql"}, openai("run", {"name": "use run_sql"}), False),
         ({"action": "tool:run_sql"}, {"role": "user", "content": 'say "run_sql"'}, False),
         ({"action": "k8s:create:pods/exec"}, kubernetes("create", "pods"), False),
         ({"action": "iam.amazonaws.com:*key*"}, cloudtrail("iam.amazonaws.com", "ListUsers"), False),

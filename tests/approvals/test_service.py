@@ -1,0 +1,235 @@
+"""From the approvals topic to the database and back into the log, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+from approval_makers import ADA, DECISIONS, GRACE, MINUTE, SANITIZED, request
+
+from approvals.lifecycle import RefusalCode, Refused, Review, State
+from approvals.rows import StoreError
+from approvals.service import Ambiguous
+from engine.brokers.base import Fenced
+from engine.ledger.codec import encode
+from engine.ledger.model import Decision, DecisionBatch, VerdictKind
+
+YES, NO = Decision.APPROVE, Decision.DENY
+
+
+def vote(site, request_id="req-0001", who=ADA, decision=YES, reason="because"):
+    return site.service.vote(request_id, who, decision, version=1, reason=reason, channel="page")
+
+
+def released_ids(site):
+    return [dict(record.headers)["sluicegate-request"].decode() for record in site.log(SANITIZED)]
+
+
+def test_a_request_comes_in_and_its_verdict_goes_out(site):
+    """An approved record reaches the sanitized topic with its verdict in the decisions topic."""
+    site.put(request())
+    site.step()
+    assert isinstance(vote(site), Review)
+    assert site.log(DECISIONS) == []
+    site.step()
+    (verdict,) = site.verdicts()
+    assert (verdict.verdict, verdict.released) == (VerdictKind.APPROVED, True)
+    (record,) = site.log(SANITIZED)
+    asked = request()
+    assert asked.held is not None
+    assert (record.key, record.value, record.timestamp) == (
+        asked.held.key,
+        asked.held.value,
+        asked.held.timestamp,
+    )
+    listed = site.store.get("req-0001")
+    assert listed is not None
+    assert listed.review.state is State.RELEASED
+
+
+def test_silence_becomes_a_verdict_in_the_log(site, clock):
+    """What nobody decides is denied at its deadline, by the clock of the service."""
+    site.put(request())
+    site.step()
+    clock.now += 15 * MINUTE
+    site.step()
+    (verdict,) = site.verdicts()
+    assert (verdict.verdict, verdict.decided) == (VerdictKind.EXPIRED, clock.now)
+    assert site.log(SANITIZED) == []
+
+
+def test_what_is_no_request_is_skipped_and_counted(site, caplog):
+    """Garbage, a tombstone and another kind of message are logged by position only and do not stop the rest."""
+    batch = encode(DecisionBatch("p", "w", 0, ()))
+    site.put_raw(b"secret-garbage", None, batch)
+    site.put(request())
+    with caplog.at_level(logging.ERROR):
+        site.step()
+    assert site.store.counts().unreadable == 3
+    assert site.store.counts().waiting == 1
+    assert "activity.approvals/0@0" in caplog.text
+    assert "secret-garbage" not in caplog.text
+
+
+def test_a_restart_reads_on_from_where_it_was(start):
+    """After a restart each record is taken in once."""
+    first = start()
+    first.put(request("a"))
+    first.step()
+    second = start()
+    second.put(request("b"))
+    second.step()
+    assert [one.review.request.request_id for one in second.store.waiting()] == ["a", "b"]
+
+
+def crash_before_publishing(site):
+    """The vote is in the database; the process dies before the publisher hears of it."""
+    vote(site, "a")
+
+
+def crash_after_publishing(site):
+    """The log has the outbox; the process dies before the database hears of that."""
+    vote(site, "a")
+    ((seq, records),) = site.store.outbox(after=0)
+    site.publisher.publish(records, seq)
+
+
+def crash_in_the_middle(site):
+    """Two verdicts, and the process dies with the first one published."""
+    vote(site, "a")
+    vote(site, "b", GRACE)
+    (seq, records), _ = site.store.outbox(after=0)
+    site.publisher.publish(records, seq)
+
+
+@pytest.mark.parametrize(
+    ("crash", "expected"),
+    [(crash_before_publishing, ["a"]), (crash_after_publishing, ["a"]), (crash_in_the_middle, ["a", "b"])],
+)
+def test_a_crash_loses_and_doubles_nothing(start, crash, expected):
+    """Wherever it dies between deciding and publishing, each verdict and record is in the log once."""
+    first = start()
+    first.put(request("a"), request("b"))
+    first.step()
+    crash(first)
+    second = start()  # the first one's objects stay as they were: nothing was closed or flushed
+    second.step()
+    second.step()
+    assert [v.request_id for v in second.verdicts()] == expected
+    assert released_ids(second) == expected
+    assert second.store.counts().unpublished == 0
+    for request_id in expected:
+        listed = second.store.get(request_id)
+        assert listed is not None
+        assert listed.review.state is State.RELEASED
+
+
+def test_a_crash_while_reading_takes_nothing_in_twice(start, monkeypatch):
+    """A batch that was read and not stored is read again, whole."""
+    first = start()
+    first.put(request("a"), request("b"))
+    reader, _ = first.connected()
+    assert len(reader.poll(10, 0)) == 2
+    second = start()
+    second.step()
+    assert second.store.counts().waiting == 2
+
+
+def test_the_older_of_two_services_stops(start):
+    """A second service on the same files takes over; the first one cannot publish any more."""
+    first = start()
+    first.put(request("a"))
+    first.step()
+    second = start()
+    second.step()
+    vote(first, "a")
+    with pytest.raises(Fenced):
+        first.step()
+    second.step()
+    assert released_ids(second) == ["a"]
+
+
+def test_another_log_is_noticed(start, tmp_path):
+    """A database that has read further than the log goes is not this log's: nothing starts."""
+    first = start()
+    first.put(request("a"))
+    first.step()
+    first.close()
+    for file in tmp_path.glob("log.db*"):
+        file.unlink()
+    with pytest.raises(StoreError, match="another log"):
+        start().step()
+
+
+def test_what_a_reviewer_writes_is_scrubbed_before_it_is_kept(site):
+    """A secret in a reason is in no table and no topic; control characters and lone surrogates are gone."""
+    site.put(request())
+    site.step()
+    vote(site, reason="ok\x1b[31m, pass\ud800word is hunter2\u202e")
+    site.step()
+    (verdict,) = site.verdicts()
+    assert verdict.reason == "ok[31m, password is [PASSWORD]"
+    assert not any(b"hunter2" in file.read_bytes() for file in site.folder.iterdir())
+
+
+def test_a_party_to_the_action_is_refused_and_it_is_logged(site, caplog):
+    """A try at self-approval changes nothing and leaves a line in the log of the service."""
+    asked = request()
+    site.put(replace(asked, principals=(replace(asked.principals[0], issuer="k8s", subject="Ada"),)))
+    site.step()
+    result = vote(site)
+    assert isinstance(result, Refused)
+    assert result.code is RefusalCode.CONFLICT
+    assert "local:ada tried to decide on req-0001" in caplog.text
+    site.step()
+    assert site.verdicts() == []
+
+
+def test_an_id_may_be_shortened_while_it_is_clear(site):
+    """The beginning of an id finds it if there is one; several, or too little of it, do not."""
+    site.put(request("abcd1111"), request("abcd2222"))
+    site.step()
+    found = site.service.find("abcd1")
+    assert found is not None
+    assert not isinstance(found, Ambiguous)
+    assert found.review.request.request_id == "abcd1111"
+    assert site.service.find("abcd") == Ambiguous(("abcd1111", "abcd2222"))
+    assert site.service.find("abc") is None
+    assert site.service.find("zzzz") is None
+
+
+def test_the_thread_does_it_all_by_itself(site):
+    """Started, the service reads and publishes without being stepped, and stops when told to."""
+    site.put(request())
+    site.service.start()
+    try:
+        _until(lambda: site.store.counts().waiting == 1)
+        vote(site)
+        _until(lambda: site.verdicts() != [])
+        assert site.service.health.problem == ""
+    finally:
+        site.service.stop()
+    assert not site.service.health.running
+
+
+def test_trouble_shows(site, caplog):
+    """A thread that has to stop says why, for the page, and holds no content."""
+    site.put(request())
+    site.step()
+    vote(site)
+    site.service._topics = ("no-such-topic",)
+    site.service.start()
+    try:
+        _until(lambda: site.service.health.problem != "")
+    finally:
+        site.service.stop()
+
+
+def _until(condition, seconds=5.0):
+    import time
+
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)

@@ -1,0 +1,177 @@
+"""The engine is killed inside open transactions, again and again, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import orjson
+import pytest
+
+from engine.brokers import open_broker
+from engine.brokers.base import Broker, TopicSpec
+from engine.config import load_config
+from engine.ledger.accounting import account
+from engine.ledger.codec import decode
+from engine.ledger.model import DecisionBatch, DecisionEntry, OutcomeKind, ReviewRequest
+from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
+from engine.startup import run_worker
+
+CONFIG = """\
+broker: embedded:./log.db?session_timeout=0.5
+worker: {worker}
+topics:
+  - activity: agents
+policy: policy.yaml
+binding_key: {{file: binding.key}}
+batch: {{records: 40, interval_ms: 0}}
+"""
+POLICY = "redaction: {entities: {CREDIT_CARD: drop}}\n"
+OUTPUTS = ("sanitized", "approvals", "decisions", "quarantine")
+PARTITIONS = 3
+RECORDS = 4000
+KILLS = 27  # every fifth comes after the commit and loses nothing: see `PLACES`
+PLACES = ("produced", "written", "produced", "written", "committed")
+
+
+def value(number: int) -> bytes:
+    """Input ``number``. Most are clean; of each other kind there are many."""
+    if number % 41 == 7:
+        return b'{"id":%d,"actor":"local:ada","action":"db.drop_table","resource":"prod.users"}' % number
+    if number % 41 == 14:
+        return b'{"id":%d,"actor":"local:ada","action":"audit.disable","resource":"prod"}' % number
+    if number % 41 == 21:
+        return b"id %d paid with 4111 1111 1111 1111" % number
+    if number % 41 == 28:
+        return b'{"id":%d,"deep":%s"jane@example.com"%s}' % (number, b"[" * 300, b"]" * 300)
+    if number % 11 == 3:
+        return b'{"id":%d,"user":"jane@example.com"}' % number
+    return b'{"id":%d,"text":"nothing of note"}' % number
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    (tmp_path / "binding.key").write_text("ab" * 32)
+    for worker in "01":
+        (tmp_path / f"{worker}.yaml").write_text(CONFIG.format(worker=worker))
+    with open_broker(f"embedded:{tmp_path}/log.db") as broker:
+        names = ("agents", *(f"agents.{role}" for role in OUTPUTS))
+        broker.create_topics([TopicSpec(name, PARTITIONS) for name in names])
+        broker.append([OutputRecord("agents", n % PARTITIONS, b"key-%d" % n, value(n)) for n in range(RECORDS)])
+    return tmp_path
+
+
+def read(broker: Broker, topic: str) -> list[ActivityRecord]:
+    reader = broker.reader([topic])
+    out: list[ActivityRecord] = []
+    while records := reader.poll(100_000, 0):
+        out += records
+    reader.close()
+    return out
+
+
+def ends(broker: Broker) -> dict[str, object]:
+    """All that a commit would change: the ends of the outputs, and the group's offsets."""
+    reader = broker.reader([f"agents.{role}" for role in OUTPUTS])
+    found = dict(reader.end_offsets())
+    reader.close()
+    return found
+
+
+def kill_one(directory: Path, worker: str, place: str, number: int, broker: Broker) -> bool:
+    """Runs an engine until it is at ``place`` of its commit ``number``, and kills it there.
+
+    Returns whether an open transaction was lost.
+    """
+    script = Path(__file__).with_name("killed_engine.py")
+    command = [sys.executable, str(script), str(directory / f"{worker}.yaml"), place, str(number)]
+    environment = os.environ | {"PYTHONPATH": str(script.parents[2])}
+    start = ends(broker)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        produced = int(process.stdout.readline())
+        before = ends(broker)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(30) == -signal.SIGKILL
+    assert produced > 0
+    assert ends(broker) == before, "a killed transaction left something behind"
+    if number == 1:
+        assert (before == start) == (place != "committed"), "it was not killed where it was to be"
+    return place != "committed"
+
+
+def test_kills_lose_and_double_nothing(directory: Path) -> None:
+    """At least 20 open transactions die with their process; a reader then sees each input exactly once."""
+    lost = 0
+    with open_broker(f"embedded:{directory}/log.db") as broker:
+        for number in range(KILLS):
+            # Every few deaths another worker takes over, once the dead one's lease has run out.
+            worker = "1" if number % 6 == 5 else "0"
+            lost += kill_one(directory, worker, PLACES[number % len(PLACES)], 1 + number % 3, broker)
+        assert lost >= 20
+        assert 0 < len(read(broker, "agents.sanitized")) < RECORDS / 2, "the kills are to fall amid the work"
+        run_worker(load_config(directory / "0.yaml"), stop=lambda: False, drain=True)
+        check(broker)
+
+
+def check(broker: Broker) -> None:
+    """Every input is in exactly one place, as its decision entry says, and the entries add up."""
+    inputs = {record.position: number(record) for record in read(broker, "agents")}
+    assert len(inputs) == RECORDS
+    where: dict[int, list[str]] = defaultdict(list)
+    for record in read(broker, "agents.sanitized"):
+        where[number(record)].append("sanitized")
+        assert record.key == b"key-%d" % number(record)
+    for record in read(broker, "agents.approvals"):
+        request = decode(record.value)
+        assert isinstance(request, ReviewRequest)
+        where[inputs[request.position]].append("held")
+    for record in read(broker, "agents.quarantine"):
+        pointer = orjson.loads(record.value)
+        at = Position(pointer["topic"], pointer["partition"], pointer["offset"])
+        where[inputs[at]].append("quarantined")
+
+    entries = [entry for batch in batches(broker) for entry in batch.entries]
+    offsets: dict[TopicPartition, list[int]] = defaultdict(list)
+    for position in inputs:
+        offsets[TopicPartition(*position[:2])].append(position.offset)
+    accounted = account(entries, offsets)
+    assert accounted.adds_up, accounted.faults[:3]
+    outcomes = {inputs[at]: entry.outcome for entry in entries for at in positions(entry, inputs)}
+    for n in range(RECORDS):
+        match outcomes[n]:
+            case OutcomeKind.CLEAN | OutcomeKind.REDACTED:
+                assert where[n] == ["sanitized"], n
+            case OutcomeKind.DENIED | OutcomeKind.DROPPED:
+                assert where[n] == [], n
+            case kind:
+                assert where[n] == [str(kind)], n
+    assert Counter(outcomes.values()) == accounted.totals
+    assert set(accounted.totals) == set(OutcomeKind), "the stream is to have records of every kind"
+    for partition in range(PARTITIONS):
+        mine = [number(r) for r in read(broker, "agents.sanitized") if r.position.partition == partition]
+        assert mine == sorted(mine), "order within a partition"
+    everything = b"".join(r.value for role in OUTPUTS for r in read(broker, f"agents.{role}"))
+    assert b"jane@example.com" not in everything
+    assert b"4111 1111" not in everything
+
+
+def batches(broker: Broker) -> list[DecisionBatch]:
+    found = [decode(record.value) for record in read(broker, "agents.decisions")]
+    return [one for one in found if isinstance(one, DecisionBatch)]
+
+
+def positions(entry: DecisionEntry, inputs: dict[Position, int]) -> list[Position]:
+    span = range(entry.first_offset, entry.last_offset + 1)
+    every = [Position(entry.topic, entry.partition, offset) for offset in span]
+    return [position for position in every if position in inputs]
+
+
+def number(record: ActivityRecord) -> int:
+    """Which input this is, by the id that no rule touches."""
+    text = record.value.decode()
+    return int(orjson.loads(text)["id"]) if text.startswith("{") else int(text.split()[1])
