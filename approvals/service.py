@@ -98,8 +98,12 @@ class Service:
     def connect(self, resources: ExitStack) -> tuple[Reader, Publisher]:
         """A reader from where the database got to, and the publisher; both closed with ``resources``.
 
-        Raises StoreError if the database and the log do not belong together.
+        Raises StoreError if the database and the log do not belong together, BrokerUnavailable while a topic
+        does not exist yet: whoever starts first waits for the other.
         """
+        missing = sorted(set(self._topics) - self._broker.partitions(self._topics).keys())
+        if missing:
+            raise BrokerUnavailable(f"there is no topic '{missing[0]}' yet; 'sluicegate run' can create it")
         publisher = resources.enter_context(closing(self._broker.publisher(PUBLISHER)))
         self.store.mark_published(up_to=publisher.last(), at=self.clock())
         start = {p: offset for p, offset in self.store.positions().items() if p.topic in self._topics}
@@ -142,7 +146,7 @@ class Service:
                     while not self._stop.is_set():
                         self.step(reader, publisher)
             except (BrokerUnavailable, TransactionAborted) as error:
-                self._trouble(f"the broker does not answer, trying again ({type(error).__name__})")
+                self._trouble(f"{error}; trying again")
                 self._stop.wait(pause)
                 pause = min(pause * 2, 30.0)
             except SluicegateError as error:  # Fenced and the like: going on would be wrong

@@ -19,6 +19,9 @@ from detectors.patterns import CompiledRule, PatternDetector
 from detectors.rule import Example, Rule, RuleFile
 from detectors.yamlfile import YamlFile
 
+Loc = tuple[str | int, ...]
+"""Where in a rule: keys and indexes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -64,7 +67,9 @@ def check_files(paths: Sequence[Path]) -> Report:
             report.examples += len(rule.examples)
             report.counter_examples += len(rule.counter_examples)
             report.known_misses += len(rule.known_misses)
-            problems = [(("id",), f"the id is already used in {seen[rule.id]}")] if rule.id in seen else []
+            problems: list[tuple[Loc, str]] = (
+                [(("id",), f"the id is already used in {seen[rule.id]}")] if rule.id in seen else []
+            )
             seen.setdefault(rule.id, str(path))
             problems += check_rule(rule)
             if not problems:
@@ -77,9 +82,6 @@ def check_files(paths: Sequence[Path]) -> Report:
     except ValueError as error:
         report.failures.append(Failure("all files", None, "", f"do not compile together: {error}"))
     return report
-
-
-Loc = tuple[str | int, ...]
 
 
 def check_rule(rule: Rule) -> list[tuple[Loc, str]]:

@@ -28,9 +28,7 @@ class ConfigError(SluicegateError):
     ``str(error)`` is one readable line: ``FILE:LINE: KEY: what is wrong (a suggestion)``.
     """
 
-    def __init__(
-        self, message: str, *, file: Path | str | None = None, line: int | None = None, key: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, file: Path | str | None = None, line: int | None = None, key: str = "") -> None:
         self.message, self.file, self.line, self.key = message, file, line, key
         where = "" if file is None else f"{file}:{line}: " if line is not None else f"{file}: "
         super().__init__(f"{where}{key + ': ' if key else ''}{message}")

@@ -29,7 +29,8 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What the rules made of one text. ``gated`` are the rules whose gate hit, ``silent`` those of them whose
-    pattern matched nowhere in the text or that do not read its key. ``findings`` is what remains."""
+    pattern matched nowhere in the text or that do not read its key. ``findings`` is what remains.
+    """
 
     gated: tuple[str, ...]
     silent: tuple[str, ...]

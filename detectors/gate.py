@@ -26,10 +26,11 @@ class Gate:
 
     def __init__(self, patterns: Sequence[bytes]) -> None:
         self.patterns = tuple(patterns)
-        self._database = gatecache.load(self.patterns, _FLAGS)
-        if self._database is None:
-            self._database = _compile(self.patterns)
-            gatecache.save(self.patterns, _FLAGS, self._database)
+        database = gatecache.load(self.patterns, _FLAGS)
+        if database is None:
+            database = _compile(self.patterns)
+            gatecache.save(self.patterns, _FLAGS, database)
+        self._database = database
         self._scratch = threading.local()
 
     def hits(self, data: bytes) -> set[int]:

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from re import _constants as sre, _parser as parser  # type: ignore[attr-defined] # isort: skip
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 CAP = 20

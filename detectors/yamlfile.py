@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -23,7 +23,7 @@ Loc = tuple[str | int, ...]
 class _Loader(yaml.CSafeLoader):
     """libyaml's loader with the scalars of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema)."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # not those of YAML 1.1, which the parent has
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # not those of YAML 1.1, which the parent has
 
 
 for _tag, _pattern, _first in (
@@ -95,8 +95,8 @@ class YamlFile:
             errors = error.errors(include_url=False, include_context=True, include_input=False)
             # An unknown key first: what is missing is often what it was meant to be.
             first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-            loc = (*prefix, *(part for part in first["loc"] if not _is_tag(part)))
-            raise self.error(_explain(first, model), loc) from None
+            loc = tuple(part for part in first["loc"] if not _is_tag(part))
+            raise self.error(_explain(first, model, loc), (*prefix, *loc)) from None
 
 
 def dotted(loc: Sequence[str | int]) -> str:
@@ -145,10 +145,10 @@ def _is_tag(part: str | int) -> bool:
     return isinstance(part, str) and ("[" in part or part.startswith(("function-", "tagged-")))
 
 
-def _explain(error: Any, model: type[BaseModel]) -> str:
+def _explain(error: Any, model: type[BaseModel], loc: Loc) -> str:
     if error["type"] == "extra_forbidden":
-        key = str(error["loc"][-1])
-        return f"unknown key '{key}'{closest(key, _known_keys(model, error['loc'][:-1]))}"
+        key = str(loc[-1])
+        return f"unknown key '{key}'{closest(key, _known_keys(model, loc[:-1]))}"
     if error["type"] == "missing":
         return "is required"
     message: str = error["msg"]

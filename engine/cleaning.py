@@ -77,9 +77,7 @@ class Cleaner:
 
     def _wanted(self, text: bytes, findings: Iterable[Finding]) -> list[Finding]:
         """Without the unsure ones, and without those of what a redaction wrote."""
-        return [
-            f for f in findings if f.score >= self.min_score and not self._is_written(text[f.start : f.end])
-        ]
+        return [f for f in findings if f.score >= self.min_score and not self._is_written(text[f.start : f.end])]
 
     def _is_written(self, value: bytes) -> bool:
         match = PLACEHOLDER.fullmatch(value) if value[:1] in (b"[", b"*") else None

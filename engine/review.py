@@ -144,9 +144,7 @@ def _shown(
     one = clean[at]
     if len(clean) == 1:
         return _view(one.action, one.resource, one.environment, one.reason, one.params)
-    calls: list[Json] = [
-        {"action": each.action, "resource": each.resource, "params": each.params} for each in clean
-    ]
+    calls: list[Json] = [{"action": each.action, "resource": each.resource, "params": each.params} for each in clean]
     return _view(one.action, one.resource, one.environment, one.reason, calls)
 
 

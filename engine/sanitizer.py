@@ -97,7 +97,7 @@ class Sanitizer:
             return Quarantined(record, f"budget.{error.budget}")
         except NoPrincipal:
             return Quarantined(record, "no-principal")
-        except Exception as error:  # noqa: BLE001  # whatever fails, the record must not pass unread
+        except Exception as error:  # whatever fails, the record must not pass unread
             log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
             return Quarantined(record, "detector-error")
 
@@ -225,9 +225,7 @@ class Sanitizer:
         name, value = header
         base = Step(Step(None, b"$headers"), name.encode())
         clean_name = self.cleaner.clean(base.name, "text", base=Step(None, b"$headers"))  # type: ignore[arg-type]
-        clean_value = self.cleaner.clean(
-            value or b"", base=base if not clean_name.redactions else base.parent
-        )
+        clean_value = self.cleaner.clean(value or b"", base=base if not clean_name.redactions else base.parent)
         redactions += clean_name.redactions + clean_value.redactions
         if clean_name.dropped or clean_value.dropped:
             return None

@@ -90,9 +90,7 @@ class View:
         for start, end, text in self.edits:
             if self.source is not None:
                 start, end = self.source.place(start, end=False), self.source.place(end, end=True)
-            out.append(
-                Edit(self.start + start, self.start + end, text if self.kind == "text" else escape(text))
-            )
+            out.append(Edit(self.start + start, self.start + end, text if self.kind == "text" else escape(text)))
         return out
 
 
@@ -171,11 +169,7 @@ def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None
 
 
 def _may_be_json(data: bytes) -> bool:
-    return (
-        data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b'"')
-        or data[:1].isdigit()
-        or data[:1] == b"-"
-    )
+    return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b'"') or data[:1].isdigit() or data[:1] == b"-"
 
 
 def _expand(view: View, views: list[View], limits: Limits) -> None:

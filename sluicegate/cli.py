@@ -25,15 +25,18 @@ class Umbrella(click.Group):
     """Finds a command's module by its name, so that ``--help`` does not load the engine."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which one meets them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called so."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
 
@@ -51,7 +54,7 @@ class Umbrella(click.Group):
 @click.group(cls=Umbrella, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="sluicegate", message="sluicegate %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def main(debug: bool) -> None:  # noqa: ARG001, FBT001  # Umbrella.invoke reads it
+def main(debug: bool) -> None:  # Umbrella.invoke reads it
     """Redact activity logs in flight, and hold privileged actions until a person has decided.
 
     \b

@@ -141,7 +141,7 @@ def request_whole(request_id: str, service: Asked, _viewer: Viewer) -> Response:
 
 
 @router.post("/requests/{request_id}/vote", dependencies=[Depends(_checked_form)])
-def vote(  # noqa: PLR0917 (FastAPI fills them in by name)
+def vote(
     request: Request,
     request_id: str,
     service: Asked,
@@ -216,7 +216,9 @@ def error_page(request: Request, status: int) -> Response:
         viewer = _viewer(request)
     except SignInFirst:
         viewer = None
-    return _render(request, "error.html", viewer=viewer, status=status, heading=title, advice=advice, title=title)
+    return _render(
+        request, "error.html", status=status, viewer=viewer, code=status, heading=title, advice=advice, title=title
+    )
 
 
 def _queue(service: Service, viewer: Person) -> dict[str, Any]:

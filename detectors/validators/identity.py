@@ -86,9 +86,7 @@ def uk_nino(secret: bytes) -> bool:
     return _NINO.fullmatch(re.sub(rb"[ -]", b"", secret).decode("ascii", "replace")) is not None
 
 
-_UK_LICENCE = re.compile(
-    r"[A-Z]{1,5}9{0,4}\d(?:[05]\d|[16][0-2])(?:[0-2]\d|3[01])\d(?:[A-Z]{2}|[A-Z]9|99)[A-Z0-9]{3}"
-)
+_UK_LICENCE = re.compile(r"[A-Z]{1,5}9{0,4}\d(?:[05]\d|[16][0-2])(?:[0-2]\d|3[01])\d(?:[A-Z]{2}|[A-Z]9|99)[A-Z0-9]{3}")
 
 
 def uk_driving_licence(secret: bytes) -> bool:
@@ -138,7 +136,10 @@ def au_medicare(secret: bytes) -> bool:
 
 
 def sg_nric(secret: bytes) -> bool:
-    """A Singapore NRIC or FIN: a letter, seven digits and a check letter. Source: the published weights 2, 7, 6, 5, 4, 3, 2."""
+    """A Singapore NRIC or FIN: a letter, seven digits and a check letter.
+
+    Source: https://en.wikipedia.org/wiki/National_Registration_Identity_Card#Structure_of_the_NRIC_number/FIN
+    """
     text = secret.decode("ascii", "replace").upper()
     if not re.fullmatch(r"[STFGM]\d{7}[A-Z]", text, re.ASCII):
         return False

@@ -12,8 +12,9 @@ _NO_HOST_V4 = re.compile(rb"\d{1,3}\.0\.0\.0")
 def ipv4(secret: bytes) -> bool:
     """A dotted-quad IPv4 address of some host.
 
-    Not: loopback (127/8), unspecified, broadcast, multicast, netmasks, and networks such as 120.0.0.0, which in logs are version
-    numbers (Chrome/120.0.0.0) more often than addresses. Private addresses do count: they point at one machine.
+    Not: loopback (127/8), unspecified, broadcast, multicast, netmasks, and networks such as 120.0.0.0, which in logs
+    are version numbers (Chrome/120.0.0.0) more often than addresses. Private addresses do count: they point at one
+    machine.
     """
     try:
         address = ipaddress.IPv4Address(secret.decode("ascii"))

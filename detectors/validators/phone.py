@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import phonenumbers
 
-_REGIONS = ("US", "GB", "DE", "FR", "IN", "AU", "ES", "IT", "NL", "BR", "JP", "MX", "PL", "SE", "CH", "AT", "BE", "TR", "PH", "IE")
+_REGIONS = tuple("US GB DE FR IN AU ES IT NL BR JP MX PL SE CH AT BE TR PH IE".split())
 """Whose national formats are tried where no country code is written."""
 
 

@@ -155,7 +155,9 @@ def field_password(secret: bytes) -> bool:
     return (
         plain_field(secret)
         and password(secret)
-        and not re.fullmatch(rb"\d|[a-z]+://\S*|enabled|disabled|set|changed|never|success|failed|failure", secret, re.I)
+        and not re.fullmatch(
+            rb"\d|[a-z]+://\S*|enabled|disabled|set|changed|never|success|failed|failure", secret, re.I
+        )
         and not _DATE.fullmatch(secret)
     )
 

@@ -195,7 +195,7 @@ def _in_value(fragment: bytes, slots: Sequence[Slot], *, starts: bool, alone: bo
         return None
     score = min(len(fragment), 10)
     if starts:  # the first of several fields is the coarse one: a service, a verb
-        score += 2 if alone else -4
+        score = score + 2 if alone else score // 3
     return _Literal(_key_prefix([slot.path for slot in slots], starts=starts), _escape(fragment), score)
 
 

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 
 from detectors.finding import Finding
 from detectors.patterns import PatternDetector
+from engine.actions.decide import CompiledRules
 from engine.actions.principals import Principals
 from engine.actions.profile import Profile
-from engine.actions.decide import CompiledRules
 from engine.policy.model import Always, Never, Only, Paths, PolicyFile, Topic
 from engine.policy.paths import PathPattern, joined
 from engine.redaction import HashKey, Method

@@ -102,9 +102,7 @@ class _Actions(BaseModel):
     actions: list[Rule]
 
 
-def _detection_rules(
-    source: YamlFile, file: PolicyFile, folder: Path
-) -> tuple[list[DetectionRule], dict[str, str]]:
+def _detection_rules(source: YamlFile, file: PolicyFile, folder: Path) -> tuple[list[DetectionRule], dict[str, str]]:
     """The rules that are on, and the texts (or for shipped ones the digest) that they come from."""
     own = [folder / name for name in file.rules.files]
     shipped = shipped_files() if file.rules.shipped else []
@@ -148,9 +146,7 @@ def _check_profiles(source: YamlFile, file: PolicyFile, profiles: Sequence[Profi
                 raise source.error(message, ("topics", number, "profiles", index))
 
 
-def _hash_key(
-    source: YamlFile, file: PolicyFile, folder: Path, environ: Mapping[str, str]
-) -> HashKey | None:
+def _hash_key(source: YamlFile, file: PolicyFile, folder: Path, environ: Mapping[str, str]) -> HashKey | None:
     methods = [file.redaction.default, *file.redaction.entities.values(), *(a.method for a in file.paths.always)]
     if file.hash_key is None:
         if Method.HASH in methods:

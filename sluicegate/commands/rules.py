@@ -69,8 +69,8 @@ def list_(family: str | None, *, as_json: bool) -> None:
 def check(files: tuple[Path, ...], *, as_json: bool) -> None:
     """Check rule FILES (the shipped catalogue if left out) against their own examples.
 
-    Ids are unique, every example is found with exactly the marked span, every counter-example is silent, the gate sees each
-    example in raw JSON too, and all rules compile together. The exit code is 1 if something fails.
+    Ids are unique, every example is found with exactly the marked span, every counter-example is silent, the
+    gate sees each example in raw JSON too, and all rules compile together. The exit code is 1 if something fails.
 
     \b
     Example:
@@ -101,8 +101,8 @@ def check(files: tuple[Path, ...], *, as_json: bool) -> None:
 def explain(text: str, key: str, *, as_json: bool) -> None:
     """Explain what the shipped rules make of TEXT (- reads stdin): plain text, or a JSON record.
 
-    For each text in it: whose gate hit, what confirmed or refused each candidate, and which finding wins where some overlap.
-    Offsets are bytes of the decoded text; the text itself is not repeated.
+    For each text in it: whose gate hit, what confirmed or refused each candidate, and which finding wins where
+    some overlap. Offsets are bytes of the decoded text; the text itself is not repeated.
 
     \b
     Examples:

@@ -15,12 +15,12 @@ import click
 import orjson
 
 from detectors.errors import ConfigError
-from engine.routing import entries
 from engine.ledger.codec import encode
 from engine.ledger.model import DecisionBatch, PolicySnapshot
 from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
 from engine.policy import load_policy
 from engine.records import ActivityRecord, Position
+from engine.routing import entries
 from engine.sanitizer import Sanitizer
 
 CHUNK = 1 << 20
@@ -34,9 +34,7 @@ CHUNK = 1 << 20
     help="How lines are read; the policy says so if left out, and by default it is auto: each as it is.",
 )  # fmt: skip
 @click.option("--policy", type=click.Path(dir_okay=False, path_type=Path), help="A policy file.")
-@click.option(
-    "--decisions", type=click.Path(dir_okay=False, path_type=Path), help="Write the why here, as NDJSON."
-)
+@click.option("--decisions", type=click.Path(dir_okay=False, path_type=Path), help="Write the why here, as NDJSON.")
 def sanitize(files: tuple[Path, ...], form: str | None, policy: Path | None, decisions: Path | None) -> None:
     """Redact FILES (or stdin, also as -): NDJSON, plain text or logfmt in, the same out.
 

@@ -31,17 +31,13 @@ def principal(text: str, role: PrincipalRole = PrincipalRole.INITIATOR) -> Princ
     return Principal(role, issuer, subject)
 
 
-def person(
-    person_id: str, *identities: str, groups: tuple[str, ...] = ("local:security",), **more: Any
-) -> Person:
+def person(person_id: str, *identities: str, groups: tuple[str, ...] = ("local:security",), **more: Any) -> Person:
     known = [Identity("local", person_id), *(Identity(*text.split(":", 1)) for text in identities)]
     name = more.pop("name", person_id.capitalize())
     return Person(person_id, name, frozenset(groups), tuple(known), **more)
 
 
-ADA = person(
-    "ada", "email:ada@example.com", "aws:arn:aws:iam::123456789012:user/ada", name="Ada Lindqvist", demo=True
-)
+ADA = person("ada", "email:ada@example.com", "aws:arn:aws:iam::123456789012:user/ada", name="Ada Lindqvist", demo=True)
 GRACE = person("grace", "k8s:grace", name="Grace Okafor", demo=True)
 LINUS = person("linus", groups=("local:data",), name="Linus Berg")
 PEOPLE = Roster([ADA, GRACE, LINUS])

@@ -167,4 +167,3 @@ def chromium() -> str:
         print(f"\n*** {message} ***", file=sys.stderr)
         pytest.skip(message)
     return found
-

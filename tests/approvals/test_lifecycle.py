@@ -295,9 +295,7 @@ class Lives(RuleBasedStateMachine):
             assert Decision.DENY not in said.values()
         if verdict.verdict is VerdictKind.DENIED:
             assert Decision.DENY in said.values()
-        assert verdict.released == (
-            verdict.verdict is VerdictKind.APPROVED and self.review.request.held is not None
-        )
+        assert verdict.released == (verdict.verdict is VerdictKind.APPROVED and self.review.request.held is not None)
         assert state in FINAL
 
     @invariant()

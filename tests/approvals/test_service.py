@@ -11,7 +11,7 @@ from approval_makers import ADA, DECISIONS, GRACE, MINUTE, SANITIZED, request
 from approvals.lifecycle import RefusalCode, Refused, Review, State
 from approvals.rows import StoreError
 from approvals.service import Ambiguous
-from engine.brokers.base import Fenced
+from engine.brokers.base import Fenced, TopicSpec
 from engine.ledger.codec import encode
 from engine.ledger.model import Decision, DecisionBatch, VerdictKind
 
@@ -213,17 +213,32 @@ def test_the_thread_does_it_all_by_itself(site):
     assert not site.service.health.running
 
 
-def test_trouble_shows(site, caplog):
-    """A thread that has to stop says why, for the page, and holds no content."""
-    site.put(request())
-    site.step()
-    vote(site)
-    site.service._topics = ("no-such-topic",)
+def test_a_topic_that_is_not_there_yet_is_waited_for(site):
+    """The service may start before the stream processor: it says what it waits for, and goes on by itself."""
+    site.service._topics = ("late.approvals",)
     site.service.start()
     try:
-        _until(lambda: site.service.health.problem != "")
+        _until(lambda: "no topic 'late.approvals' yet" in site.service.health.problem)
+        site.broker.create_topics([TopicSpec("late.approvals", 1)])
+        _until(lambda: site.service.health.problem == "")
+        assert site.service.health.running
     finally:
         site.service.stop()
+
+
+def test_a_service_that_must_stop_says_why(start):
+    """One that another took over stops for good, and its page can say so."""
+    first = start()
+    first.put(request("a"))
+    first.service.start()
+    try:
+        _until(lambda: first.store.counts().waiting == 1)
+        start().step()
+        vote(first, "a")
+        _until(lambda: not first.service.health.running)
+        assert first.service.health.problem.startswith("stopped: ")
+    finally:
+        first.service.stop()
 
 
 def _until(condition, seconds=5.0):

@@ -141,13 +141,14 @@ def test_two_people_at_once_give_one_verdict(tmp_path, store, arrive):
         gate = threading.Barrier(2)
         results: dict[str, Review | Refused] = {}
 
-        def decide(at, who, decision, asked=asked, gate=gate, results=results):
+        def decide(at, who, decision, *, request_id, gate, results):
             gate.wait()
-            results[who.id] = vote(at, asked.request_id, who, decision)
+            results[who.id] = vote(at, request_id, who, decision)
 
+        shared = {"request_id": asked.request_id, "gate": gate, "results": results}
         threads = [
-            threading.Thread(target=decide, args=(store, ADA, YES)),
-            threading.Thread(target=decide, args=(other, GRACE, NO)),
+            threading.Thread(target=decide, args=args, kwargs=shared)
+            for args in ((store, ADA, YES), (other, GRACE, NO))
         ]
         for thread in threads:
             thread.start()

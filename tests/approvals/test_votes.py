@@ -50,9 +50,7 @@ def test_the_conflict_names_the_part_played():
     """A refusal tells people what part they play, and comes before anything else that is wrong."""
     asked = request(principals=(principal("local:ada"),), requirement=needs(1, "local:nobody"))
     refusal = vote(Review(asked, State.DENIED), ADA, version=9)
-    assert refusal == Refused(
-        RefusalCode.CONFLICT, "you initiated this action, so you cannot decide on it"
-    )
+    assert refusal == Refused(RefusalCode.CONFLICT, "you initiated this action, so you cannot decide on it")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ _GATES = {pattern: Gate([gate_form(pattern).encode()]) for pattern in PATTERNS}
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 @given(data=st.data(), depth=st.integers(0, 3))
-def test_a_match_of_the_text_is_a_hit_of_the_gate_at_any_depth_of_json(pattern: str, data: st.DataObject, depth: int) -> None:
+def test_a_match_of_the_text_is_a_hit_of_the_gate_at_any_depth_of_json(
+    pattern: str, data: st.DataObject, depth: int
+) -> None:
     """Whatever a pattern matches, its gate form finds in the raw bytes, however often they were escaped."""
     ascii_text = st.from_regex(_COMPILED[pattern], alphabet=st.characters(max_codepoint=126))
     text = data.draw(ascii_text)

@@ -48,7 +48,7 @@ def test_a_value_without_entropy_is_no_secret() -> None:
         (b"ssn: see the next page of this form, then 123456789", b"", False),
     ],
 )
-def test_a_weak_pattern_needs_a_word_near_it(value: bytes, key: bytes, found: bool) -> None:  # noqa: FBT001
+def test_a_weak_pattern_needs_a_word_near_it(value: bytes, key: bytes, found: bool) -> None:
     """Nine digits are a social security number only where something says so."""
     assert spans(PatternDetector([SSN]), value, key) == ([b"123456789"] if found else [])
 
@@ -64,7 +64,7 @@ def test_a_weak_pattern_needs_a_word_near_it(value: bytes, key: bytes, found: bo
         (b"hunter2 ${x}", b"password", True),
     ],
 )
-def test_a_rule_on_keys_reads_only_their_values(value: bytes, key: bytes, found: bool) -> None:  # noqa: FBT001
+def test_a_rule_on_keys_reads_only_their_values(value: bytes, key: bytes, found: bool) -> None:
     """The key must match as a whole, and an allow-list exempts only what it matches as a whole."""
     assert spans(PatternDetector([PASSWORD]), value, key) == ([value] if found else [])
 

@@ -106,7 +106,7 @@ def test_redactions(cleaner: Cleaner, before: str, after: str) -> None:
 
 
 @given(depth=st.integers(0, 5), ascii_only=st.booleans(), around=st.text(max_size=10))
-def test_no_depth_hides_a_value(depth: int, ascii_only: bool, around: str) -> None:  # noqa: FBT001
+def test_no_depth_hides_a_value(depth: int, ascii_only: bool, around: str) -> None:
     """A token in JSON in a string in JSON is gone, and the containers are what they were around it."""
     text = f"{around} {TOKEN} é"
     data = nested(text, depth, ascii_only=ascii_only)
@@ -130,8 +130,10 @@ def test_what_holds_nothing_is_not_changed(data: bytes) -> None:
     spellings(
         st.recursive(
             st.sampled_from(["jane@corp.example", TOKEN, "plain", 4111111111111111, 1.5, None, "é\n\\"]),
-            lambda inner: st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["a", "secret", "x@y.zz", "t " + TOKEN]), inner, max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.sampled_from(["a", "secret", "x@y.zz", "t " + TOKEN]), inner, max_size=3)
+            ),
             max_leaves=8,
         )
     )
@@ -218,7 +220,10 @@ paths:
             ('{"user":{"id":7,"x":7}}', '{"user":{"id":"[USER_ID]","x":7}}'),
             ('{"user":{"id":{"a":[1,"b"]}}}', '{"user":{"id":{"a":["[USER_ID]","[USER_ID]"]}}}'),
             ('{"args":"{\\"deep\\":{\\"pin\\":\\"1234\\"}}"}', '{"args":"{\\"deep\\":{\\"pin\\":\\"****\\"}}"}'),
-            ('{"contact":{"public":"a@b.co","other":"a@b.co"}}', '{"contact":{"public":"a@b.co","other":"[EMAIL_ADDRESS]"}}'),
+            (
+                '{"contact":{"public":"a@b.co","other":"a@b.co"}}',
+                '{"contact":{"public":"a@b.co","other":"[EMAIL_ADDRESS]"}}',
+            ),
             ('{"a":{"mixed":"a@b.co 4111111111111111"}}', '{"a":{"mixed":"a@b.co [CREDIT_CARD]"}}'),
             (f'{{"headers":{{"x":"{TOKEN}"}},"b":"{TOKEN}"}}', f'{{"headers":{{"x":"[TOKEN]"}},"b":"{TOKEN}"}}'),
         ],

@@ -16,7 +16,9 @@ from engine.jsontext import Step, escape, read, read_all, unescape, without
 def leaves(value: object, path: tuple[object, ...] = ()) -> list[tuple[tuple[object, ...], object]]:
     """The scalars of a parsed document with their paths, in order."""
     if isinstance(value, dict):
-        return [leaf for key, item in value.items() for leaf in leaves(item, (*path, key.encode("utf-8", "surrogatepass")))]
+        return [
+            leaf for key, item in value.items() for leaf in leaves(item, (*path, key.encode("utf-8", "surrogatepass")))
+        ]
     if isinstance(value, list):
         return [leaf for index, item in enumerate(value) for leaf in leaves(item, (*path, index))]
     return [(path, value)]
@@ -59,14 +61,40 @@ def test_what_is_read_as_json_is_json_and_the_rest_is_not(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"}", b"[1,]", b"{,}", b'{"a"}', b'{"a":}', b'{"a":1,}', b"[1 2]", b"[01]", b"1 2", b"[}", b"{]", b'"a', b"nul", b"[1,,2]", b'{1:2}', b'{"a":1 "b":2}', b'["a":1]', b"-", b"+1", b".5", b"1."],
+    [
+        b"",
+        b"{",
+        b"}",
+        b"[1,]",
+        b"{,}",
+        b'{"a"}',
+        b'{"a":}',
+        b'{"a":1,}',
+        b"[1 2]",
+        b"[01]",
+        b"1 2",
+        b"[}",
+        b"{]",
+        b'"a',
+        b"nul",
+        b"[1,,2]",
+        b"{1:2}",
+        b'{"a":1 "b":2}',
+        b'["a":1]',
+        b"-",
+        b"+1",
+        b".5",
+        b"1.",
+    ],
 )
 def test_broken_json_is_not_read(data: bytes) -> None:
     """It is text then, or quarantined: the policy says."""
     assert read_all(data, 100) is None
 
 
-@pytest.mark.parametrize("data", [b"NaN", b"[Infinity, -Infinity]", b'{"a":"\x01"}', b'"\\ud800"', b'"\\x"', b"\xef\xbb\xbf{}"])
+@pytest.mark.parametrize(
+    "data", [b"NaN", b"[Infinity, -Infinity]", b'{"a":"\x01"}', b'"\\ud800"', b'"\\x"', b"\xef\xbb\xbf{}"]
+)
 def test_what_lax_producers_write_is_read(data: bytes) -> None:
     """Their records would otherwise be read less well."""
     assert read_all(data, 100) is not None
@@ -112,7 +140,11 @@ def test_each_place_in_the_text_has_one_in_the_raw_form(text: str, data: st.Data
     assert unescape(piece).text == text[start:end].encode("utf-8", "surrogatepass")
 
 
-@given(st.dictionaries(st.text(max_size=3), documents, max_size=6) | st.lists(documents, max_size=6), st.data(), st.sampled_from([None, 1]))
+@given(
+    st.dictionaries(st.text(max_size=3), documents, max_size=6) | st.lists(documents, max_size=6),
+    st.data(),
+    st.sampled_from([None, 1]),
+)
 def test_what_is_left_without_some_members_is_valid(value: object, data: st.DataObject, indent: int | None) -> None:
     """Whichever members or elements go, one comma goes with each."""
     raw = json.dumps(value, indent=indent).encode()

@@ -63,6 +63,7 @@ def directory(tmp_path: Path) -> Path:
         names = ("agents", *(f"agents.{role}" for role in OUTPUTS))
         broker.create_topics([TopicSpec(name, PARTITIONS) for name in names])
         broker.append([OutputRecord("agents", n % PARTITIONS, b"key-%d" % n, value(n)) for n in range(RECORDS)])
+    run_worker(load_config(tmp_path / "0.yaml"), stop=lambda: True)  # publishes the policy, and no more
     return tmp_path
 
 

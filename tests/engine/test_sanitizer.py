@@ -175,7 +175,8 @@ class TestHolding:
     def test_the_binding_tells_two_victims_behind_one_mask_apart(self, sanitizer: Sanitizer) -> None:
         """The view is the same, what is decided on is not."""
         one_, two = (
-            held(sanitizer, record({**EXPORT, "params": {"to": to}})) for to in ("jane@corp.example", "joe@corp.example")
+            held(sanitizer, record({**EXPORT, "params": {"to": to}}))
+            for to in ("jane@corp.example", "joe@corp.example")
         )
         assert one_.view_digest == two.view_digest
         assert one_.binding != two.binding
@@ -225,7 +226,9 @@ class TestHolding:
         assert one(sanitizer, record(given)) == Quarantined(record(given), "no-principal")
 
     @pytest.mark.parametrize("actions", [("read", "db.export"), ("db.export", "read"), ("db.wipe", "db.export")])
-    def test_the_strictest_reading_of_a_duplicate_key_counts(self, sanitizer: Sanitizer, actions: tuple[str, str]) -> None:
+    def test_the_strictest_reading_of_a_duplicate_key_counts(
+        self, sanitizer: Sanitizer, actions: tuple[str, str]
+    ) -> None:
         """Who reads the record later may take the first or the last."""
         text = '{"actor":"a","action":"%s","action":"%s"}' % actions
         outcome = one(sanitizer, record(text.encode()))
@@ -280,7 +283,9 @@ class TestBadInput:
 
     def test_a_strict_topic_quarantines_what_is_not_json(self, sanitizer: Sanitizer) -> None:
         """Even when it holds nothing suspicious; NaN and the like are still read."""
-        assert one(sanitizer, record(b"plain", topic="strict-1")) == Quarantined(record(b"plain", topic="strict-1"), "unparsable")
+        assert one(sanitizer, record(b"plain", topic="strict-1")) == Quarantined(
+            record(b"plain", topic="strict-1"), "unparsable"
+        )
         assert isinstance(one(sanitizer, record(b'{"n":NaN}', topic="strict-1")), Sanitized)
 
     def test_a_detector_that_fails_quarantines_and_says_nothing_of_the_value(

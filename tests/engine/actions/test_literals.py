@@ -62,7 +62,8 @@ def effect(data: bytes, compiled: CompiledRules) -> Effect:
 # Values and globs are put together from the same pieces, so that they meet often.
 PIECES = [
     "export", "db.", "tool:", "prod", "rm -rf", "rm  -rf", "rm\n-rf", 'a"b', "x\\y", "https://h/p", "k8s:", "K", "é",
-    "ec2", ".amazonaws.com", ":", "create", "/", "pods", "exec", ",", " ", "\t", "drop table", "admin", "{", "[", "42", "tool",
+    "ec2", ".amazonaws.com", ":", "create", "/", "pods", "exec", ",", " ", "\t", "drop table", "admin", "{", "[", "42",
+    "tool",
 ]  # fmt: skip
 styles = st.builds(Style, st.sampled_from(["", " ", "\n", "\t", "\r\n  "]), st.booleans())
 SHAPES = ["generic", "openai", "anthropic", "mcp", "cloudtrail", "kubernetes"]
@@ -116,7 +117,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[bytes]]:
     return match, draw(st.lists(records(values), min_size=6, max_size=12))
 
 
-@settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_a_record_that_a_rule_holds_back_holds_one_of_its_patterns(
     case: tuple[dict[str, Any], list[bytes]],
@@ -153,14 +154,14 @@ COMMANDS = [
     st.sampled_from(NAMES),
     st.sampled_from(COMMANDS),
     st.sampled_from(["command", "method", "sql", "amount"]),
-    styles,
-    styles,
+    st.tuples(styles, styles),
     st.integers(0, 6),
 )
 def test_the_shipped_rules_never_miss(
-    name: str, command: str, key: str, outer: Style, inner: Style, shape: int
+    name: str, command: str, key: str, written: tuple[Style, Style], shape: int
 ) -> None:
     """What the shipped rules hold back passes the shipped gate, in every shape and as an argument vector."""
+    outer, inner = written
     arguments = {key: command.split(" ") if shape % 2 else command, "amount": 900}
     shapes: list[Any] = [
         generic(action=name, params=arguments, environment="production"),
