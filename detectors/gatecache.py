@@ -49,7 +49,7 @@ def save(patterns: Sequence[bytes], flags: int, database: hs.Database) -> None:
 
 
 def _path(patterns: Sequence[bytes], flags: int) -> Path:
-    key = hashlib.sha256(f"{version("hyperscan")} {platform.machine()} {flags} ".encode())
+    key = hashlib.sha256(f"{version('hyperscan')} {platform.machine()} {flags} ".encode())
     for pattern in patterns:
         key.update(len(pattern).to_bytes(4, "big") + pattern)
     return cache_folder() / f"gate-{key.hexdigest()[:32]}.hsdb"

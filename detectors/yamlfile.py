@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -23,7 +23,7 @@ Loc = tuple[str | int, ...]
 class _Loader(yaml.CSafeLoader):
     """libyaml's loader with the scalars of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema)."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # not those of YAML 1.1, which the parent has
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # not those of YAML 1.1, which the parent has
 
 
 for _tag, _pattern, _first in (
