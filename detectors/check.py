@@ -78,7 +78,8 @@ def check_files(paths: Sequence[Path]) -> Report:
                 line = file.line(("rules", number, *loc))
                 report.failures.append(Failure(str(path), line, rule.id, problem))
     try:
-        PatternDetector(sound)
+        if sound:
+            PatternDetector(sound)
     except ValueError as error:
         report.failures.append(Failure("all files", None, "", f"do not compile together: {error}"))
     return report
@@ -90,7 +91,8 @@ def check_rule(rule: Rule) -> list[tuple[Loc, str]]:
         compiled = CompiledRule(rule)
         gate = Gate([compiled.gate])
     except ValueError as error:
-        return [((str(error).partition(":")[0],), str(error))]
+        parts = [part for part in str(error).split(": ")[:3] if part in Rule.model_fields]
+        return [(tuple(parts[-1:]), str(error))]
     return [
         *_examples(compiled, gate),
         *(

@@ -105,7 +105,7 @@ class Principals:
         for pattern, mapped in self.patterns:
             found = pattern.fullmatch(raw.encode("utf-8", "surrogatepass"))
             if found:
-                subject = found.groupdict().get("subject") or found.group(0)
+                subject = found.groupdict().get(b"subject") or found.group(0)
                 return mapped, subject.decode("utf-8", "surrogatepass")
         return issuer or self.section.default_issuer, raw
 

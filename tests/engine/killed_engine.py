@@ -3,8 +3,9 @@
     python killed_engine.py CONFIG PLACE NUMBER
 
 ``PLACE`` is where it waits in its commit number ``NUMBER`` (from 1): ``produced``, the outputs being in the open
-transaction and not yet in the file; ``written``, all rows being in SQLite's transaction and only its COMMIT
-missing; ``committed``, before the engine hears of it. It then prints how many records it had produced.
+transaction and not yet in the file; ``step-3`` and so on, before the third kind of statement in a row that it
+gives to SQLite; ``written``, only the last of them, COMMIT, missing; ``committed``, before the engine hears of it.
+It then prints how many records it had produced.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Waits:
 
     def __init__(self, session, place: str, number: int) -> None:
         self._session, self._place, self._left, self._produced = session, place, number, 0
+        self._steps, self._last = 0, ""
 
     def __getattr__(self, name: str):
         return getattr(self._session, name)
@@ -35,10 +37,17 @@ class Waits:
         self._left -= 1
         if self._left == 0 and self._place == "produced":
             self._wait()
-        if self._left == 0 and self._place == "written":
-            self._session._store.db.set_trace_callback(lambda sql: self._wait() if sql == "COMMIT" else None)
+        elif self._left == 0 and self._place != "committed":
+            self._session._store.db.set_trace_callback(self._trace)
         self._session.commit(offsets)
         if self._left == 0:
+            self._wait()
+
+    def _trace(self, statement: str) -> None:
+        if statement[:20] != self._last:
+            self._last = statement[:20]
+            self._steps += 1
+        if self._place == f"step-{self._steps}" or (self._place == "written" and statement == "COMMIT"):
             self._wait()
 
     def _wait(self) -> None:

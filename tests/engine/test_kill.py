@@ -34,8 +34,8 @@ POLICY = "redaction: {entities: {CREDIT_CARD: drop}}\n"
 OUTPUTS = ("sanitized", "approvals", "decisions", "quarantine")
 PARTITIONS = 3
 RECORDS = 4000
-KILLS = 27  # every fifth comes after the commit and loses nothing: see `PLACES`
-PLACES = ("produced", "written", "produced", "written", "committed")
+PLACES = ("produced", *(f"step-{n}" for n in range(3, 11)), "written", "committed")  # see killed_engine.py
+KILLS = 2 * len(PLACES) + 2
 
 
 def value(number: int) -> bytes:
@@ -112,7 +112,9 @@ def test_kills_lose_and_double_nothing(directory: Path) -> None:
         for number in range(KILLS):
             # Every few deaths another worker takes over, once the dead one's lease has run out.
             worker = "1" if number % 6 == 5 else "0"
-            lost += kill_one(directory, worker, PLACES[number % len(PLACES)], 1 + number % 3, broker)
+            lost += kill_one(
+                directory, worker, PLACES[number % len(PLACES)], 1 + (number + number // len(PLACES)) % 3, broker
+            )
         assert lost >= 20
         assert 0 < len(read(broker, "agents.sanitized")) < RECORDS / 2, "the kills are to fall amid the work"
         run_worker(load_config(directory / "0.yaml"), stop=lambda: False, drain=True)

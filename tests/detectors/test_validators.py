@@ -1,0 +1,284 @@
+"""Validators: known-good vectors pass, a corrupted digit fails, and nothing that bytes can be makes one raise."""
+
+from __future__ import annotations
+
+import string
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.validators import VALIDATORS
+from detectors.validators.tokens import base62_crc32
+
+CHECKSUMMED: dict[str, list[str]] = {
+    "luhn": ["79927398713", "4111 1111 1111 1111"],
+    "credit_card": [
+        "4111111111111111",
+        "4222222222222",
+        "5555555555554444",
+        "2223003122003222",
+        "378282246310005",
+        "6011111111111117",
+        "30569309025904",
+        "3530111333300000",
+        "6200000000000005",
+        "4012-8888-8888-1881",
+    ],
+    "iban": ["DE89370400440532013000", "GB82 WEST 1234 5698 7654 32", "FR1420041010050500013M02606", "NO9386011117947"],
+    "us_routing_number": ["121000248", "021000021"],
+    "bitcoin_address": [
+        "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+        "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy",
+        "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+        "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0",
+    ],
+    "wif_key": [
+        "5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ",
+        "KwdMAjGmerYanjeui5SHS7JkmpZvVipYvB2LJGU1ZxJwYvP98617",
+    ],
+    "extended_key": [
+        "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi",
+    ],
+    "age_secret_key": ["AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"],
+    "crc32_token": ["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"],
+    "us_npi": ["1234567893", "1245319599"],
+    "uk_nhs": ["943 476 5919", "9434765919"],
+    "ca_sin": ["130 692 544", "130-692-544"],
+    "au_tfn": ["123 456 782", "876543210"],
+    "au_medicare": ["2123 45670 1"],
+    "in_aadhaar": ["2341 2341 2346"],
+    "br_cpf": ["390.533.447-05", "529.982.247-25"],
+    "br_cnpj": ["11.222.333/0001-81"],
+    "es_dni": ["54362315K"],
+    "es_nie": ["X2482300W"],
+    "fr_nir": ["2 95 10 99 126 111 93"],
+    "de_tax_id": ["36 574 261 809"],
+    "it_fiscal_code": ["RCCMNL83S18D969H"],
+    "nl_bsn": ["111222333"],
+    "be_nn": ["85.07.30-033.28"],
+    "ch_ahv": ["756.9217.0769.85"],
+    "pl_pesel": ["44051401359"],
+    "se_personnummer": ["880320-0016"],
+    "no_fodselsnummer": ["15108695088"],
+    "fi_hetu": ["131052-308T", "010594Y9021"],
+    "kr_rrn": ["971013-9019902"],
+    "sg_nric": ["S2740116C", "F2346401L"],
+    "za_id": ["7503305044089", "8001015009087"],
+    "tr_tckn": ["17291716060"],
+    "th_pin": ["1-2345-45678-78-1"],
+    "cn_ric": ["360426199101010071", "11010519491231002X"],
+    "mx_curp": ["BOXW310820HNERXN09"],
+    "cl_rut": ["12.531.909-2", "76086428-5"],
+}
+VECTORS = [(name, vector) for name, vectors in CHECKSUMMED.items() for vector in vectors]
+
+
+@pytest.mark.parametrize(("name", "vector"), VECTORS)
+def test_known_good_vector_passes(name: str, vector: str) -> None:
+    """Published vectors are valid."""
+    assert VALIDATORS[name](vector.encode())
+
+
+@pytest.mark.parametrize(("name", "vector"), VECTORS)
+def test_corrupted_last_character_fails(name: str, vector: str) -> None:
+    """Any other last character of the same kind makes the vector invalid: the checksum is really looked at.
+
+    A few letters stand for the same value in one alphabet (upper and lower case), and the second check digit of
+    an au_medicare number is no part of the checksum: there the digit before it is corrupted.
+    """
+    at = {"au_medicare": 9}.get(name, len(vector) - 1)
+    kind = (
+        string.digits
+        if vector[at].isdigit()
+        else string.ascii_uppercase
+        if vector[at].isupper()
+        else string.ascii_lowercase
+    )
+    others = [vector[:at] + other + vector[at + 1 :] for other in kind if other != vector[at]]
+    passing = [other for other in others if VALIDATORS[name](other.encode())]
+    assert passing == []
+
+
+@pytest.mark.parametrize("name", sorted(VALIDATORS))
+@settings(max_examples=120, deadline=None)
+@given(
+    data=st.one_of(
+        st.binary(max_size=80),
+        st.from_regex(rb"[\x20-\x7e]{0,60}", fullmatch=True),
+        st.text(string.digits + ".-: /+", max_size=40).map(str.encode),
+    )
+)
+def test_no_bytes_make_a_validator_raise(name: str, data: bytes) -> None:
+    """Whatever the bytes, the answer is true or false."""
+    assert VALIDATORS[name](data) in (True, False)
+
+
+@pytest.mark.parametrize("name", sorted(VALIDATORS))
+@pytest.mark.parametrize(
+    "hostile", [b"", b"\xff" * 99, b"1" * 50_000, b"a." * 50_000, b"your-" * 20_000 + b"!", "٣".encode() * 99]
+)
+def test_hostile_values_are_answered_at_once(name: str, hostile: bytes) -> None:
+    """Long, odd and empty values neither raise nor take long: no pattern in here backtracks."""
+    assert VALIDATORS[name](hostile) in (True, False)
+
+
+@given(st.binary(max_size=64))
+def test_base62_crc32_is_the_number_padded(payload: bytes) -> None:
+    """Read back digit by digit, the six characters are the CRC-32."""
+    alphabet = string.digits + string.ascii_uppercase + string.ascii_lowercase
+    number = 0
+    for digit in base62_crc32(payload).decode():
+        number = number * 62 + alphabet.index(digit)
+    assert number == zlib.crc32(payload)
+    assert len(base62_crc32(payload)) == 6
+
+
+@pytest.mark.parametrize("area", range(1000))
+def test_every_ssn_area_is_judged_by_the_published_structure(area: int) -> None:
+    """Areas 000, 666 and 900 to 999 were never issued; all others may be."""
+    issued = area not in (0, 666) and area < 900
+    assert VALIDATORS["us_ssn"](f"{area:03}-12-3456".encode()) is issued
+
+
+@pytest.mark.parametrize("bad", ["536-00-6780", "536-22-0000", "078-05-1120", "111-11-1111", "53622678", "536-22-678x"])
+def test_impossible_ssn_is_refused(bad: str) -> None:
+    """Group 00, serial 0000, advertised and repeated numbers are no social security numbers."""
+    assert not VALIDATORS["us_ssn"](bad.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        (
+            "ipv4",
+            ["203.0.113.7", "10.1.2.3", "8.8.8.8"],
+            ["127.0.0.1", "0.0.0.0", "255.255.255.0", "120.0.0.0", "1.2.3", "1.2.3.256", "1.2.3.4.5", "224.0.0.1"],
+        ),
+        (
+            "ipv6",
+            ["2001:db8::8a2e:370:7334", "::ffff:192.0.2.1", "fe80::1ff:fe23:4567:890a"],
+            ["::", "::1", "a::b", "12:30:45", "ff02::1", "1:2:3:4:5:6:7:8:9"],
+        ),
+        (
+            "mac",
+            ["de:ad:be:ef:00:01", "00-1B-63-84-45-E6", "001b.6384.45e6"],
+            ["ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "de:ad:be:ef:00"],
+        ),
+        ("jwt", ["eyJhbGciOiJIUzI1NiJ9.e30.abc"], ["eyJ0eXAiOiJKV1QifQ.e30.abc", "eyJxx.e30", "abc"]),
+        ("basic_credentials", ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], ["authentication", "QWxhZGRpbg=="]),
+        (
+            "discord_token",
+            ["MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"],
+            ["ModuleNotFoundErrorxxxxxx.Cl2FMQ.abc"],
+        ),
+        (
+            "international_phone",
+            ["+44 20 7946 0018", "+14155550132", "0049 30 901820"],
+            ["+1 123 456 7890", "+00000000000", "415-555-0132"],
+        ),
+        (
+            "national_phone",
+            ["020 7946 0018", "(415) 555-0132", "030 901820"],
+            ["12 34", "00000000", "1234567890123456789"],
+        ),
+        ("us_phone", ["(415) 555-0132", "1-212-555-0187"], ["123-456-7890", "911"]),
+        ("uk_nino", ["AB123456C", "JG 10 37 59 A"], ["GB123456A", "QQ123456C", "AB123456E", "DB123456A"]),
+        ("us_mbi", ["1EG4-TE5-MK73", "1EG4TE5MK73"], ["1SG4TE5MK73", "0EG4TE5MK73"]),
+        ("us_itin", ["912-90-3456", "911-70-1234"], ["912-12-3456", "812-90-3456"]),
+        ("in_pan", ["ACUPA7085R"], ["ABMXA3211G", "ACUPA708RR"]),
+        ("uk_driving_licence", ["MORGA657054SM9IJ", "FO999512018AA1AB"], ["MORGA677054SM9IJ", "MORGA600054SM9IJ"]),
+        ("email", ["a@b.example", "x.y+z@mail.example.co.uk"], ["icon@2x.png", "user@1000.service"]),
+        (
+            "person_name",
+            ["Anya", "O'Brien-Smith", "Zoë Kovács", "李小龍"],
+            ["target-org/main-repo", "X", "[REDACTED]", "user_123", "null"],
+        ),
+    ],
+)
+def test_structure(name: str, good: list[str], bad: list[str]) -> None:
+    """Structure decides where there is no checksum."""
+    assert [value for value in good if not VALIDATORS[name](value.encode())] == []
+    assert [value for value in bad if VALIDATORS[name](value.encode())] == []
+
+
+PLACEHOLDERS = [
+    "${DB_PASSWORD}",
+    "$PASSWORD",
+    "{{ password }}",
+    "<password>",
+    "%(password)s",
+    "%PASSWORD%",
+    "[REDACTED]",
+    "********",
+    "xxxxxxxx",
+    "XXXX",
+    "null",
+    "None",
+    "your_password",
+    "your-api-key-here",
+    "changeme",
+    "password",
+    "#######",
+    "...",
+    "os.environ",
+    "getpass()",
+    "self.password",
+    "process.env.TOKEN",
+    "args.password",
+    "$(cat file)",
+    "!Ref Password",
+]
+REAL = [
+    "hunter2",
+    "Tr0ub4dor&3",
+    "correct horse",
+    "letmein",
+    "p@ss:w0rd",
+    "Pa55w.rd",
+    "nullify9",
+    "truecolor7",
+    "x1x1x1",
+    "mynone",
+    "falsework",
+]
+
+
+@pytest.mark.parametrize("name", ["password", "strong_password", "random_value", "field_password", "prose_password"])
+@pytest.mark.parametrize("value", PLACEHOLDERS)
+def test_placeholders_references_and_code_are_no_secrets(name: str, value: str) -> None:
+    """What stands in for a secret is none."""
+    assert not VALIDATORS[name](value.encode())
+
+
+@pytest.mark.parametrize("value", REAL)
+def test_a_secret_that_only_contains_a_placeholder_word_is_one(value: str) -> None:
+    """Placeholders are whole values: `nullify9` is a password, although it starts like `null`."""
+    assert VALIDATORS["password"](value.encode())
+    assert VALIDATORS["field_password"](value.encode())
+
+
+@pytest.mark.parametrize("value", ["a8f5f167f44f4964e6c998dee827110c", "Zk3aab19QwErTy77", "u7-f_92kd8s-2k3jd9"])
+def test_random_values_are_secrets(value: str) -> None:
+    """Digits and letters mixed without words in them are made by a machine."""
+    assert VALIDATORS["random_value"](value.encode())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "my-service-account-2",
+        "getUserTokenById",
+        "https://example.com/a/b2",
+        "/var/run/secrets/token2",
+        "v1.2.3-rc4",
+        "2026-01-02T03:04:05Z",
+        "sha256:abc123",
+        "4096",
+        "arn:aws:iam::1:role/x",
+    ],
+)
+def test_names_paths_versions_and_dates_are_not_random(value: str) -> None:
+    """A name with a number, a path, a URL, a version, a time or a digest is no secret."""
+    assert not VALIDATORS["random_value"](value.encode())
