@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +32,7 @@ class Settings:
 
     ``topics`` gives the decisions topic for each approvals topic; ``format`` is how verdicts are written.
     The secret that signs sessions stands beside ``database``, in a file whose name ends in ``.secret``.
+    Raises ConfigError for a ``host`` that cannot be served safely.
     """
 
     people: Path
@@ -37,6 +41,14 @@ class Settings:
     format: Format = "avro"
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.host):
+            raise ConfigError(
+                f"'{self.host}' can be reached from other machines, and people.yaml is no sign-in to "
+                "protect it with: use 127.0.0.1, and a tunnel or a proxy with its own sign-in",
+                key="host",
+            )
 
     @property
     def url(self) -> str:
@@ -67,13 +79,7 @@ class Server:
 def build(
     settings: Settings, broker: Broker, *, scrub: Callable[[str], str], clock: Callable[[], int] = now_ms
 ) -> Server:
-    """The service and its application. Raises ConfigError for anything that cannot be served safely."""
-    if not is_loopback(settings.host):
-        raise ConfigError(
-            f"'{settings.host}' can be reached from other machines, and people.yaml is no sign-in to "
-            "protect it with: use 127.0.0.1, and a tunnel or a proxy with its own sign-in",
-            key="host",
-        )
+    """The service and its application. Raises ConfigError where people or secret cannot be used."""
     people = load_people(settings.people)
     secret = read_secret(settings.database.with_name(settings.database.name + ".secret"))
     store = Store(settings.database, decisions=settings.topics, format=settings.format)
@@ -104,6 +110,21 @@ def serve(server: Server, *, ready: Callable[[str], None] = lambda _: None) -> N
     server.service.start()
     try:
         ready(server.settings.url)
-        uvicorn.Server(config).run()
+        with _signals_end_quietly():
+            uvicorn.Server(config).run()
     finally:
         server.close()
+
+
+@contextmanager
+def _signals_end_quietly() -> Iterator[None]:
+    """Uvicorn raises the signal that ended it once more; being stopped is no failure, so nobody heeds it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -119,6 +119,7 @@ class Worker:
         except Exception:
             # Nobody foresaw this one, so it counts as a death: the note stays, and the record is found by it.
             log.error("worker %s stops at an unexpected error", self._name)
+            self._attempts.close()
             raise
         else:
             self._attempts.end()

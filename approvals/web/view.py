@@ -181,10 +181,13 @@ def digest(text: str) -> str:
 
 
 def pulse(listed: Listed) -> str:
-    """Changes whenever a page that shows this request is out of date."""
+    """Changes when a form that shows this request must not be sent any more.
+
+    Repeats are left out: an agent that asks again and again must not keep anybody from answering.
+    """
     review = listed.review
     voted = max((vote.at for vote in review.votes), default=0)
-    return f"{review.request.version}.{review.state}.{len(review.votes)}.{voted}.{listed.repeats}"
+    return f"{review.request.version}.{review.state}.{len(review.votes)}.{voted}"
 
 
 def brief(listed: Listed, people: Roster, viewer: Person, *, now: int, limit: int = 160) -> Brief:

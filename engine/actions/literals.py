@@ -22,11 +22,13 @@ from engine.actions.paths import Path
 from engine.actions.profile import Call, Profile, Slot, Template
 
 MIN_LITERAL = 3  # bytes; shorter ones are everywhere
+MAX_ALTERNATIVES = 4000  # characters; a pattern of two such parts is below Hyperscan's limit of 16,000
+_MAX_TEXT = 64  # bytes of a literal; more would not make it more selective
 _SPACE = r"(?:\s|\\+[nrtf])*"  # between tokens, also where the tokens stand in a string
 _COLON = _SPACE + ":" + _SPACE
 # From a colon to anywhere in the scalar behind it: a number or word; or a string, up to its end. Quotes inside
-# of it are escaped, and once more if the string stands in a string itself (there it opens with an escaped quote).
-_INTO = r"(?:[^\s\",\[\]{}\\]*|\"(?:[^\"]|\\\")*|\\\"(?:[^\"]|\\\\\\\")*|\\\\+\"(?:[^\"]|\\\")*)"
+# of it are escaped; in a string that itself stands in a string (and opens with an escaped quote) three times.
+_INTO = r"(?:[^\s\",\[\]{}\\]*|\"(?:[^\"]|\\\")*|\\+\"(?:[^\"]|\\\\\\\")*)"
 _AT = r"(?:\\*\")?" + _SPACE  # the beginning of the scalar; globs ignore white space there
 _ANY = ".*"
 # White space in a glob: any run of it, and what stands between the items of an argument vector.
@@ -118,14 +120,20 @@ def _worst(found: _Any) -> int:
 
 
 def _regex(found: Iterable[_Literal]) -> list[str]:
-    """Literals with the same prefix share a pattern."""
+    """Literals with the same prefix share a pattern, as far as Hyperscan's limit on its length allows."""
+    out: list[str] = []
     texts: dict[str, dict[str, None]] = {}
     for literal in found:
         texts.setdefault(literal.prefix, {})[literal.text] = None
-    return [
-        f"{prefix}(?:{'|'.join(some)})" if len(some) > 1 else prefix + next(iter(some))
-        for prefix, some in texts.items()
-    ]
+    for prefix, some in texts.items():
+        chunk: list[str] = []
+        for text in some:
+            if chunk and sum(map(len, chunk)) + len(text) > MAX_ALTERNATIVES:
+                out.append(f"{prefix}(?:{'|'.join(chunk)})")
+                chunk = []
+            chunk.append(text)
+        out.append(f"{prefix}(?:{'|'.join(chunk)})")
+    return out
 
 
 def _apart(call: Call) -> bool:
@@ -196,7 +204,7 @@ def _in_value(fragment: bytes, slots: Sequence[Slot], *, starts: bool, alone: bo
     score = min(len(fragment), 10)
     if starts:  # the first of several fields is the coarse one: a service, a verb
         score = score + 2 if alone else score // 3
-    return _Literal(_key_prefix([slot.path for slot in slots], starts=starts), _escape(fragment), score)
+    return _Literal(_key_prefix([slot.path for slot in slots], starts=starts), _escape(fragment[:_MAX_TEXT]), score)
 
 
 def _split(run: bytes, statics: Sequence[bytes], leading: bytes) -> Iterator[bytes]:
@@ -267,7 +275,7 @@ def _like(conditions: Sequence[Condition]) -> _Any | None:
         fragment = max(condition.glob.runs, key=len)
         if len(fragment.replace(b" ", b"")) < MIN_LITERAL:
             return None
-        out.append(_Literal("", _escape(fragment), min(len(fragment), 10)))
+        out.append(_Literal("", _escape(fragment[:_MAX_TEXT]), min(len(fragment), 10)))
     return out
 
 
@@ -300,7 +308,7 @@ def _when_literal(path: Path, condition: Condition) -> _Literal:
         index = max(range(len(runs)), key=lambda at: len(runs[at]))
         if len(runs[index].replace(b" ", b"")) >= MIN_LITERAL:
             prefix = _key_prefix([path], starts=index == 0)
-            return _Literal(prefix, _escape(runs[index]), min(len(runs[index]), 10))
+            return _Literal(prefix, _escape(runs[index][:_MAX_TEXT]), min(len(runs[index]), 10))
     return _Literal("", _key([path]) + _COLON, _key_score([path]))
 
 

@@ -8,7 +8,6 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 
 import yaml
@@ -16,6 +15,7 @@ import yaml
 from approvals.people import hash_token, new_token
 from detectors.errors import ConfigError
 from engine.brokers.base import Broker, TopicSpec
+from engine.policy.load import DEFAULT_POLICY
 
 ACTIVITY = "activity"
 SANITIZED, APPROVALS, DECISIONS, QUARANTINE = (
@@ -113,7 +113,7 @@ class Folder:
         _private(self.path / "binding.key", secrets.token_hex(32) + "\n")
         _private(self.people, _people(tokens))
         _private(self.path / ".gitignore", "*\n")
-        _private(self.policy, (files("engine.policy") / "default.yaml").read_text(encoding="utf-8"))
+        _private(self.policy, DEFAULT_POLICY.read_text(encoding="utf-8"))
         _private(self.config, _CONFIG)
 
 

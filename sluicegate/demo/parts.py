@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import socket
 import subprocess
@@ -26,7 +28,7 @@ class Part:
 
     def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
         self.name, self.log = name, log
-        with log.open("ab") as sink:
+        with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as sink:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own command)
                 [sys.executable, "-m", "sluicegate.demo.child", *arguments],
                 stdin=subprocess.PIPE,
@@ -95,5 +97,5 @@ def check_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            reason = "is in use" if isinstance(error, OSError) and error.errno == 98 else "cannot be used"
+            reason = "is in use" if error.errno == errno.EADDRINUSE else "cannot be used"
             raise ConfigError(f"port {port} {reason}; name another with --port") from None

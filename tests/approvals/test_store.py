@@ -176,6 +176,18 @@ def test_a_row_that_moved_on_is_not_overwritten(store, arrive):
     assert state(store, "req-0001") is State.APPROVED
 
 
+def test_a_newer_version_is_not_decided_by_a_slow_vote(store, arrive):
+    """The update is conditional on the version too: a request that changed meanwhile stays pending."""
+    arrive(request())
+    with tables.writing(store._engine) as c:
+        before = load(c, "req-0001")
+        assert before is not None
+    arrive(request(version=2))
+    with pytest.raises(Lost), tables.writing(store._engine) as c:
+        move(c, before, replace(before, state=State.DENIED))
+    assert state(store, "req-0001") is State.PENDING
+
+
 def test_silence_denies_when_its_time_has_come(store, arrive):
     """What is due expires with a verdict of its own; what is not stays."""
     arrive(request("soon", expires=NOW + MINUTE), request("later", expires=NOW + 2 * MINUTE))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from approval_makers import ADA, GRACE, LINUS, NOW, PEOPLE, needs, person, principal, request
 
+from approvals import votes
 from approvals.lifecycle import RefusalCode, Refused, Review, State
 from approvals.person import Roster
 from approvals.votes import Ballot, ask, cast, conflict, counted, entitlement, may_vote, who_can
@@ -109,9 +110,10 @@ def test_one_approval_is_enough_for_a_quorum_of_one():
 @pytest.mark.parametrize("quorum", [0, -3])
 def test_no_policy_makes_the_quorum_empty(quorum):
     """A quorum below one counts as one: nothing approves itself."""
-    asked = Review(request(requirement=needs(quorum)))
-    assert asked.verdict is None
-    assert ok(vote(asked, ADA)).state is State.APPROVED
+    asked = request(requirement=needs(quorum))
+    assert votes.quorum(asked) == 1
+    assert Review(asked).verdict is None
+    assert ok(vote(Review(asked), ADA)).state is State.APPROVED
 
 
 def test_one_person_fills_one_seat():

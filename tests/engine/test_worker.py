@@ -523,6 +523,33 @@ def test_unavailable_broker_ends_the_worker(tmp_path: Path) -> None:
     rig.broker.close()
 
 
+class PollFails:
+    """The session it is around, but the second poll of it fails, once."""
+
+    def __init__(self, session) -> None:
+        self._session, self._polls = session, 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._session, name)
+
+    def poll(self, max_records: int, timeout: float):
+        self._polls += 1
+        if self._polls == 2:
+            raise BrokerUnavailable("away for a moment")
+        return self._session.poll(min(max_records, 3), timeout)
+
+
+def test_poll_that_fails_amid_a_batch(rig: Rig) -> None:
+    """If the broker goes away while a batch is gathered, what was polled already is read again, not lost."""
+    rig.feed(*[b"%d" % n for n in range(10)])
+    worker = rig.worker(Passes(), sleep=lambda seconds: None)
+    worker._session = PollFails(worker._session)
+    worker.run(stop=lambda: False, drain=True)
+    worker._session.close()
+    assert rig.values() == [b"%d" % n for n in range(10)]
+    assert rig.account().adds_up
+
+
 # --- records that kill
 
 _DEADLY = """
@@ -615,7 +642,7 @@ def test_unforeseen_errors_count_as_deaths(rig: Rig, tmp_path: Path) -> None:
     worker._session.commit = fail
     with pytest.raises(MemoryError):
         worker.run(stop=lambda: False)
-    assert orjson.loads((tmp_path / "attempts-0.json").read_bytes())[0]["last"] == 1
+    assert Attempts(tmp_path / "attempts-0.json")._before[TopicPartition("agents", 0)].last == 1
 
 
 def test_damaged_note(rig: Rig, tmp_path: Path) -> None:

@@ -229,6 +229,18 @@ def test_rules_that_cannot_match_a_profile_need_nothing() -> None:
     assert gate_patterns(rules({"action": "*.export", "kind": "fact"}), tools) == ([], [])
 
 
+def test_a_policy_of_many_and_long_globs_compiles() -> None:
+    """Patterns are split before they are too long for Hyperscan, and each part still works."""
+    some = [f"*.{'x' * 300}", *(f"*.action-{number}" for number in range(300))]
+    compiled = rules({"action": some, "params": {"**": [f"*value-{n}*" for n in range(80)]}})
+    patterns, forced = gate_patterns(compiled, PROFILES)
+    assert not forced
+    gate = Gate(patterns)
+    assert gate.hits(Style().write(generic(action="a.action-299", params={"a": "value-79"})).encode())
+    assert gate.hits(Style().write(generic(action=f"a.{'x' * 300}", params={"a": "value-0"})).encode())
+    assert not gate.hits(Style().write(generic(action="a.action", params={"a": "value-79"})).encode())
+
+
 def test_the_shipped_rules_force_no_parse_and_compile_small() -> None:
     """The shipped rules all have literals, in few patterns."""
     patterns, forced = gate_patterns(compiled_defaults(), PROFILES)
