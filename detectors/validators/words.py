@@ -42,19 +42,24 @@ _CODE = _any(
     r"[A-Za-z_$][\w$]*[(\[](?s:.*)",  # getpass(), str(x), args[0]
     r"[&*]?[A-Za-z_]\w*[)\]}>](?s:.*)",  # name), str]
     r"(?:self|this|process|os|env|config|settings|request|req|args|options|opts|params|credentials)(?:\.|->|\[)(?s:.*)",
-    r"[=!<>&|+](?s:.*)",  # an operator
+    r"[=!<>&|+](?s:.*)|[,;)][\w\s.:$({\[-](?s:.*)",  # an operator, the next argument
+    r"[A-Za-z_.#-]*(?:/[A-Za-z_.#@-]+)+|#[a-z-]+|arn:(?s:.*)",  # a path of words, an anchor
 )
 
 _IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z][a-z]+)+")
 _PATH = re.compile(rb"(?:[A-Za-z]:|~|\.{0,2})[/\\](?:[\w.@ -]+[/\\])+[\w.@ -]*|[a-z][a-z0-9+.-]{1,12}://\S*")
 _VERSION = re.compile(rb"[v^~=<>]{0,2}\d+(?:\.\d+){1,3}[\w.+-]*")
+_HOST = re.compile(
+    rb"(?i)(?:[a-z0-9-]{1,63}\.){1,6}(?:com|net|org|io|dev|app|cloud|local|internal|edu|gov|example|co|svc)(?:[:/].*)?"
+)
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?|\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?")
 _DIGEST = re.compile(rb"(?i)(?:sha(?:1|256|384|512)|md5)[:-].*|arn:.*|urn:.*|pkg:.*")
 
 
 def password(secret: bytes) -> bool:
     """A value that may be a password where one is expected: no placeholder, no reference, no code."""
-    return not (_PLACEHOLDER.fullmatch(secret) or _CODE.fullmatch(secret))
+    value = secret.strip()
+    return not (_PLACEHOLDER.fullmatch(value) or _CODE.fullmatch(value))
 
 
 def strong_password(secret: bytes) -> bool:
@@ -75,7 +80,7 @@ def random_value(secret: bytes) -> bool:
         re.search(rb"\d", secret) is not None
         and re.search(rb"[A-Za-z]", secret) is not None
         and password(secret)
-        and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST))
+        and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
         and not _wordy(secret)
     )
 

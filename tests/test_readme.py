@@ -1,0 +1,64 @@
+"""The README tells the truth."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def console_blocks() -> list[tuple[str, str]]:
+    """Each command in a console block of the README, with the output that it shows."""
+    text = (ROOT / "README.md").read_text()
+    out = []
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            out.append((command, shown))
+    return out
+
+
+@pytest.mark.parametrize(("command", "shown"), console_blocks())
+def test_what_the_readme_shows_is_what_comes_out(command: str, shown: str) -> None:
+    """To the letter."""
+    program = command.replace("sluicegate", f"{sys.executable} -m sluicegate", 1) if command.startswith("sluicegate") else command
+    done = subprocess.run(program, shell=True, cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.decode() == shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_link_leads_somewhere(page: Path) -> None:
+    """Files and images that a page names are there."""
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_command_that_a_page_names_exists(page: Path) -> None:
+    """``sluicegate x y`` in a page is a command with help."""
+    named = set(re.findall(r"sluicegate ([a-z-]+(?: [a-z-]+)?)", page.read_text()))
+    groups = {"approvals", "rules", "policy"}
+    from sluicegate.cli import COMMANDS
+
+    for words in named:
+        first, *rest = words.split()
+        if first in COMMANDS:
+            arguments = [first, *rest] if first in groups and rest else [first]
+            done = subprocess.run([sys.executable, "-m", "sluicegate", *arguments, "--help"], capture_output=True, check=False)
+            assert done.returncode == 0, words
+
+
+def test_make_has_the_two_commands() -> None:
+    """The README's first promise."""
+    if shutil.which("make") is None:
+        pytest.fail("make is needed")
+    for target in ("demo", "test"):
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
