@@ -201,7 +201,7 @@ def revise(review: Review, request: ReviewRequest) -> Review | Refused:
             version=request.version,
             current=review.request.version,
         )
-    return replace(review, request=request, state=state, folded_into=None)
+    return replace(review, request=request, state=state, votes=(), folded_into=None)
 
 
 def may_fold(request: ReviewRequest, into: Review) -> bool:

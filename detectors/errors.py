@@ -5,9 +5,12 @@
     SluicegateError
     ├── ConfigError           a rule, policy or configuration file cannot be used: names file, line and key
     ├── BudgetExceeded        a record needs more bytes, layers or candidates than it may have
+    ├── LedgerError           (engine.ledger.codec) what should be a message of the ledger is none
+    ├── EngineError           (engine.worker) the engine would break a promise, and stopped before it did
     └── BrokerError           (engine.brokers.base) the log that records travel on
         ├── BrokerUnavailable     not reachable now; retrying may help
         ├── TransactionAborted    nothing of the batch was committed; read it again
+        ├── MessageTooLarge       (engine.brokers.limits) one record is above the broker's limit
         └── Fenced                another worker took over this identity; stop
 
 No message of these ever carries a value from a record.

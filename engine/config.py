@@ -53,9 +53,6 @@ class TopicSet(_Section):
     approvals: TopicName = Field("", description="Review requests; ACTIVITY.approvals if left out.")
     decisions: TopicName = Field("", description="Why: ACTIVITY.decisions if left out.")
     quarantine: TopicName = Field("", description="What could not be read; ACTIVITY.quarantine if left out.")
-    format: Literal["json", "text", "logfmt", "auto"] | None = Field(
-        None, description="How its records are read; as the policy says if left out."
-    )
 
     @model_validator(mode="before")
     @classmethod

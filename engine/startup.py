@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-
-import orjson
 
 from detectors.errors import ConfigError
 from engine.attempts import Attempts
@@ -18,11 +14,10 @@ from engine.brokers.base import Broker, BrokerError, Session, TopicSpec
 from engine.config import ROLES, Config
 from engine.ledger.codec import encode
 from engine.ledger.model import PolicySnapshot
-from engine.outcomes import Outcome
 from engine.policy import Policy, load_policy
-from engine.records import ActivityRecord, OutputRecord, TopicPartition
+from engine.records import OutputRecord
 from engine.sanitizer import Sanitizer
-from engine.worker import Counters, Sanitizes, Worker
+from engine.worker import Counters, Worker
 
 
 def run_worker(
@@ -61,34 +56,10 @@ def run_worker(
     return worker.counters
 
 
-def make_sanitizer(config: Config, policy: Policy) -> Sanitizes:
+def make_sanitizer(config: Config, policy: Policy) -> Sanitizer:
     """The pure core for these topics. Raises ConfigError if the binding key cannot be used."""
-    secret = config.binding_key()
-    topics = config.file.topics
-    release_to = {topic.activity: topic.sanitized for topic in topics}
-    by_form = {
-        form: Sanitizer(policy, secret=secret, release_to=release_to, form=form)
-        for form in {topic.format for topic in topics}
-    }
-    if len(by_form) == 1:
-        return next(iter(by_form.values()))
-    return _ByTopic({topic.activity: by_form[topic.format] for topic in topics})
-
-
-class _ByTopic:
-    """Sanitizers that differ in how they read, by activity topic."""
-
-    def __init__(self, sanitizers: Mapping[str, Sanitizer]) -> None:
-        self._sanitizers = sanitizers
-        self.digest = next(iter(sanitizers.values())).digest
-
-    def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
-        """One outcome for each record, in order."""
-        by_topic: dict[str, list[ActivityRecord]] = {}
-        for record in records:
-            by_topic.setdefault(record.position.topic, []).append(record)
-        done = {topic: iter(self._sanitizers[topic].sanitize(mine, now)) for topic, mine in by_topic.items()}
-        return [next(done[record.position.topic]) for record in records]
+    release_to = {topic.activity: topic.sanitized for topic in config.file.topics}
+    return Sanitizer(policy, secret=config.binding_key(), release_to=release_to)
 
 
 def prepare_topics(broker: Broker, config: Config) -> None:
@@ -124,32 +95,14 @@ def prepare_topics(broker: Broker, config: Config) -> None:
 
 
 def publish_policy(broker: Broker, config: Config, policy: Policy) -> None:
-    """Writes the text behind the policy's digest to the decisions topics, unless a note says it was written.
+    """Writes the text behind the policy's digest to the decisions topics.
 
-    The note holds the end of the topic then: a topic that ends before it is another one, and is written again.
+    At each start: retention may have taken an earlier one, and the decisions that follow name it.
     """
-    note = _state_file(config, "published-policies.json")
-    known: dict[str, int] = {}
-    with suppress(OSError, ValueError, TypeError):
-        known = dict(orjson.loads(note.read_bytes()))
-    where = hashlib.sha256(config.file.broker.encode()).hexdigest()[:16]
     now = int(time.time() * 1000)
     snapshot = encode(PolicySnapshot(policy.digest, policy.text, now), config.file.decisions_format)
     topics = sorted({topic.decisions for topic in config.file.topics})
-    reader = broker.reader(topics)
-    try:
-        ends = reader.end_offsets()
-    finally:
-        reader.close()
-    fresh = {}
-    for topic in topics:
-        entry, end = f"{where} {topic} {policy.digest}", ends[TopicPartition(topic, 0)]
-        if not 0 < known.get(entry, 0) <= end:
-            fresh[entry] = end + 1
-            broker.append([OutputRecord(topic, 0, policy.digest.encode(), snapshot, timestamp=now)])
-    if fresh:
-        with suppress(OSError):  # it is then written again at the next start, which does no harm
-            note.write_bytes(orjson.dumps(known | fresh))
+    broker.append(OutputRecord(topic, 0, policy.digest.encode(), snapshot, timestamp=now) for topic in topics)
 
 
 def _open(config: Config) -> Broker:

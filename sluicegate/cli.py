@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,6 +51,20 @@ class Umbrella(click.Group):
                 raise
             click.echo(f"sluicegate: {error}", err=True)
             sys.exit(2 if isinstance(error, ConfigError) else 1)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            # A traceback shows messages and source lines, and these may hold what a record held.
+            click.echo(f"sluicegate: {_told(error)}; --debug shows the traceback", err=True)
+            sys.exit(1)
+
+
+def _told(error: Exception) -> str:
+    """The kind of an error that nobody foresaw, and where it was raised."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"internal error: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
 
 
 @click.group(cls=Umbrella, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -28,7 +28,11 @@ def console_blocks() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("command", "shown"), console_blocks())
 def test_what_the_readme_shows_is_what_comes_out(command: str, shown: str) -> None:
     """To the letter."""
-    program = command.replace("sluicegate", f"{sys.executable} -m sluicegate", 1) if command.startswith("sluicegate") else command
+    program = (
+        command.replace("sluicegate", f"{sys.executable} -m sluicegate", 1)
+        if command.startswith("sluicegate")
+        else command
+    )
     done = subprocess.run(program, shell=True, cwd=ROOT, capture_output=True, check=True)
     assert done.stdout.decode() == shown
 
@@ -52,7 +56,9 @@ def test_each_command_that_a_page_names_exists(page: Path) -> None:
         first, *rest = words.split()
         if first in COMMANDS:
             arguments = [first, *rest] if first in groups and rest else [first]
-            done = subprocess.run([sys.executable, "-m", "sluicegate", *arguments, "--help"], capture_output=True, check=False)
+            done = subprocess.run(
+                [sys.executable, "-m", "sluicegate", *arguments, "--help"], capture_output=True, check=False
+            )
             assert done.returncode == 0, words
 
 

@@ -47,7 +47,9 @@ def demo(*, once: bool, port: int, rate: int, path: Path, keep: bool, seed: int)
     folder = Folder(path)
     if once:
         if keep:
-            raise click.UsageError("--once counts its own records only, so it cannot go on with others: leave out --keep")
+            raise click.UsageError(
+                "--once counts its own records only, so it cannot go on with others: leave out --keep"
+            )
         from sluicegate.demo.once import run_once
 
         with folder.opened(keep=False):

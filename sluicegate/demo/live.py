@@ -96,9 +96,15 @@ class _Stage:
 
 
 def _play(stage: _Stage, console: Console, stopped: Callable[[], bool], *, rate: float, seed: int) -> None:
-    agents = Agents(seed=seed + stage.watch.look(time.monotonic()).records, rate=rate, start=time.time_ns() // 1_000_000)
+    agents = Agents(
+        seed=seed + stage.watch.look(time.monotonic()).records, rate=rate, start=time.time_ns() // 1_000_000
+    )
     with ExitStack() as screen:
-        live = screen.enter_context(Live(console=console, screen=True, auto_refresh=False)) if console.is_terminal else None
+        live = (
+            screen.enter_context(Live(console=console, screen=True, auto_refresh=False))
+            if console.is_terminal
+            else None
+        )
         next_draw = 0.0
         while not stopped():
             now = time.monotonic()
@@ -121,9 +127,7 @@ def _play(stage: _Stage, console: Console, stopped: Callable[[], bool], *, rate:
         console.print(line)
 
 
-def _wait_until_ready(
-    parts: list[Part], watch: Watch, url: str, console: Console, stopped: Callable[[], bool]
-) -> bool:
+def _wait_until_ready(parts: list[Part], watch: Watch, url: str, console: Console, stopped: Callable[[], bool]) -> bool:
     """Whether all parts have come up; False if it was stopped before that."""
     give_up = time.monotonic() + START_TIMEOUT
     engine, reviewer = parts

@@ -49,11 +49,10 @@ def test_topics_are_derived(tmp_path: Path) -> None:
     """The topics that are left out get their names from the activity topic."""
     [agents, audit] = load(
         tmp_path,
-        LEAST.replace("agents\n", "agents\n    sanitized: clean\n  - {activity: audit, format: json}\n"),
+        LEAST.replace("agents\n", "agents\n    sanitized: clean\n  - {activity: audit}\n"),
     ).file.topics
     assert agents.outputs() == ("clean", "agents.approvals", "agents.decisions", "agents.quarantine")
     assert audit.outputs() == ("audit.sanitized", "audit.approvals", "audit.decisions", "audit.quarantine")
-    assert (agents.format, audit.format) == (None, "json")
 
 
 def test_everything(tmp_path: Path) -> None:

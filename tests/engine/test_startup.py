@@ -122,26 +122,15 @@ def test_what_stops_the_start(directory: Path, old: str, new: str, says: str) ->
     assert "\n" not in str(caught.value)
 
 
-def test_policy_is_published_once(directory: Path, broker: Broker) -> None:
-    """The text behind the policy's digest is in the decisions topic, once, however often the engine starts."""
-    for _ in range(3):
-        drain(directory)
+def test_policy_is_published_before_its_decisions(directory: Path, broker: Broker) -> None:
+    """The text behind the policy's digest is in the decisions topic when the first decision names it."""
+    drain(directory)
     [snapshot] = snapshots(broker)
     broker.append([OutputRecord("agents", 0, None, b"{}")])
     drain(directory)
     last = decode(read(broker, "agents.decisions")[-1].value)
     assert isinstance(last, DecisionBatch)
     assert last.policy == snapshot.digest
-
-
-def test_policy_is_published_to_a_new_log(directory: Path) -> None:
-    """Where the log was thrown away and the notes were not, the policy is published again."""
-    for _ in range(2):
-        drain(directory)
-        with open_broker(f"embedded:{directory}/log.db") as broker:
-            assert len(snapshots(broker)) == 1
-        for name in directory.glob("log.db*"):
-            name.unlink()
 
 
 def test_another_policy_is_published_too(directory: Path, broker: Broker) -> None:
@@ -155,8 +144,9 @@ def test_another_policy_is_published_too(directory: Path, broker: Broker) -> Non
 
 def test_formats_by_topic(directory: Path, broker: Broker) -> None:
     """Topics may be read in different formats; their records stay in order."""
-    topics = "agents\n    format: json\n  - {activity: web, format: text}\n"
-    edit(directory, "agents\n", topics)
+    (directory / "policy.yaml").write_text("topics: [{match: agents, format: json}, {match: web, format: text}]\n")
+    edit(directory, "agents\n", "agents\n  - {activity: web}\n")
+    edit(directory, "create_topics", "policy: policy.yaml\ncreate_topics")
     broker.create_topics([TopicSpec("agents", 3), TopicSpec("web", 3)])
     broker.append([OutputRecord("agents", 0, None, b'{"a":"jane@example.com","n":%d}' % n) for n in range(5)])
     broker.append([OutputRecord("web", 0, None, b"jane@example.com %d" % n) for n in range(5)])
@@ -222,7 +212,7 @@ def test_run_until_a_signal(directory: Path, broker: Broker, number: signal.Sign
     assert len(session.assignment()) == 3
     assert session.committed()[("agents", 0)] == 1
     session.close()
-    assert sorted(os.listdir(directory / ".sluicegate")) == ["published-policies.json"]
+    assert os.listdir(directory / ".sluicegate") == []
 
 
 def test_fenced_run_ends_with_an_error(directory: Path, broker: Broker) -> None:
