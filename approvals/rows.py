@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
@@ -30,6 +31,14 @@ class Listed(NamedTuple):
     latest: int
 
 
+WHOLE = [column for column in t.requests.c if column.name != "light"]
+LIGHT = [column for column in t.requests.c if column.name != "encoded"]
+"""The columns of a review, and of one for a list: without held record and parameters, so that many large
+requests do not make the list slow, which is asked for every few seconds."""
+
+_LIGHT_REDACTIONS = 50
+
+
 class LoggedEvent(NamedTuple):
     """One line of the append-only log. ``actor`` is ``issuer:subject``, or None for the service itself."""
 
@@ -40,6 +49,10 @@ class LoggedEvent(NamedTuple):
     actor: str | None
     channel: str | None
     detail: str
+
+
+def _light(request: ReviewRequest) -> ReviewRequest:
+    return replace(request, params="", held=None, redactions=request.redactions[:_LIGHT_REDACTIONS])
 
 
 def columns(review: Review) -> dict[str, Any]:
@@ -55,6 +68,7 @@ def columns(review: Review) -> dict[str, Any]:
         "expires": request.expires,
         "decided": verdict.decided if verdict else None,
         "encoded": encode(request),
+        "light": encode(_light(request)),
         "verdict": encode(verdict) if verdict else None,
     }
 
@@ -115,19 +129,19 @@ def log(
 
 def load(c: Connection, request_id: str) -> Review | None:
     """The review of exactly this request."""
-    found = load_all(c, select(t.requests).where(t.requests.c.request_id == request_id))
+    found = load_all(c, select(*WHOLE).where(t.requests.c.request_id == request_id))
     return found[0] if found else None
 
 
 def repeats_of(c: Connection, request_id: str) -> list[Review]:
     """The open repeats that wait with this request, oldest first."""
     rows = t.requests.c
-    query = select(t.requests).where(rows.folded_into == request_id, rows.state == State.REPEAT)
+    query = select(*WHOLE).where(rows.folded_into == request_id, rows.state == State.REPEAT)
     return load_all(c, query.order_by(rows.created, rows.request_id))
 
 
 def load_all(c: Connection, query: Select[Any]) -> list[Review]:
-    """The reviews behind rows of `tables.requests`, with the votes on their present versions."""
+    """The reviews behind `WHOLE` or `LIGHT` rows, with the votes on their present versions."""
     rows = c.execute(query).all()
     v = t.votes.c
     votes: dict[tuple[str, int], list[Vote]] = {}
@@ -141,7 +155,7 @@ def load_all(c: Connection, query: Select[Any]) -> list[Review]:
 
 
 def _review(row: Row[Any], votes: tuple[Vote, ...]) -> Review:
-    request = decode(row.encoded)
+    request = decode(row.encoded if hasattr(row, "encoded") else row.light)
     verdict = decode(row.verdict) if row.verdict is not None else None
     if not isinstance(request, ReviewRequest) or not isinstance(verdict, Verdict | None):
         raise StoreError("the database holds something that is no review request")

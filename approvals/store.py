@@ -32,6 +32,8 @@ from approvals.lifecycle import (
 from approvals.outputs import outputs, pack, unpack
 from approvals.person import Identity, Person
 from approvals.rows import (
+    LIGHT,
+    WHOLE,
     Listed,
     LoggedEvent,
     Lost,
@@ -160,10 +162,7 @@ class Store:
         """Ends what nobody decided in time, ``limit`` requests at most; how many these were."""
         rows = t.requests.c
         due = (
-            select(t.requests)
-            .where(rows.state.in_(FOLDABLE_INTO), rows.expires <= at)
-            .order_by(rows.expires)
-            .limit(limit)
+            select(*WHOLE).where(rows.state.in_(FOLDABLE_INTO), rows.expires <= at).order_by(rows.expires).limit(limit)
         )
         with t.writing(self._engine) as c:
             ended = 0
@@ -241,7 +240,7 @@ class Store:
                     "this is not the database that wrote them, or an old copy of it"
                 )
             new = and_(rows.seq <= up_to, rows.published.is_(None))
-            query = select(t.requests).where(
+            query = select(*WHOLE).where(
                 t.requests.c.state == State.APPROVED,
                 t.requests.c.request_id.in_(select(rows.request_id).where(new)),
             )
@@ -267,17 +266,27 @@ class Store:
         with self._engine.begin() as c:
             return list(c.execute(query).scalars())
 
-    def waiting(self, *, limit: int = 200) -> list[Listed]:
-        """What waits for votes, most urgent first; repeats stand behind the request that they repeat."""
+    def waiting(self, *, limit: int = 200, whole: bool = False) -> list[Listed]:
+        """What waits for votes, most urgent first; repeats stand behind the request that they repeat.
+
+        Parameters and held records are left out, unless ``whole``.
+        """
         rows = t.requests.c
-        query = select(t.requests).where(rows.state.in_(FOLDABLE_INTO)).order_by(rows.expires, rows.request_id)
+        query = (
+            select(*(WHOLE if whole else LIGHT))
+            .where(rows.state.in_(FOLDABLE_INTO))
+            .order_by(rows.expires, rows.request_id)
+        )
         with self._engine.begin() as c:
             return listed(c, load_all(c, query.limit(limit)))
 
-    def decided(self, *, limit: int = 50, before: tuple[int, str] | None = None) -> list[Listed]:
-        """What has ended, latest first, without repeats; below ``before``, a (decided, request id)."""
+    def decided(self, *, limit: int = 50, before: tuple[int, str] | None = None, whole: bool = False) -> list[Listed]:
+        """What has ended, latest first, without repeats; below ``before``, a (decided, request id).
+
+        Parameters and held records are left out, unless ``whole``.
+        """
         rows = t.requests.c
-        query = select(t.requests).where(rows.decided.is_not(None), rows.state != State.FOLDED)
+        query = select(*(WHOLE if whole else LIGHT)).where(rows.decided.is_not(None), rows.state != State.FOLDED)
         if before is not None:
             earlier = and_(rows.decided == before[0], rows.request_id < before[1])
             query = query.where(or_(rows.decided < before[0], earlier))
@@ -337,7 +346,7 @@ def _fold_if_alike(c: Connection, review: Review, at: int) -> Review:
         return review
     rows = t.requests.c
     query = (
-        select(t.requests)
+        select(*WHOLE)
         .where(
             rows.likeness == review.request.likeness,
             rows.state.in_(FOLDABLE_INTO),

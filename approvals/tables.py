@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# What is asked for in lists has a column of its own; the whole request is in `encoded`.
+# What lists are searched by has a column of its own; the whole request is in `encoded`.
 requests = Table(
     "requests",
     metadata,
@@ -46,6 +46,7 @@ requests = Table(
     Column("expires", BigInteger, nullable=False),
     Column("decided", BigInteger),
     Column("encoded", LargeBinary, nullable=False),
+    Column("light", LargeBinary, nullable=False),  # the same without what a list does not show, which may be large
     Column("verdict", LargeBinary),
     Index("requests_by_deadline", "state", "expires"),
     Index("requests_by_likeness", "likeness", "state"),
@@ -91,6 +92,7 @@ outbox = Table(
     Column("request_id", String, nullable=False),
     Column("records", LargeBinary, nullable=False),
     Column("published", BigInteger),  # ms; for people to see: the log alone knows how far the outbox got
+    Index("outbox_by_publication", "published"),
     sqlite_autoincrement=True,
 )
 

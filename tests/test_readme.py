@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from detectors.rule import Rule
+from engine.config import ConfigFile, load_config
+from engine.outcomes import QUARANTINE_REASONS
+from engine.policy import load_policy
+from sluicegate.cli import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -50,7 +56,6 @@ def test_each_command_that_a_page_names_exists(page: Path) -> None:
     """``sluicegate x y`` in a page is a command with help."""
     named = set(re.findall(r"sluicegate ([a-z-]+(?: [a-z-]+)?)", page.read_text()))
     groups = {"approvals", "rules", "policy"}
-    from sluicegate.cli import COMMANDS
 
     for words in named:
         first, *rest = words.split()
@@ -68,3 +73,44 @@ def test_make_has_the_two_commands() -> None:
         pytest.fail("make is needed")
     for target in ("demo", "test"):
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def yaml_blocks(page: str) -> list[str]:
+    """The YAML blocks of a page of docs."""
+    return re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
+def test_the_policy_in_the_docs_is_one(tmp_path: Path) -> None:
+    """With its rule file, as shown."""
+    policy, rules = yaml_blocks("policy.md")
+    (tmp_path / "our-rules.yaml").write_text(rules)
+    (tmp_path / "policy.yaml").write_text(policy)
+    loaded = load_policy(tmp_path / "policy.yaml", environ={"SLUICEGATE_HASH_KEY": "0123456789abcdef"})
+    assert "ACME_KEY" in loaded.entities
+
+
+def test_the_configuration_in_the_docs_is_one(tmp_path: Path) -> None:
+    """As shown."""
+    [config] = yaml_blocks("deployer.md")
+    (tmp_path / "sluicegate.yaml").write_text(config)
+    assert [topic.sanitized for topic in load_config(tmp_path / "sluicegate.yaml").file.topics] == [
+        "activity.sanitized"
+    ]
+
+
+def test_each_configuration_key_is_documented() -> None:
+    """A key that nobody can find is not there."""
+    text = (ROOT / "docs" / "deployer.md").read_text()
+    assert [key for key in ConfigFile.model_fields if f"`{key}`" not in text] == []
+
+
+def test_each_reason_for_quarantine_is_documented() -> None:
+    """An operator who meets one looks it up."""
+    text = (ROOT / "docs" / "deployer.md").read_text()
+    assert [reason for reason in QUARANTINE_REASONS if f"`{reason}`" not in text] == []
+
+
+def test_each_key_of_a_rule_is_documented() -> None:
+    """In the page on rules."""
+    text = (ROOT / "docs" / "policy.md").read_text()
+    assert [key for key in Rule.model_fields if key not in text and key not in ("family", "name")] == []

@@ -176,7 +176,7 @@ class StatusOut(_Model):
     problem: str
 
 
-_LIMIT = 200
+_LIMIT = 100
 
 
 @router.get("/requests")
@@ -188,9 +188,9 @@ def list_requests(
     """Requests that wait, or have been decided, or both."""
     found: list[Listed] = []
     if state in ("waiting", "all"):
-        found += service.store.waiting(limit=_LIMIT + 1)
+        found += service.store.waiting(limit=_LIMIT + 1, whole=True)
     if state in ("decided", "all"):
-        found += service.store.decided(limit=_LIMIT + 1)
+        found += service.store.decided(limit=_LIMIT + 1, whole=True)
     out = [_request_out(listed, service, asker) for listed in found[:_LIMIT]]
     return RequestsOut(requests=out, truncated=len(found) > _LIMIT)
 

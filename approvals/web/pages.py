@@ -17,7 +17,7 @@ from approvals.rows import Listed, StoreError
 from approvals.service import Ambiguous, Service
 from approvals.web.api import STATUS
 from approvals.web.security import SessionData, Sessions
-from approvals.web.view import brief, full, moment, span, whole_text
+from approvals.web.view import brief, full, moment, pulse, span, whole_text
 from engine.ledger.model import Decision
 
 LIST_LIMIT = 25  # requests on one page: more would not fit into its 50 KB
@@ -127,11 +127,9 @@ def request_page(request: Request, request_id: str, service: Asked, viewer: View
 
 
 @router.get("/requests/{request_id}/pulse")
-def request_pulse(request_id: str, service: Asked, viewer: Viewer) -> Response:
+def request_pulse(request_id: str, service: Asked, _viewer: Viewer) -> Response:
     """Says when the page of a request is out of date, for the script that freezes the form."""
-    listed = _found(service, request_id)
-    view = full(listed, (), service.people, viewer, now=service.clock())
-    return JSONResponse({"pulse": view.pulse})
+    return JSONResponse({"pulse": pulse(_found(service, request_id))})
 
 
 @router.get("/requests/{request_id}/whole")

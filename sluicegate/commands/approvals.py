@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
+
+if TYPE_CHECKING:
+    from engine.config import Config
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 _TIMEOUT = 15.0  # seconds
@@ -138,11 +142,12 @@ def serve(config: Path, people: Path, host: str, port: int, database: Path | Non
     from engine.policy.load import load_policy
     from engine.sanitizer import cleaner_of
 
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     loaded = load_config(config)
     settings = Settings(
         people=people,
         database=database or loaded.state_dir / "approvals.db",
-        topics={topics.approvals: topics.decisions for topics in loaded.file.topics},
+        topics=_decisions(loaded),
         format=loaded.file.decisions_format,
         host=host,
         port=port,
@@ -258,6 +263,17 @@ def who_can(request_id: str, *, as_json: bool, url: str, token_file: Path | None
     able = sum(standing["can"] for standing in answer["people"])
     if able < answer["quorum"]:
         click.echo(f"it needs {answer['quorum']}, so it will expire", err=True)
+
+
+def _decisions(config: Config) -> dict[str, str]:
+    """The topic of verdicts for each topic of requests."""
+    found: dict[str, str] = {}
+    for index, topics in enumerate(config.file.topics):
+        decisions = found.setdefault(topics.approvals, topics.decisions)
+        if decisions != topics.decisions:
+            message = f"the verdicts of '{topics.approvals}' already go to '{decisions}'"
+            raise config.source.error(message, ("topics", index, "decisions"))
+    return found
 
 
 def _vote(client: _Client, request_id: str, decision: str, reason: str, seen: int | None) -> None:

@@ -240,6 +240,21 @@ def test_help_shows_an_example(command):
     assert f"  sluicegate approvals {command}" in result.stdout
 
 
+def test_one_topic_of_requests_has_one_topic_of_verdicts(tmp_path):
+    """Where two topics share their requests and not their verdicts, the start stops with the line."""
+    config = tmp_path / "sluicegate.yaml"
+    config.write_text(
+        "broker: embedded:log.db\nbinding_key: {env: X}\ntopics:\n"
+        "  - {activity: a, approvals: shared}\n  - {activity: b, approvals: shared}\n"
+    )
+    (tmp_path / "people.yaml").write_text(PEOPLE)
+    result = CliRunner().invoke(
+        approvals, ["serve", "-c", str(config), "--people", str(tmp_path / "people.yaml")], standalone_mode=False
+    )
+    assert "the verdicts of 'shared' already go to 'a.decisions'" in str(result.exception)
+    assert f"{config}:5:" in str(result.exception)
+
+
 def test_other_addresses_than_loopback_are_refused(service):
     """Without a real sign-in the page is for this machine only."""
     folder = service.folder

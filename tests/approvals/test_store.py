@@ -334,6 +334,18 @@ def test_history_has_pages(store, arrive):
     assert len(seen) == 7
 
 
+def test_a_list_leaves_out_what_may_be_large(store, arrive):
+    """Parameters and held records come with a single request, and in a list when asked for."""
+    arrive(request("a"), request("b"))
+    vote(store, "b", ADA)
+    for listed in (*store.waiting(), *store.decided()):
+        assert (listed.review.request.params, listed.review.request.held) == ("", None)
+    for listed in (store.get("a"), *store.waiting(whole=True), *store.decided(whole=True)):
+        assert listed is not None
+        assert listed.review.request.held is not None
+        assert listed.review.request.params != ""
+
+
 def test_a_prefix_is_taken_literally(store, arrive):
     """Characters that mean something to LIKE mean themselves in the beginning of an id."""
     arrive(request("abc1"), request("abc2"), request("a%c3"))

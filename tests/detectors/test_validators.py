@@ -188,7 +188,7 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
         ("us_mbi", ["1EG4-TE5-MK73", "1EG4TE5MK73"], ["1SG4TE5MK73", "0EG4TE5MK73"]),
         ("us_itin", ["912-90-3456", "911-70-1234"], ["912-12-3456", "812-90-3456"]),
         ("in_pan", ["ACUPA7085R"], ["ABMXA3211G", "ACUPA708RR"]),
-        ("uk_driving_licence", ["MORGA657054SM9IJ", "FO999512018AA1AB"], ["MORGA677054SM9IJ", "MORGA600054SM9IJ"]),
+        ("uk_driving_licence", ["MORGA657054SM9IJ", "DOE99861294JX9AB"], ["MORGA677054SM9IJ", "MORGA600054SM9IJ"]),
         ("email", ["a@b.example", "x.y+z@mail.example.co.uk"], ["icon@2x.png", "user@1000.service"]),
         (
             "person_name",

@@ -201,6 +201,62 @@ def test_patterns_tell_records_apart(match: dict[str, Any], record: dict[str, An
     assert Gate(patterns).hits(Style(" ").write(record).encode()) is hit
 
 
+ARGUMENTS_FIRST = {"tool_calls": [{"function": {"arguments": '{"c": "rm -rf x"}', "name": "bash"}}]}
+TWO_ARNS = cloudtrail("s3.amazonaws.com", "GetObject", resources=[{"ARN": "arn:one"}, {"ARN": "two:arn"}])
+
+
+@pytest.mark.parametrize(
+    ("match", "record"),
+    [
+        ({"action": "tool:bash", "params": {"**": "*rm -rf*"}}, ARGUMENTS_FIRST),
+        ({"action": "tool:bash", "params": {"**": "*rm -rf*"}}, openai("bash", {"c": "rm -rf x"})),
+        ({"resource": "*one,two*"}, TWO_ARNS),
+        ({"action": "tool:ab\\cd*"}, mcp("ab\\cd", {})),
+        ({"action": "tool:*b\\cd/e*"}, openai('a"b\\cd/e', {})),
+        ({"action": "*.export"}, generic(action="customers\n\t .export")),
+        ({"action": "*.export"}, generic(action='"a" "b".export')),
+        ({"action": "tool:4242*"}, mcp("x", {}) | {"params": {"name": 424242, "arguments": {}}}),
+        ({"action": "*create:pods*"}, kubernetes("create", "pods")),
+        (
+            {"action": "k8s:*pods/exec"},
+            kubernetes("create", "x", objectRef={"resource": "pods", "subresource": "exec"}),
+        ),
+        ({"environment": "production"}, generic(environment=" Production ")),
+    ],
+)
+@pytest.mark.parametrize("style", [Style(), Style(" ", slashes=True), Style("\r\n\t")])
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_ways_to_write_what_a_rule_is_about(
+    match: dict[str, Any], record: dict[str, Any], style: Style, layers: int
+) -> None:
+    """Order of keys, lists, escapes, quotes, numbers and strings in strings do not slip through."""
+    compiled = rules(match)
+    text = style.write(record)
+    for _ in range(layers):
+        text = style.write(text)
+    data = style.write({"log": text}).encode() if layers else text.encode()
+    patterns, forced = gate_patterns(compiled, PROFILES)
+    assert not forced
+    assert effect(data, compiled) is Effect.REVIEW
+    assert Gate(patterns).hits(data)
+
+
+def test_templates_with_long_separators_are_split_where_they_are_sure() -> None:
+    """A literal that may be partly the template's own text is not asked of the record."""
+    from detectors.yamlfile import YamlFile
+    from engine.actions.profile import read_profile
+
+    text = "name: x\ndoc: d\nkind: fact\nwhen: {alpha: present}\ncalls: [{action: 'call {alpha}-to-{beta}'}]\n"
+    profile = read_profile(YamlFile(text, "x.yaml"))
+    for glob in ("*on-to*", "*to-beta*", "call one*", "*all one*", "call one-to-two", "*-to-*", "*e-to-two"):
+        compiled = rules({"action": glob})
+        data = b'{"beta": "beta two", "alpha": "one"}' if "beta" in glob else b'{"beta": "two", "alpha": "one"}'
+        decided = compiled.strictest(extract(parse(data), [profile], WHO))
+        patterns, forced = gate_patterns(compiled, [profile])
+        if decided is not None and decided[1].effect is Effect.REVIEW:
+            assert forced or Gate(patterns).hits(data), glob
+
+
 def test_a_rule_without_literals_falls_back_to_the_shape_of_the_record() -> None:
     """A rule about everything still needs the keys of the profile, so that chat is not parsed."""
     patterns, forced = gate_patterns(rules({"action": "*"}), PROFILES)

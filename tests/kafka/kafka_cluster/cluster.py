@@ -32,7 +32,6 @@ _PROPERTIES = {
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
-    "log.cleaner.enable": "false",
     "num.partitions": "1",
 }
 
