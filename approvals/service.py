@@ -25,6 +25,7 @@ from engine.ledger.model import Decision, ReviewRequest
 from engine.records import ActivityRecord
 
 PUBLISHER = "sluicegate-approvals"
+ID_PREFIX = "req_"  # what request ids begin with; nobody has to type it
 MIN_PREFIX = 4  # characters of a request id that are enough, if only one id begins with them
 
 _log = logging.getLogger("sluicegate.approvals")
@@ -169,7 +170,7 @@ class Service:
         exact = self.store.get(given)
         if exact is not None or len(given) < MIN_PREFIX:
             return exact
-        ids = self.store.matching(given)
+        ids = self.store.matching(given) or self.store.matching(f"{ID_PREFIX}{given}")
         if len(ids) > 1:
             return Ambiguous(tuple(ids))
         return self.store.get(ids[0]) if ids else None

@@ -79,7 +79,7 @@ def chips(text: str, entities: Collection[str]) -> Markup:
         if entity not in entities:
             continue
         out.append(visible(text[start : match.start()]))
-        label = entity.replace("_", " ").lower()
+        label = entity.replace("_", " ")
         tail = Markup("<b>{}</b>").format(digest[:6]) if digest else ""
         out.append(Markup('<span class="chip" title="redacted">{}{}</span>').format(label + (number or ""), tail))
         start = match.end()

@@ -87,7 +87,7 @@ def random_value(secret: bytes) -> bool:
 
 def _wordy(secret: bytes) -> bool:
     """Words and short numbers with separators, as in ``my-service-account-2`` or ``user_name_1``."""
-    if re.search(rb"[^\w.:/ -]", secret, re.ASCII):
+    if re.search(rb"[^\w.:/= -]", secret, re.ASCII):
         return False
     parts = re.split(rb"[^A-Za-z0-9]+", re.sub(rb"(?<=[a-z])(?=[A-Z])", b"_", secret))
     words = [p for p in parts if p]

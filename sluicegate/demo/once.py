@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from approvals.lifecycle import Refused
@@ -26,7 +29,7 @@ from engine.brokers import open_broker
 from engine.brokers.base import Broker
 from engine.config import load_config
 from engine.ledger.accounting import totals_by_outcome
-from engine.ledger.model import ActionKind, Decision, OutcomeKind, ReviewRequest
+from engine.ledger.model import ActionKind, Decision, OutcomeKind, ReviewRequest, VerdictKind
 from engine.policy import load_policy
 from engine.records import ActivityRecord
 from engine.sanitizer import cleaner_of
@@ -36,13 +39,16 @@ from sluicegate.demo.checks import Haul, check_all
 from sluicegate.demo.folder import ACTIVITY, APPROVALS, DECISIONS, QUARANTINE, SANITIZED, Folder, create_topics
 from sluicegate.demo.pairs import Pair, align, excerpt
 from sluicegate.demo.parts import Part, stop_all
-from sluicegate.demo.screen import marked
+from sluicegate.demo.screen import ID_SHOWN, marked
 
 RECORDS = 4000
 DRAIN_TIMEOUT = 120.0  # seconds
 ENTITIES = 8
 _APPENDED = 500  # records at once
-_LABEL = 10
+_LABEL = 11  # characters before a record
+_LINES = 3  # of a record
+_LEAD = 60  # characters of it before the first thing that was redacted
+_SHOWN = {"openai": "a tool call: JSON in a string in JSON", "chat": "a customer writes"}
 
 
 class Decided(NamedTuple):
@@ -61,7 +67,7 @@ def run_once(folder: Folder, console: Console, *, seed: int, records: int = RECO
         create_topics(broker)
         for at in range(0, len(activities), _APPENDED):
             broker.append([output(one, one.timestamp) for one in activities[at : at + _APPENDED]])
-        _say(console, f"{records:,} records of six made-up agents (seed {seed}) are in {folder.log}.")
+        console.print(f"{records:,} records of six made-up agents (seed {seed}) are in {folder.log}.")
         rate = _drain(folder)
         decided = _decide(folder, broker)
         haul = read_all(broker)
@@ -69,14 +75,11 @@ def run_once(folder: Folder, console: Console, *, seed: int, records: int = RECO
     _summary(console, haul, rate)
     _samples(console, haul, activities)
     _verdicts(console, haul, decided)
-    console.print()
+    _title(console, "Checked, on what stands in the log")
     for check in checks:
-        console.print(Text.assemble(("✓ ", "green") if check.holds else ("✗ ", "bold red"), check.told))
-    console.print(
-        Text(
-            f"\n{time.monotonic() - started:.1f} s in all. `sluicegate demo` runs it live, with the page.", style="dim"
-        )
-    )
+        _tell(console, "✓" if check.holds else "✗", check.told, "green" if check.holds else "bold red")
+    seconds = time.monotonic() - started
+    console.print(f"\n{seconds:.1f} s in all. 'sluicegate demo' plays it live, with the reviewer's page.", style="dim")
     failed = [check.told for check in checks if not check.holds]
     if failed:
         raise DemoError(f"a check failed: {failed[0]}")
@@ -115,6 +118,7 @@ def _decide(folder: Folder, broker: Broker) -> Decided:
     roster = load_people(folder.people)
     ada, grace = roster.values()
     with ExitStack() as resources:
+        resources.enter_context(_logged(folder.path / "reviewer.log"))
         store = Store(folder.database, decisions={APPROVALS: DECISIONS}, format=config.file.decisions_format)
         resources.callback(store.close)
         service = Service(
@@ -130,7 +134,7 @@ def _decide(folder: Folder, broker: Broker) -> Decided:
         while service.step(reader, publisher):
             pass
         waiting = [listed.review.request for listed in store.waiting()]
-        held = [request for request in waiting if request.kind is ActionKind.PROPOSAL]
+        held = sorted((r for r in waiting if r.kind is ActionKind.PROPOSAL), key=lambda r: r.position)
         refused = None
         for request in held:
             if may_vote(ada, request) is not None:
@@ -150,6 +154,19 @@ def _decide(folder: Folder, broker: Broker) -> Decided:
     return Decided(approved, denied, refused)
 
 
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """What the reviewer service has to say goes to a file, as it does when it is a process of its own."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    logger = logging.getLogger("sluicegate.approvals")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
 def _first(held: Sequence[ReviewRequest], person: Person, *, but: ReviewRequest | None) -> ReviewRequest:
     """The first that ``person`` may decide on, of another kind than ``but`` if there is one."""
     able = [r for r in held if may_vote(person, r) is None and r is not but]
@@ -163,10 +180,6 @@ def _vote(service: Service, request: ReviewRequest, person: Person, decision: De
     return service.vote(request.request_id, person, decision, version=request.version, reason=reason, channel="demo")
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(Text(text))
-
-
 def _summary(console: Console, haul: Haul, rate: str) -> None:
     entries, requests = haul.entries(), haul.requests()
     totals = totals_by_outcome(entries)
@@ -175,12 +188,10 @@ def _summary(console: Console, haul: Haul, rate: str) -> None:
         f"{totals[kind]:,} {kind}" for kind in OutcomeKind if totals[kind] or kind is not OutcomeKind.DROPPED
     )
     facts = sum(request.kind is ActionKind.FACT for request in requests.values())
-    _say(console, f"The engine read them at {rate}: {outcomes}.")
-    _say(
-        console,
-        f"{len(requests):,} privileged actions came up: {len(requests) - facts:,} held, {facts:,} had happened and are reviewed.",
-    )
-    console.print(Text(f"\nRedacted, {entities.total():,} in all", style="bold"))
+    console.print(f"The engine read them at {rate}: {outcomes}.")
+    asked = f"{len(requests) - facts:,} held until somebody decides, {facts:,} of what had happened already"
+    console.print(f"{len(requests):,} privileged actions came up: {asked}.")
+    _title(console, f"Redacted, {entities.total():,} in all")
     most = entities.most_common(ENTITIES)
     for entity, count in most:
         console.print(Text.assemble(f"  {entity:<24}{count:>7,}  ", ("━" * max(1, 30 * count // most[0][1]), "green")))
@@ -192,66 +203,80 @@ def _summary(console: Console, haul: Haul, rate: str) -> None:
 
 
 def _samples(console: Console, haul: Haul, activities: Sequence[Activity]) -> None:
-    """Records that really went through, before and after."""
+    """Records that really went through, before and after: of each kind the one with most to see."""
     shape = {one.timestamp: one.shape for one in activities}
     raw = {record.timestamp: record.value or b"" for record in haul.activity}
     pairs: dict[str, Pair] = {}
     for record in haul.sanitized:
         kind = shape.get(record.timestamp, "")
-        if kind in ("openai", "chat", "kubernetes") and raw[record.timestamp] != record.value:
+        if kind in _SHOWN and raw[record.timestamp] != record.value:
             pair = align(raw[record.timestamp].decode(), (record.value or b"").decode("utf-8", "replace"))
             best = pairs.get(kind)
             if pair is not None and (best is None or len(pair.after_spans) > len(best.after_spans)):
                 pairs[kind] = pair
-    console.print(Text("\nBefore and after (what is shown as it came in is made up)", style="bold"))
-    for kind, words in (
-        ("openai", "a tool call, its arguments JSON in a string"),
-        ("chat", "what a customer wrote"),
-        ("kubernetes", "an audit event"),
-    ):
+    _title(console, "Before and after (people and secrets are made up)")
+    for kind, words in _SHOWN.items():
         if kind in pairs:
             _show(console, words, pairs[kind])
 
 
 def _show(console: Console, words: str, pair: Pair) -> None:
-    room = 3 * (console.width - _LABEL) - 2
+    room = _LINES * (console.width - _LABEL - 1) - 2
     console.print(Text(f"  {words}", style="dim"))
-    sides = (
-        ("came in", pair.before, pair.before_spans, "bold red"),
-        ("went out", pair.after, pair.after_spans, "bold green"),
-    )
-    for label, text, spans, style in sides:
-        _block(console, label, marked(excerpt(text, spans, width=room, lead=60), style))
+    _block(console, "came in", marked(excerpt(pair.before, pair.before_spans, width=room, lead=_LEAD), "bold red"))
+    _block(console, "went out", marked(excerpt(pair.after, pair.after_spans, width=room, lead=_LEAD), "bold green"))
 
 
 def _block(console: Console, label: str, text: Text) -> None:
     """``text`` broken at the edge of the terminal, its lines set in."""
-    width = max(20, console.width - _LABEL)
-    for number in range(0, max(1, len(text)), width):
-        name = Text(f"  {label}" if not number else "", style="dim")
-        name.pad_right(_LABEL + 1 - len(name))
-        line = name + text[number : number + width - 1]
-        console.print(line, soft_wrap=True)
+    width = max(20, console.width - _LABEL - 1)
+    for start in range(0, max(1, len(text)), width):
+        name = f"  {label if not start else '':<{_LABEL - 2}}"
+        console.print(Text.assemble((name, "dim"), text[start : start + width]), soft_wrap=True)
 
 
 def _verdicts(console: Console, haul: Haul, decided: Decided) -> None:
-    console.print(Text("\nHeld, as the reviewer sees it", style="bold"))
-    for line in whole_text(decided.approved).splitlines():
+    requests = haul.requests()
+    _title(console, "Held, as the reviewer sees it")
+    for line in whole_text(requests[decided.approved.request_id]).splitlines():
         if line:
             console.print(Text(f"  {line}"), soft_wrap=True)
+    _title(console, "Decided")
     if decided.refused is not None:
         person, request, message = decided.refused
-        console.print(Text("\nDecided", style="bold"))
-        _say(console, f"  {person.id} on {request.action} ({request.request_id[:10]}): refused, {message}")
-    for verdict in haul.verdicts().values():
-        request = haul.requests()[verdict.request_id]
-        by = ", ".join(f"{vote.subject}: {vote.reason}" for vote in verdict.votes)
-        _say(
-            console, f"  {request.action} ({verdict.request_id[:10]}): {verdict.verdict}" + (f" by {by}" if by else "")
+        _tell(
+            console,
+            "✗",
+            f"{request.action} ({_id(request)}): {person.id} tried to approve it. Refused: {message}",
+            "red",
         )
+    for request in (decided.approved, decided.denied):
+        verdict = haul.verdicts()[request.request_id]
+        by = ", ".join(f"{vote.subject}: {plain(vote.reason)}" for vote in verdict.votes)
+        repeats = sum(one.folded_into == request.request_id for one in haul.verdicts().values())
+        tail = f"; its {repeats} repeats end with it, unreleased" if repeats else ""
+        good = verdict.verdict is VerdictKind.APPROVED
+        words = f"{request.action} ({_id(request)}): {verdict.verdict} by {by}{tail}"
+        _tell(console, "✓" if good else "✗", words, "green" if good else "red")
+    left = len(requests) - len(haul.verdicts())
+    _tell(console, "…", f"{left} more wait for a person; silence will deny them", "yellow")
     for record in haul.released():
-        console.print(Text("\nReleased into the clean stream", style="bold"))
+        _title(console, "Released into the clean stream")
         for name, value in record.headers:
-            _say(console, f"  {name}: {(value or b'').decode('utf-8', 'replace')}")
-        with suppress(UnicodeDecodeError):
-            _block(console, "", Text(plain((record.value or b"").decode())))
+            _tell(console, " ", f"{name}: {(value or b'').decode('utf-8', 'replace')}", "")
+        _block(console, "", Text(plain((record.value or b"").decode("utf-8", "replace"))))
+
+
+def _id(request: ReviewRequest) -> str:
+    return request.request_id[:ID_SHOWN]
+
+
+def _title(console: Console, words: str) -> None:
+    console.print(Text(f"\n{words}", style="bold"))
+
+
+def _tell(console: Console, mark: str, words: str, style: str) -> None:
+    """A line with a mark before it; where it is too long, the rest is set in."""
+    line = Table.grid(padding=(0, 1, 0, 0))
+    line.add_row(Text(f"  {mark}", style=style), Text(words))
+    console.print(line)

@@ -218,10 +218,9 @@ def marked(pieces: Sequence[Piece], style: str) -> Text:
 def _wrapped(name: str, text: Text, width: int, lines: int) -> list[Text]:
     out = []
     for number in range(lines):
-        label = Text(f"{'' if number else name:<{_LABEL}}", style="dim")
         head = _cropped(text, width - _LABEL, mark=False)
         text = text[len(head) :]
-        out.append(label + head)
+        out.append(Text.assemble((f"{'' if number else name:<{_LABEL}}", "dim"), head))
     return out
 
 

@@ -197,6 +197,9 @@ def test_an_id_may_be_shortened_while_it_is_clear(site):
     assert site.service.find("abcd") == Ambiguous(("abcd1111", "abcd2222"))
     assert site.service.find("abc") is None
     assert site.service.find("zzzz") is None
+    site.put(request("req_beef99"))
+    site.step()
+    assert site.service.find("beef") == site.service.find("req_beef99") is not None
 
 
 def test_the_thread_does_it_all_by_itself(site):

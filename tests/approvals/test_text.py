@@ -55,8 +55,8 @@ def test_placeholders_become_chips_where_something_was_redacted():
     text = "to [EMAIL_ADDRESS] and [EMAIL_ADDRESS:k1:9f2c44aa9f2c44aa9f2c44aa9f2c44aa]#2, [PASSWORD], [x]"
     found = str(chips(text, {"EMAIL_ADDRESS"}))
     assert found.count('class="chip"') == 2
-    assert ">email address</span>" in found
-    assert ">email address#2<b>9f2c44</b></span>" in found
+    assert ">EMAIL ADDRESS</span>" in found
+    assert ">EMAIL ADDRESS#2<b>9f2c44</b></span>" in found
     assert "[PASSWORD], [x]" in found
 
 

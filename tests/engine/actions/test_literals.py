@@ -215,6 +215,7 @@ TWO_ARNS = cloudtrail("s3.amazonaws.com", "GetObject", resources=[{"ARN": "arn:o
         ({"action": "tool:*b\\cd/e*"}, openai('a"b\\cd/e', {})),
         ({"action": "*.export"}, generic(action="customers\n\t .export")),
         ({"action": "*.export"}, generic(action='"a" "b".export')),
+        ({"action": "tool:*2424*"}, mcp("x", {}) | {"params": {"name": 142424, "arguments": {}}}),
         ({"action": "tool:4242*"}, mcp("x", {}) | {"params": {"name": 424242, "arguments": {}}}),
         ({"action": "*create:pods*"}, kubernetes("create", "pods")),
         (

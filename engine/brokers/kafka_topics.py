@@ -1,0 +1,231 @@
+"""Topics as they are on the cluster: how wide, how large a message, kept how long; and how to make them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any, NamedTuple, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+
+from engine.brokers.base import BrokerError, TopicSpec
+from engine.brokers.kafka_errors import BACK_OFF, Link, kafka_error
+from engine.brokers.kafka_settings import Settings, log
+from engine.brokers.limits import MessageTooLarge, message_bytes
+from engine.records import OutputRecord, TopicPartition
+
+T = TypeVar("T")
+DEFAULT_LIMIT = 1_048_588  # bytes a batch, unless the topic says otherwise
+_FOREVER = 2**63 - 1
+# What a batch of one record adds to key, value and headers: 61 bytes of batch, varints for the record.
+_BATCH_OVERHEAD, _HEADER_OVERHEAD = 100, 10
+
+
+class Description(NamedTuple):
+    """A topic as it is on the cluster."""
+
+    name: str
+    partitions: int
+    cleanup_policy: str = "delete"
+    max_message_bytes: int = DEFAULT_LIMIT
+    retention_ms: int | None = None  # None: for ever
+    timestamp_type: str = "CreateTime"
+    timestamp_after_max_ms: int = _FOREVER
+
+
+class Topics:
+    """What a client has to know about topics, asked once. May be used by several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout = settings.timeout
+        self._link = Link(settings.servers)
+        self.admin = AdminClient(settings.admin(self._link))
+        self._known: dict[str, tuple[int, int]] = {}  # partitions, bytes a batch
+        self._lock = threading.Lock()
+
+    # -- asking
+
+    def partitions(self, topics: Iterable[str]) -> dict[str, int]:
+        """How many partitions each of ``topics`` has; a topic that does not exist is left out."""
+        names = sorted(set(topics))
+        found: dict[str, int] = {}
+        if not names:
+            return found
+        for name, future in self.admin.describe_topics(TopicCollection(names), request_timeout=self._timeout).items():
+            description = self._result(future, f"topic '{name}'", but=KafkaError.UNKNOWN_TOPIC_OR_PART)
+            if description is not None:
+                found[name] = len(description.partitions)
+        return found
+
+    def describe(self, topics: Iterable[str]) -> dict[str, Description]:
+        """Each of ``topics`` that exists, with its configuration."""
+        found = self.partitions(topics)
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in found]
+        if not resources:
+            return {}
+        described = {}
+        for resource, future in self.admin.describe_configs(resources, request_timeout=self._timeout).items():
+            entries = self._result(future, f"configuration of topic '{resource.name}'")
+            values = {key: entry.value for key, entry in entries.items()}
+            retention = int(values.get("retention.ms", -1))
+            described[resource.name] = Description(
+                resource.name,
+                found[resource.name],
+                values.get("cleanup.policy", "delete"),
+                int(values.get("max.message.bytes", DEFAULT_LIMIT)),
+                None if retention < 0 else retention,
+                values.get("message.timestamp.type", "CreateTime"),
+                int(values.get("message.timestamp.after.max.ms", _FOREVER)),
+            )
+        return described
+
+    def all_of(self, topics: Sequence[str]) -> list[TopicPartition]:
+        """Every partition of ``topics``. Raises BrokerError if one does not exist."""
+        found = self.partitions(topics)
+        for topic in topics:
+            if topic not in found:
+                raise BrokerError(f"topic '{topic}' does not exist")
+        return [TopicPartition(topic, n) for topic, count in found.items() for n in range(count)]
+
+    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where each partition ends for a read-committed reader: before the first transaction still open."""
+        if not partitions:
+            return {}
+        wanted = {KafkaPartition(*partition): OffsetSpec.latest() for partition in partitions}
+        futures = self.admin.list_offsets(
+            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._timeout
+        )
+        return {
+            TopicPartition(one.topic, one.partition): self._result(future, f"end of {one.topic}/{one.partition}").offset
+            for one, future in futures.items()
+        }
+
+    def group_offsets(self, group: str) -> dict[TopicPartition, int]:
+        """All that ``group`` has committed, once no transaction of it is open."""
+        asked = self.admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], require_stable=True, request_timeout=self._timeout
+        )
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                result = asked[group].result(self._timeout + 1)
+                break
+            except (KafkaException, FutureTimeout) as caught:
+                error = kafka_error(caught)
+                unstable = error is not None and error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT
+                if not unstable or time.monotonic() > end:
+                    raise self._error(caught, f"offsets of group '{group}'") from None
+            time.sleep(BACK_OFF)
+            asked = self.admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group)], require_stable=True, request_timeout=self._timeout
+            )
+        return {
+            TopicPartition(one.topic, one.partition): one.offset
+            for one in result.topic_partitions
+            if one.error is None and one.offset >= 0
+        }
+
+    # -- making
+
+    def create(self, specs: Iterable[TopicSpec]) -> None:
+        """Creates what does not exist. Raises BrokerError if one exists with other partitions."""
+        wanted = {spec.name: spec for spec in specs}
+        found = self.partitions(wanted)
+        for name, count in found.items():
+            _check_width(wanted[name], count)
+        missing = [spec for name, spec in wanted.items() if name not in found]
+        if not missing:
+            return
+        new = [NewTopic(spec.name, spec.partitions, -1, config=topic_config(spec)) for spec in missing]
+        futures = self.admin.create_topics(new, request_timeout=self._timeout, operation_timeout=self._timeout)
+        for name, future in futures.items():
+            self._result(future, f"creating topic '{name}'", but=KafkaError.TOPIC_ALREADY_EXISTS)
+        self._await(missing)
+
+    def _await(self, specs: Sequence[TopicSpec]) -> None:
+        """Returns when all of ``specs`` are known: the brokers hear of a new topic one after the other."""
+        end = time.monotonic() + self._timeout
+        while True:
+            found = self.partitions(spec.name for spec in specs)
+            missing = [spec.name for spec in specs if spec.name not in found]
+            if not missing:
+                break
+            if time.monotonic() > end:
+                raise self._link.unavailable(f"topic '{missing[0]}' was created, but is not to be seen")
+            time.sleep(BACK_OFF)
+        for spec in specs:
+            _check_width(spec, found[spec.name])
+
+    # -- checking what is to be written
+
+    def check(self, records: Iterable[OutputRecord]) -> list[OutputRecord]:
+        """``records``, if each can be written. Raises BrokerError, MessageTooLarge."""
+        checked = list(records)
+        known = self._known
+        for record in checked:
+            width, limit = known.get(record.topic) or self._look_up(record.topic)
+            if not 0 <= record.partition < width:
+                width, limit = self._look_up(record.topic)  # it may have grown
+                if not 0 <= record.partition < width:
+                    raise BrokerError(f"topic '{record.topic}' has no partition {record.partition}")
+            room = limit - _BATCH_OVERHEAD - _HEADER_OVERHEAD * len(record.headers)
+            if message_bytes(record) > room:
+                raise MessageTooLarge(record, room)
+        return checked
+
+    def forget(self) -> None:
+        """Asks anew about every topic: they may have been made anew, or their configuration changed."""
+        with self._lock:
+            self._known = {}
+
+    def limit(self, topic: str) -> int:
+        """Bytes a batch that ``topic`` takes."""
+        return (self._known.get(topic) or self._look_up(topic))[1]
+
+    def _look_up(self, topic: str) -> tuple[int, int]:
+        with self._lock:
+            count = self.partitions([topic]).get(topic)
+            if count is None:
+                self._known.pop(topic, None)
+                raise BrokerError(f"topic '{topic}' does not exist")
+            limit = DEFAULT_LIMIT
+            try:
+                limit = self.describe([topic])[topic].max_message_bytes
+            except (BrokerError, KeyError):  # DESCRIBE_CONFIGS may not be allowed; the broker then says no
+                log.warning("cannot see max.message.bytes of topic '%s'; taking %d", topic, limit)
+            self._known[topic] = (count, limit)
+            return self._known[topic]
+
+    def _result(self, future: Future[T], what: str, *, but: int | None = None) -> Any:
+        """The result; None if the error is ``but``."""
+        try:
+            return future.result(self._timeout + 1)
+        except (KafkaException, FutureTimeout) as caught:
+            error = kafka_error(caught)
+            if error is not None and error.code() == but:
+                return None
+            raise self._error(caught, what) from None
+
+    def _error(self, caught: BaseException, what: str) -> BrokerError:
+        error = kafka_error(caught)
+        return self._link.unavailable(what) if error is None else self._link.error(error, what)
+
+
+def topic_config(spec: TopicSpec) -> dict[str, str]:
+    """The configuration of a new topic: records are kept as they are, with their own time, then deleted."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(-1 if spec.retention_ms is None else spec.retention_ms),
+        "message.timestamp.type": "CreateTime",
+        "message.timestamp.after.max.ms": str(_FOREVER),  # a record's time is its source's, right or wrong
+    }
+
+
+def _check_width(spec: TopicSpec, partitions: int) -> None:
+    if partitions != spec.partitions:
+        raise BrokerError(f"topic '{spec.name}' exists with {partitions} partitions, not {spec.partitions}")
