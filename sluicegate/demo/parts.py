@@ -17,7 +17,7 @@ from detectors.errors import ConfigError
 from sluicegate.demo import DemoError
 
 GRACE = 10.0  # seconds to finish the work in hand
-_LAST_LINES = 12
+_LAST_LINES = 8
 
 
 class Part:
