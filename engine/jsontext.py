@@ -8,11 +8,10 @@ What it takes it never changes, except where something is redacted.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
+from engine.escapes import unescape
 
 _TOKEN = re.compile(
     rb'[ \t\r\n]*(?:"([^"\\]*(?:\\.[^"\\]*)*)"(?:[ \t\r\n]*(:))?|([{\[])|([}\]])|(,)'
@@ -21,11 +20,6 @@ _TOKEN = re.compile(
 )
 _STRING, _KEY, _OPEN, _CLOSE, _COMMA, _SCALAR = 1, 2, 3, 4, 5, 6  # the token's groups
 _BLANK = re.compile(rb"[ \t\r\n]*\Z")
-_ESCAPE = re.compile(
-    rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL
-)
-_SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
-
 # What may come next.
 _VALUE, _VALUE_OR_CLOSE, _KEY_ONLY, _KEY_OR_CLOSE, _AFTER = range(5)
 
@@ -131,80 +125,6 @@ def read_all(data: bytes, max_depth: int) -> Document | None:
     """The document that ``data`` is, white space and a byte order mark aside; None if it is none."""
     document = read(data, 3 if data.startswith(b"\xef\xbb\xbf") else 0, max_depth)
     return document if document is not None and _BLANK.match(data, document.end) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Unescaped:
-    """The decoded text of a JSON string, and where each part of it came from.
-
-    ``decoded[i]`` is where the i-th escape's text begins in `text`, ``raw[i]`` where it is written.
-    """
-
-    text: bytes
-    decoded: list[int]
-    decoded_end: list[int]
-    raw: list[int]
-    raw_end: list[int]
-
-    def place(self, offset: int, *, end: bool) -> int:
-        """The offset in the raw form of ``offset`` in the text; escapes are never cut.
-
-        ``end`` says that the offset ends a span, so an escape that it falls into belongs to the span.
-        """
-        i = bisect_right(self.decoded, offset) - 1
-        if i < 0:
-            return offset
-        if offset == self.decoded[i]:
-            return self.raw[i]
-        if offset < self.decoded_end[i]:
-            return self.raw_end[i] if end else self.raw[i]
-        return self.raw_end[i] + offset - self.decoded_end[i]
-
-
-def unescape(raw: bytes) -> Unescaped:
-    r"""Decodes JSON's escapes (RFC 8259, section 7); a lone surrogate becomes its three-byte form."""
-    parts: list[bytes] = []
-    decoded: list[int] = []
-    decoded_end: list[int] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    at = size = 0
-    for match in _ESCAPE.finditer(raw):
-        low, high = match.span()
-        parts.append(raw[at:low])
-        size += low - at
-        char = _decoded(match)
-        parts.append(char)
-        decoded.append(size)
-        size += len(char)
-        decoded_end.append(size)
-        starts.append(low)
-        ends.append(high)
-        at = high
-    parts.append(raw[at:])
-    return Unescaped(b"".join(parts), decoded, decoded_end, starts, ends)
-
-
-def _decoded(match: re.Match[bytes]) -> bytes:
-    high, low, unit, char = match.groups()
-    if char is not None:
-        return _SIMPLE.get(char, char)
-    if unit is not None:
-        return chr(int(unit, 16)).encode("utf-8", "surrogatepass")
-    return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)).encode()
-
-
-_MUST_ESCAPE = re.compile(rb'["\\\x00-\x1f]')
-
-
-def escape(text: bytes) -> bytes:
-    """``text`` as it is written inside a JSON string."""
-    return _MUST_ESCAPE.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[bytes]) -> bytes:
-    char = match[0]
-    return b"\\" + char if char in b'"\\' else b"\\u%04x" % char[0]
 
 
 _TO_COMMA = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")

@@ -2,23 +2,25 @@ r"""Every text that a record holds, at any depth, and the way back from each int
 
 A record is read into a tree of views. The root is the record itself; below it stands each scalar and key of
 the JSON that it is or holds, decoded; below a string that holds JSON again, its scalars; below a text with
-``\uXXXX`` escapes, the text that they spell. What is redacted in a view is *lifted* to its parent, where it is
-a change of a few bytes at the right place, escaped as that place asks, until it is a change of the record.
-Lifting is what keeps everything else byte for byte as it was.
+``\uXXXX`` or ``%XX`` escapes, the text that they spell. What is redacted in a view is *lifted* to its parent,
+where it is a change of a few bytes at the right place, escaped as that place asks, until it is a change of the
+record. Lifting is what keeps everything else byte for byte as it was.
 
-Further encodings (percent, base64, …) are further kinds of views: a text, and how changes to it are lifted.
+Further encodings (base64, …) are further kinds of views: a text, and how changes to it are lifted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
-from engine.jsontext import Document, Scalar, Step, Unescaped, escape, read, read_all, unescape
+from engine.escapes import Unescaped, escape, quote, unescape, unquote
+from engine.jsontext import Document, Scalar, Step, read, read_all
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
+_PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
 _BRACE = re.compile(rb"[{\[]")
 _PAIR = re.compile(rb'([^\s="]{1,128})=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 _TRIES = 8
@@ -44,7 +46,7 @@ class View:
     """A decoded text of a record, what it is called, and how a change of it is written into its parent.
 
     ``step`` is its path below the root; ``readable`` is its text without the parts that have views of their
-    own. ``kind`` is "root", "string", "number", "key" or "text".
+    own. ``kind`` is "root", "string", "number", "key", "text" or "quoted" (percent-encoded).
     """
 
     __slots__ = ("edits", "kind", "length", "member", "parent", "readable", "source", "start", "step", "text")
@@ -86,12 +88,17 @@ class View:
         if self.kind == "number":  # a number with something redacted in it becomes a string
             whole = b'"' + escape(apply(self.text, self.edits)) + b'"'
             return [Edit(self.start, self.start + self.length, whole)]
+        encode = _ENCODE[self.kind]
         out = []
         for start, end, text in self.edits:
             if self.source is not None:
                 start, end = self.source.place(start, end=False), self.source.place(end, end=True)
-            out.append(Edit(self.start + start, self.start + end, text if self.kind == "text" else escape(text)))
+            out.append(Edit(self.start + start, self.start + end, encode(text)))
         return out
+
+
+_ENCODE: dict[str, Callable[[bytes], bytes]] = {"string": escape, "key": escape, "quoted": quote, "text": bytes}
+"""How a text is written into the parent, by the kind of view."""
 
 
 def apply(text: bytes, edits: Iterable[Edit]) -> bytes:
@@ -185,6 +192,9 @@ def _expand(view: View, views: list[View], limits: Limits) -> None:
     if b"\\u" in text and _SPELLED.search(text):
         source = unescape(text)
         views.append(View("text", source.text, view.step, view, 0, len(text), source))
+    if b"%" in text and _PERCENT.search(text):
+        source = unquote(text)
+        views.append(View("quoted", source.text, view.step, view, 0, len(text), source))
 
 
 def _documents(text: bytes, depth: int) -> list[Document]:

@@ -52,7 +52,7 @@ _REFUSALS = {
     KafkaError.GROUP_AUTHORIZATION_FAILED: "this user may not use the consumer group; it needs READ on it",
     KafkaError.SASL_AUTHENTICATION_FAILED: "the broker does not accept the credentials; check the sasl settings",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not use the topic; it needs READ or WRITE on it",
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "this user may not use the transactional id; it needs WRITE on it",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "this user needs WRITE on its transactional id",
     KafkaError._AUTHENTICATION: "the broker does not accept the credentials; check the sasl settings",
 }
 

@@ -56,10 +56,15 @@ REFUSED: Mapping[str, str] = {
 }
 """Settings that are refused, and why."""
 
-_CONSUMER_ONLY = ("check.crcs", "coordinator.", "fetch.", "heartbeat.", "max.partition.", "max.poll.", "queued.")
-_CONSUMER_ONLY += ("auto.commit.", "session.timeout.ms")
-_PRODUCER_ONLY = ("batch.", "compression.", "delivery.timeout.ms", "linger.ms", "message.timeout.ms", "partitioner")
-_PRODUCER_ONLY += ("queue.buffering.", "request.timeout.ms", "sticky.", "transaction.timeout.ms", "retry.backoff.m")
+# By how their names begin. What is neither is for every client.
+_CONSUMER_ONLY: tuple[str, ...] = (
+    *("auto.commit.", "check.crcs", "coordinator.", "fetch.", "heartbeat."),
+    *("max.partition.", "max.poll.", "queued.", "session.timeout.ms"),
+)
+_PRODUCER_ONLY: tuple[str, ...] = (
+    *("batch.", "compression.", "delivery.timeout.ms", "linger.ms", "message.timeout.ms"),
+    *("partitioner", "queue.buffering.", "request.timeout.ms", "sticky.", "transaction.timeout.ms"),
+)
 
 _CONSUMER = {
     "enable.auto.commit": False,

@@ -96,7 +96,8 @@ class Topics:
         """Where each partition ends for a read-committed reader: before the first transaction still open."""
         if not partitions:
             return {}
-        wanted = {KafkaPartition(*partition): OffsetSpec.latest() for partition in partitions}
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        wanted = {KafkaPartition(*partition): latest for partition in partitions}
         futures = self.admin.list_offsets(
             wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._timeout
         )

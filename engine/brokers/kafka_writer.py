@@ -86,7 +86,7 @@ class Writer:
             persist(producer.commit_transaction, self._settings.timeout)
         except KafkaException as caught:
             raise self._judged(caught, "committing") from None
-        self._open = False
+        self._open, self._since = False, 0.0
 
     def verify(self, partition: TopicPartition, metadata: Any) -> None:
         """Asks the cluster whether this identity is still ours. Raises Fenced.
@@ -98,9 +98,7 @@ class Writer:
         self.begin()
         producer, position = self._ready(), [KafkaPartition(*partition, 0)]
         try:
-            persist(
-                lambda left: producer.send_offsets_to_transaction(position, metadata, left), self._settings.timeout
-            )
+            persist(lambda left: producer.send_offsets_to_transaction(position, metadata, left), self._settings.timeout)
         except KafkaException as caught:
             error = self._judged(caught, "checking the identity of this worker")
             if not isinstance(error, TransactionAborted):  # which would only be a rebalance under way
@@ -116,9 +114,11 @@ class Writer:
             persist(self._producer.abort_transaction, self._settings.timeout)
         except KafkaException as caught:
             error = kafka_error(caught)
+            fenced = error is not None and self._fenced(error)
             self._drop()
-            if error is not None and self._fenced(error):
+            if error is not None and fenced:
                 raise self._link.error(error, "aborting") from None
+        self._since = 0.0
 
     def reset(self) -> None:
         """Lets the next use find out how the last transaction ended."""
@@ -136,21 +136,20 @@ class Writer:
     # -- inside
 
     def _ready(self) -> Producer:
-        if self._producer is None:
-            self._start()
-        assert self._producer is not None
-        return self._producer
+        return self._start() if self._producer is None else self._producer
 
-    def _start(self) -> None:
+    def _start(self) -> Producer:
         self._link = Link(self._settings.servers)
         conf = self._settings.producer(self._link, self._id) | {"on_delivery": self._delivered}
         producer = Producer(conf)
         try:
             persist(producer.init_transactions, self._settings.timeout)
         except KafkaException as caught:
+            producer.poll(0)  # for what the link has heard
             producer.close()
             raise self._error(caught, f"starting as '{self._id}'") from None
-        self._producer, self._open = producer, False
+        self._producer, self._open, self._since = producer, False, 0.0
+        return producer
 
     def _drop(self) -> None:
         producer, self._producer, self._open, self._since = self._producer, None, False, 0.0
@@ -172,6 +171,8 @@ class Writer:
     def _judged(self, caught: KafkaException, what: str) -> BrokerError:
         """What to raise. The transaction is aborted, or the producer given up if that is not enough."""
         error = kafka_error(caught)
+        if self._producer is not None:
+            self._producer.poll(0)  # for what the link has heard
         if error is None:
             self._drop()
             return BrokerError(f"{what}: unexpected answer of the Kafka client")

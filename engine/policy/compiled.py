@@ -39,7 +39,7 @@ class PathRules:
         """The findings of ``view`` that stay, and those that its place adds."""
         names = joined(view.step.names()) if view.step is not None else b""
         always = [one for pattern, one in self._always if pattern.matches(names)]
-        if always and view.kind in ("string", "number", "text") and view.text:
+        if always and view.kind in ("string", "number", "text", "quoted") and view.text:
             findings = [Finding(_rule_id(one), one.entity, 0, len(view.text), 1.0) for one in always] + findings
         findings = [f for f in findings if f.rule_id.startswith("path:") or self._allowed(f.entity, names)]
         never = [one for pattern, one in self._never if pattern.matches(names)]
@@ -63,7 +63,7 @@ class GateIds:
     """What the gate's pattern ids mean: below ``rules`` a detection rule, then the ranges in order."""
 
     rules: int
-    escapes: int  # exclusive end of the marker for \\uXXXX escapes
+    escapes: int  # exclusive end of the marker for \\uXXXX and %XX escapes
     paths: int  # exclusive end of the literals of path rules
     actions: int  # exclusive end of the literals of privileged actions
 

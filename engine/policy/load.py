@@ -30,7 +30,8 @@ from engine.redaction import HashKey, Method
 DEFAULT_POLICY = Path(str(files("engine.policy") / "default.yaml"))
 DEFAULT_ACTIONS = Path(str(files("engine.actions") / "defaults.yaml"))
 
-_SPELLED = rb"\\u[0-9a-fA-F]{4}"
+_SPELLED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
+"""Escapes that hide characters from the gate: a record that holds one is decoded."""
 _MIN_KEY = 16  # bytes
 
 

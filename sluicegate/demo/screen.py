@@ -142,7 +142,7 @@ def _counts(view: View, width: int) -> RenderableType:
         rows.append((Text(name, style=shown), Text(f"{count:,}", style=shown), Text(share, style="dim"), Text()))
     right: list[tuple[Text, ...]] = [(Text("redacted, by kind", style="bold"), Text(), Text())]
     for entity, count in top:
-        bar = "━" * max(1, round((width - 74) * count / most))
+        bar = "━" * max(1, round(min(width - 74, 30) * count / most))
         right.append((Text(entity), Text(f"{count:,}"), Text(bar, style="green")))
     right += [(Text(), Text(), Text())] * (len(rows) - len(right))
     for one, other in zip(rows, right, strict=True):

@@ -80,6 +80,9 @@ def clean(cleaner: Cleaner, text: str | bytes, form: str = "auto") -> str:
             '{"a":"{\\"b\\":\\"{\\\\\\"c\\\\\\":\\\\\\"jane\\\\\\\\u0040corp.example\\\\\\"}\\"}"}',
             '{"a":"{\\"b\\":\\"{\\\\\\"c\\\\\\":\\\\\\"[EMAIL_ADDRESS]\\\\\\"}\\"}"}',
         ),
+        # percent-encoding, once and twice, in a URL in JSON; what is written is encoded again
+        ("GET /?q=jane%40corp.example&n=1", "GET /?q=%5BEMAIL_ADDRESS%5D&n=1"),
+        ('{"u":"/a%20b?to=jane%2540corp.example"}', '{"u":"/a%20b?to=%255BEMAIL_ADDRESS%255D"}'),
         # JSON within a text
         ('Action Input: {"secret": "abc"} done', 'Action Input: {"secret": "[SECRET]"} done'),
         ('call({"to": ["jane@corp.example"]}), {"n": 1}', 'call({"to": ["[EMAIL_ADDRESS]"]}), {"n": 1}'),

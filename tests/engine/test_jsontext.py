@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from strategies import documents, spellings
 
 from detectors.errors import BudgetExceeded
-from engine.jsontext import Step, escape, read, read_all, unescape, without
+from engine.escapes import escape, unescape
+from engine.jsontext import Step, read, read_all, without
 
 
 def leaves(value: object, path: tuple[object, ...] = ()) -> list[tuple[tuple[object, ...], object]]:

@@ -274,7 +274,7 @@ def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("kafka://localhost:9092", "unknown broker scheme 'kafka'; this version has embedded:PATH"),
+        ("amqp://localhost:5672", "unknown broker scheme 'amqp'; this version has embedded:PATH"),
         ("redis://localhost", "unknown broker scheme 'redis'"),
         ("log.db", "this version has embedded:PATH"),
         ("", "this version has embedded:PATH"),

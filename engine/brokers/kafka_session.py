@@ -1,0 +1,340 @@
+"""A worker's place in a Kafka consumer group: cooperative, static membership, outputs and offsets together.
+
+The worker's name is its ``group.instance.id`` and part of its transactional id. Started again after a death it
+has its partitions back at once, and what it left open is aborted at once; started twice, the older one is
+fenced, as a member and as a producer. A worker that closes leaves the group, which static members do not do by
+themselves.
+
+What was read of a partition before it went cannot be committed after it came back: `_Owned` remembers what was
+handed out under which assignment. The group's generation travels with the offsets, so the cluster refuses them
+from a member that was taken for dead before it could notice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from detectors.errors import ConfigError
+from engine.brokers.base import BrokerError, Fenced, TransactionAborted
+from engine.brokers.kafka_errors import FENCED, UNREACHABLE, Link, kafka_error, persist
+from engine.brokers.kafka_settings import Settings, log
+from engine.brokers.kafka_topics import Topics
+from engine.brokers.kafka_writer import Writer
+from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
+
+LEAVE_TIMEOUT = 5.0  # seconds in which a worker that closes gives its partitions back
+_MOST = 1_000_000  # messages that the client gives at a time
+
+
+def make_consumer(conf: dict[str, object]) -> Consumer:
+    """A consumer. Raises ConfigError if the client does not take a setting."""
+    try:
+        return Consumer(conf)
+    except KafkaException as caught:
+        error = kafka_error(caught)
+        raise ConfigError(f"kafka: {caught if error is None else error.str()}") from None
+
+
+def to_record(message: Message) -> ActivityRecord:
+    """A message that was read, as a record."""
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    headers = message.headers()
+    return ActivityRecord(
+        Position(topic, partition, offset),  # type: ignore[arg-type]
+        message.key(),
+        message.value(),
+        tuple(headers) if headers else (),  # type: ignore[arg-type]
+        message.timestamp()[1],
+    )
+
+
+class KafkaSession:
+    """A worker's place in a consumer group (see `engine.brokers.base.Session`)."""
+
+    def __init__(self, settings: Settings, topics: Topics, group: str, names: Sequence[str], *, worker: str) -> None:
+        self._settings, self._topics = settings, topics
+        self._group, self._worker = group, worker
+        self._partitions = topics.all_of(names)
+        self._assigned: dict[TopicPartition, int] = {}  # partition -> the number of its assignment
+        self._assignments = 0
+        # partition -> the assignment under which records were handed out that are not committed yet
+        self._handed: dict[TopicPartition, int] = {}
+        self._next: dict[TopicPartition, int] = {}  # the offset behind the last record that was handed out
+        self._buffer: list[ActivityRecord] = []  # fetched, not handed out
+        self._removed: set[TopicPartition] = set()  # during the present call of the client
+        self._stale: set[TopicPartition] = set()  # have to go back to the last commit
+        self._unverified = False  # whether partitions came since the identity was checked
+        self._open = self._closed = False
+        self._fenced: Fenced | None = None
+        self._link = Link(settings.servers)
+        self._writer = Writer(settings, topics, f"{group}.{worker}")
+        try:
+            self._consumer = make_consumer(settings.consumer(self._link, group, worker))
+            self._consumer.subscribe(
+                list(names), on_assign=self._on_assign, on_revoke=self._on_removed, on_lost=self._on_removed
+            )
+        except BaseException:
+            self._writer.close()
+            raise
+
+    # -- reading
+
+    def poll(self, max_records: int, timeout: float) -> Sequence[ActivityRecord]:
+        """The next records, in order within each partition; empty when none came in ``timeout`` seconds."""
+        self._check()
+        self._rewind()
+        if self._link.down:
+            self._look_for_brokers()
+        room = max(1, min(max_records - len(self._buffer), _MOST))  # one at least: it also keeps us a member
+        self._fetch(room, 0 if self._buffer else timeout)
+        if self._unverified:
+            self._verify()
+        records, self._buffer = self._buffer[:max_records], self._buffer[max_records:]
+        for topic, partition, offset in (record.position for record in records):
+            where = TopicPartition(topic, partition)
+            self._next[where] = offset + 1
+            self._handed.setdefault(where, self._assigned[where])
+        return records
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """The partitions that this worker owned when it last polled."""
+        return frozenset(self._assigned)
+
+    def end_offsets(self) -> Mapping[TopicPartition, int]:
+        """For every partition of the subscribed topics: where it ends for a read-committed reader."""
+        return self._topics.end_offsets(self._partitions)
+
+    def committed(self) -> Mapping[TopicPartition, int]:
+        """For every partition of the subscribed topics: the group's committed offset (0 if none)."""
+        return {partition: max(0, offset) for partition, offset in self._committed(self._partitions).items()}
+
+    # -- transactions
+
+    def begin(self) -> None:
+        """Opens a transaction. The cluster hears of it with its first record."""
+        self._check()
+        if self._open:
+            raise BrokerError("a transaction is open already")
+        self._open = True
+
+    def produce(self, records: Iterable[OutputRecord]) -> None:
+        """Writes into the open transaction. Raises BrokerError, MessageTooLarge."""
+        self._check_open()
+        checked = self._topics.check(records)
+        if not checked:
+            return
+        try:
+            self._writer.begin()
+            self._writer.produce(checked)
+        except BrokerError as error:
+            raise self._failed(error) from None
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commits what was produced together with ``offsets``, or nothing."""
+        self._check_open()
+        self._open = False
+        try:
+            metadata = self._consumer.consumer_group_metadata() if offsets else None
+            for partition in offsets:
+                self._check_owned(partition)
+            # A member that was taken for dead has no id any more, and the cluster would not check one it is
+            # not given.
+            if offsets and not self._consumer.memberid():
+                raise TransactionAborted(f"worker '{self._worker}' was silent for too long and is joining again")
+            self._writer.begin()
+            self._writer.commit(offsets, metadata)
+        except BrokerError as error:
+            self._give_up()
+            raise self._failed(error) from None
+        for partition, offset in offsets.items():
+            if self._next.get(partition, offset) == offset:
+                self._handed.pop(partition, None)
+
+    def abort(self) -> None:
+        """Gives up the open transaction and goes back to the last commit."""
+        if self._open:
+            self._open = False
+            self._give_up()
+
+    def close(self) -> None:
+        """Leaves the group at once; what cannot be reached now runs out by its time-out."""
+        if self._closed:
+            return
+        self._closed, self._open = True, False
+        try:
+            if self._fenced is None and not self._link.down:
+                self._leave()
+        finally:
+            self._assigned.clear()
+            self._consumer.close()
+            self._writer.close()
+
+    # -- membership
+
+    def _on_assign(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        """Partitions come; the client begins at their committed offsets, once these are settled."""
+        for one in partitions:
+            self._assignments += 1
+            self._assigned[TopicPartition(one.topic, one.partition)] = self._assignments
+        self._unverified = self._unverified or bool(partitions)
+
+    def _on_removed(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        """Partitions go to others, or have gone already."""
+        for one in partitions:
+            where = TopicPartition(one.topic, one.partition)
+            self._assigned.pop(where, None)
+            self._next.pop(where, None)
+            self._stale.discard(where)
+            self._removed.add(where)
+
+    def _fetch(self, count: int, timeout: float) -> None:
+        """Up to ``count`` records more for the buffer; waits for the first of them only."""
+        self._removed.clear()
+        try:
+            messages = self._consumer.consume(count, 0)
+            if not messages and timeout > 0:
+                messages = self._consumer.consume(1, timeout)
+                if messages and count > 1:
+                    messages += self._consumer.consume(count - 1, 0)
+        except KafkaException as caught:
+            error = kafka_error(caught)
+            raise BrokerError("reading failed") if error is None else self._judged(error) from None
+        if self._removed:
+            # What was fetched of them before they went must not be taken for what comes if they come back.
+            self._buffer = [r for r in self._buffer if TopicPartition(*r.position[:2]) not in self._removed]
+            self._stale |= self._removed & self._assigned.keys()
+        if self._link.fatal is not None:
+            raise self._judged(self._link.fatal)
+        for message in messages:
+            failure = message.error()
+            if failure is not None:
+                self._hear(failure, message)
+                continue
+            record = to_record(message)
+            where = TopicPartition(*record.position[:2])
+            if where not in self._removed and where in self._assigned:
+                self._buffer.append(record)
+
+    def _hear(self, error: KafkaError, message: Message) -> None:
+        """An event among the messages."""
+        code = error.code()
+        if code == KafkaError._MAX_POLL_EXCEEDED:
+            log.warning("worker '%s' did not poll for longer than max.poll.interval.ms", self._worker)
+        elif code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise BrokerError(f"topic '{message.topic()}' does not exist any more")
+        elif error.fatal() or code == KafkaError._FATAL or not (error.retriable() or code in UNREACHABLE):
+            raise self._judged(self._link.fatal or error)
+
+    def _verify(self) -> None:
+        """Whether the name is still ours. A member that comes back to a group may have been replaced meanwhile."""
+        owned = next(iter(self._assigned), None)
+        if owned is not None:
+            try:
+                self._writer.verify(owned, self._consumer.consumer_group_metadata())
+            except BrokerError as error:
+                raise self._failed(error) from None
+        self._unverified = False
+
+    def _leave(self) -> None:
+        """Says goodbye: a static member that only closes keeps its partitions until its session times out."""
+        with suppress(KafkaException):
+            self._consumer.unsubscribe()
+            end = time.monotonic() + min(LEAVE_TIMEOUT, self._settings.timeout)
+            while self._consumer.assignment() and time.monotonic() < end:
+                self._consumer.consume(1, 0.05)
+
+    def _look_for_brokers(self) -> None:
+        """Raises BrokerUnavailable until one of the brokers answers again."""
+        try:
+            self._consumer.list_topics(self._partitions[0].topic, timeout=min(2.0, self._settings.timeout))
+        except KafkaException as caught:
+            error = kafka_error(caught)
+            raise self._link.unavailable("reading") if error is None else self._link.error(error, "reading") from None
+        self._link.down = False
+
+    # -- positions
+
+    def _give_up(self) -> None:
+        """Aborts, and goes back to the last commit when the next poll begins."""
+        self._stale |= self._assigned.keys()
+        self._handed.clear()
+        self._buffer.clear()
+        try:
+            self._writer.abort()
+        except Fenced as error:
+            self._fenced = error
+
+    def _rewind(self) -> None:
+        """Back to the last commit, where that has to be."""
+        where = [partition for partition in self._stale if partition in self._assigned]
+        if where:
+            self._buffer = [r for r in self._buffer if TopicPartition(*r.position[:2]) not in self._stale]
+            for partition, offset in self._committed(where).items():
+                try:
+                    self._consumer.seek(KafkaPartition(*partition, offset if offset >= 0 else OFFSET_BEGINNING))
+                except KafkaException as caught:
+                    # It is on its way out, or not quite in yet: nothing is read before this has worked.
+                    log.info("cannot go back on %s/%d yet: %s", *partition, kafka_error(caught))
+                    return
+                self._handed.pop(partition, None)
+                self._next.pop(partition, None)
+                self._stale.discard(partition)
+        self._stale.clear()
+
+    def _committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """What the group has committed, settled; negative if nothing."""
+        asked = [KafkaPartition(*partition) for partition in partitions]
+        try:
+            answered = persist(lambda left: self._consumer.committed(asked, left), self._settings.timeout)
+        except KafkaException as caught:
+            error = kafka_error(caught)
+            what = f"offsets of group '{self._group}'"
+            raise self._link.unavailable(what) if error is None else self._link.error(error, what) from None
+        for one in answered:
+            if one.error is not None:
+                raise self._link.error(one.error, f"offset of {one.topic}/{one.partition}")
+        return {TopicPartition(one.topic, one.partition): one.offset for one in answered}
+
+    # -- errors
+
+    def _check(self) -> None:
+        if self._closed:
+            raise BrokerError("the session is closed")
+        if self._fenced is not None:
+            raise self._fence()
+
+    def _check_open(self) -> None:
+        self._check()
+        if not self._open:
+            raise BrokerError("no transaction is open")
+
+    def _check_owned(self, partition: TopicPartition) -> None:
+        held = self._assigned.get(partition)
+        if held is None or self._handed.get(partition, held) != held:
+            raise TransactionAborted(f"{partition.topic}/{partition.partition} went to another worker")
+
+    def _judged(self, error: KafkaError) -> BrokerError:
+        """An error of the consumer; it is for good if it says so."""
+        fatal = self._link.fatal or error
+        if fatal.code() in FENCED:
+            return self._failed(self._fence())
+        return self._link.error(fatal, f"reading as worker '{self._worker}'")
+
+    def _failed(self, error: BrokerError) -> BrokerError:
+        if isinstance(error, Fenced):
+            self._fenced = self._fence()
+            self._assigned.clear()
+            self._buffer.clear()
+            return self._fenced
+        return error
+
+    def _fence(self) -> Fenced:
+        return Fenced(
+            f"another process joined group '{self._group}' as worker '{self._worker}'; give each worker a name "
+            "of its own"
+        )
