@@ -70,7 +70,7 @@ class KafkaSession:
         self._stale: set[TopicPartition] = set()  # have to go back to the last commit
         self._unverified = False  # whether partitions came since the identity was checked
         self._open = self._closed = False
-        self._fenced: Fenced | None = None
+        self._fenced = False
         self._link = Link(settings.servers)
         self._writer = Writer(settings, topics, f"{group}.{worker}")
         try:
@@ -167,11 +167,12 @@ class KafkaSession:
             return
         self._closed, self._open = True, False
         try:
-            if self._fenced is None and not self._link.down:
+            if not self._fenced and not self._link.down:
                 self._leave()
         finally:
             self._assigned.clear()
-            self._consumer.close()
+            with suppress(KafkaException):
+                self._consumer.close()
             self._writer.close()
 
     # -- membership
@@ -266,8 +267,8 @@ class KafkaSession:
         self._buffer.clear()
         try:
             self._writer.abort()
-        except Fenced as error:
-            self._fenced = error
+        except Fenced:
+            self._fenced = True
 
     def _rewind(self) -> None:
         """Back to the last commit, where that has to be."""
@@ -305,7 +306,7 @@ class KafkaSession:
     def _check(self) -> None:
         if self._closed:
             raise BrokerError("the session is closed")
-        if self._fenced is not None:
+        if self._fenced:
             raise self._fence()
 
     def _check_open(self) -> None:
@@ -327,10 +328,10 @@ class KafkaSession:
 
     def _failed(self, error: BrokerError) -> BrokerError:
         if isinstance(error, Fenced):
-            self._fenced = self._fence()
+            self._fenced = True
             self._assigned.clear()
             self._buffer.clear()
-            return self._fenced
+            return self._fence()
         return error
 
     def _fence(self) -> Fenced:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -66,7 +67,7 @@ class Writer:
                             raise self._link.unavailable("writing") from None
         except KafkaException as caught:
             raise self._judged(caught, "writing") from None
-        producer.poll(0)
+        _serve(producer)
 
     def commit(self, offsets: Mapping[TopicPartition, int], metadata: Any) -> None:
         """Commits what was produced together with ``offsets`` of the group in ``metadata``, or nothing.
@@ -145,8 +146,7 @@ class Writer:
         try:
             persist(producer.init_transactions, self._settings.timeout)
         except KafkaException as caught:
-            producer.poll(0)  # for what the link has heard
-            producer.close()
+            _serve(producer)
             raise self._error(caught, f"starting as '{self._id}'") from None
         self._producer, self._open, self._since = producer, False, 0.0
         return producer
@@ -154,8 +154,9 @@ class Writer:
     def _drop(self) -> None:
         producer, self._producer, self._open, self._since = self._producer, None, False, 0.0
         if producer is not None:
+            # Not `close`: it would wait for an abort that nobody needs, since the next of this id makes it.
             producer.purge()
-            producer.close()
+            _serve(producer)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         """Hears of records that could not be delivered, and of those only."""
@@ -172,7 +173,7 @@ class Writer:
         """What to raise. The transaction is aborted, or the producer given up if that is not enough."""
         error = kafka_error(caught)
         if self._producer is not None:
-            self._producer.poll(0)  # for what the link has heard
+            _serve(self._producer)
         if error is None:
             self._drop()
             return BrokerError(f"{what}: unexpected answer of the Kafka client")
@@ -218,3 +219,9 @@ class Writer:
     def _error(self, caught: KafkaException, what: str) -> BrokerError:
         error = kafka_error(caught)
         return BrokerUnavailable(what) if error is None else self._link.error(error, what)
+
+
+def _serve(producer: Producer) -> None:
+    """Lets the client call back. It raises what is fatal, which the call that failed has said already."""
+    with suppress(KafkaException):
+        producer.poll(0)

@@ -20,9 +20,6 @@ from engine.ledger.codec import decode
 from engine.ledger.model import DecisionBatch, DecisionEntry, OutcomeKind, ReviewRequest, Verdict, VerdictKind
 from engine.records import ActivityRecord, TopicPartition
 
-PERCENT_IS_READ = False
-"""Whether the engine takes percent-encoding off. Until it does, what hides in it is told, and does not fail."""
-
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 
 
@@ -111,21 +108,15 @@ def nothing_planted_survives(haul: Haul, activities: Sequence[Activity]) -> Chec
     """
     planted = {value for one in activities for value in one.planted}
     people = {value for one in activities for value in one.identities}
-    unseen = [one for one in activities if search(one.planted, [one.value], percent=True) < set(one.planted)]
-    clean = [record.value for record in haul.sanitized]
-    beside = [record.value for record in (*haul.approvals, *haul.decisions, *haul.quarantine)]
-    leaked = search(planted | people, clean) | search(planted, beside)
-    encoded = (search(planted | people, clean, percent=True) | search(planted, beside, percent=True)) - leaked
+    unseen = [one for one in activities if search(one.planted, [one.value]) < set(one.planted)]
+    leaked = search(planted | people, (record.value for record in haul.sanitized))
+    leaked |= search(planted, (record.value for record in (*haul.approvals, *haul.decisions, *haul.quarantine)))
     told = f"{len(planted):,} made-up secrets and personal data in, {len(leaked):,} came out"
     if leaked:  # they are made up, so they may be shown: this says what to look for
         told += f": {', '.join(sorted(leaked)[:3])}"
-    if encoded:
-        told += f"; {len(encoded):,} did percent-encoded in a URL" + (
-            "" if PERCENT_IS_READ else ", which is not read yet"
-        )
     if unseen:
         told += f" (but the search is blind to some of {len(unseen)} records as they went in)"
-    return Check(not leaked and not unseen and not (encoded and PERCENT_IS_READ), told)
+    return Check(not leaked and not unseen, told)
 
 
 def verdicts_were_carried_out(haul: Haul) -> Check:
@@ -145,21 +136,17 @@ def verdicts_were_carried_out(haul: Haul) -> Check:
     return Check(bool(out) and holds, f"{len(approved)} approved and released, once; {denied} denied and not released")
 
 
-def search(values: Collection[str], records: Iterable[bytes | None], *, percent: bool = False) -> set[str]:
-    """Which of ``values`` stand in any of ``records``, as they are or under an encoding.
-
-    Percent-encoding is among these only if ``percent`` says so.
-    """
-    texts = (text for record in records if record for text in readings(record, percent=percent))
-    haystack = "\n".join(texts).encode("utf-8", "replace")
+def search(values: Collection[str], records: Iterable[bytes | None]) -> set[str]:
+    """Which of ``values`` stand in any of ``records``, as they are or under an encoding."""
+    haystack = "\n".join(text for record in records if record for text in readings(record)).encode("utf-8", "replace")
     return {value for value in values if value.encode() in haystack}
 
 
-def readings(value: bytes, *, percent: bool = True) -> Iterator[str]:
-    """``value`` as text, and whatever texts hide in it: escaped, in base64, JSON in a string, percent-encoded."""
+def readings(value: bytes) -> Iterator[str]:
+    """``value`` as text, and whatever texts hide in it: percent-encoded, escaped, in base64, JSON in a string."""
     text = value.decode("utf-8", "replace")
     yield text
-    if percent and "%" in text:
+    if "%" in text:
         yield unquote(text)
     yield from _hidden(text)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]*\]")
+_PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]*\]|%5B[A-Z][A-Z0-9_]*%5D")  # the latter in a URL
 Span = tuple[int, int]
 
 

@@ -70,11 +70,11 @@ class Tally:
     def waiting(self) -> list[ReviewRequest]:
         """The requests that wait for a person, oldest first; one asked again and again stands here once."""
         first: dict[str, ReviewRequest] = {}
-        for request in self.requests.values():
+        for request in sorted(self.requests.values(), key=lambda one: one.created):
             if request.request_id not in self.verdicts:
                 alike = request.likeness if request.kind is ActionKind.PROPOSAL else ""
                 first.setdefault(alike or request.request_id, request)
-        return sorted(first.values(), key=lambda request: request.created)
+        return list(first.values())
 
     def repeats(self) -> int:
         """How many open requests repeat another one that waits."""

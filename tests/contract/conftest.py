@@ -9,6 +9,8 @@ from typing import Protocol
 
 import pytest
 
+from kafka_cluster.admin import Janitor
+
 from engine.brokers import open_broker
 from engine.brokers.base import Broker
 from engine.brokers.embedded import EmbeddedBroker
@@ -18,6 +20,8 @@ class Log(Protocol):
     """One fresh log that can be opened as often as a test wants, as if from several processes."""
 
     limit: int  # bytes a message
+    quiet: float  # seconds without a record after which there is none
+    by_topic: bool  # whether each topic is shared fairly, or only all partitions together
     url: str  # for `open_broker`, also in another process, with a session time-out of about a second
 
     def open(self) -> Broker:
@@ -37,8 +41,11 @@ class EmbeddedLog:
     """A file in a temporary directory, with a clock that the test moves."""
 
     limit = 5_000_000
+    quiet = 0.0
+    by_topic = True
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        directory: Path = request.getfixturevalue("tmp_path")
         self.path = directory / "log.db"
         self.url = f"embedded:{self.path}?session_timeout=1"
         self.now = time.time()
@@ -57,12 +64,41 @@ class EmbeddedLog:
             broker.close()
 
 
-LOGS = {"embedded": EmbeddedLog}
+class KafkaLog:
+    """The cluster that all tests share, emptied after each; the clock is real, so the time-outs are short."""
+
+    limit = 1_048_588  # of a new topic
+    quiet = 0.5  # a fetch is on its way
+    by_topic = False  # the cooperative-sticky strategy counts partitions only
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        servers = request.getfixturevalue("kafka_servers")
+        self._janitor = Janitor(servers)
+        session = max(1500, int(self._janitor.broker_setting("group.min.session.timeout.ms")))
+        times = {"session.timeout.ms": session, "heartbeat.interval.ms": 300, "max.poll.interval.ms": session + 2500}
+        self.url = f"kafka://{servers}?" + "&".join(f"{name}={value}" for name, value in times.items())
+        self._opened: list[Broker] = []
+
+    def open(self) -> Broker:
+        broker = open_broker(self.url)
+        self._opened.append(broker)
+        return broker
+
+    def expire(self) -> None:
+        self._janitor.await_members(0)
+
+    def close(self) -> None:
+        for broker in self._opened:
+            broker.close()
+        self._janitor.clean()
+
+
+LOGS = {"embedded": EmbeddedLog, "kafka": KafkaLog}
 
 
 @pytest.fixture(params=LOGS)
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
-    log = LOGS[request.param](tmp_path)
+def log(request: pytest.FixtureRequest) -> Iterator[Log]:
+    log = LOGS[request.param](request)
     yield log
     log.close()
 

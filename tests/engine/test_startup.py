@@ -106,7 +106,7 @@ def test_narrow_topic(directory: Path, broker: Broker) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("embedded:./log.db", "kafka://x", ":1: broker: unknown broker scheme 'kafka'"),
+        ("embedded:./log.db", "nats://x", ":1: broker: unknown broker scheme 'nats'"),
         ("embedded:./log.db", "embedded:./nowhere/log.db", ":1: broker: "),
         ("binding.key", "other.key", ":4: binding_key.file: cannot be read; make one with: openssl rand"),
         ("create_topics", "policy: other.yaml\ncreate_topics", "other.yaml: No such file"),
