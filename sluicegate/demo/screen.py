@@ -232,7 +232,7 @@ def _cropped(text: Text, width: int, *, mark: bool = True) -> Text:
 
 
 def _command(words: str) -> Text:
-    return Text(f"  {words}", style="bold", no_wrap=True, overflow="fold")
+    return Text(f"  {words}", style="bold", overflow="fold")
 
 
 def _spark(rates: Sequence[float]) -> str:

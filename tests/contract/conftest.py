@@ -85,7 +85,7 @@ class KafkaLog:
         return broker
 
     def expire(self) -> None:
-        self._janitor.await_members(0)
+        self._janitor.await_end_of_sessions()
 
     def close(self) -> None:
         for broker in self._opened:

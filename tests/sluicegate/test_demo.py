@@ -339,6 +339,14 @@ def test_the_screen_fits(view, width, height):
     assert "made up" in text
 
 
+def test_a_command_that_is_too_long_is_wrapped_and_not_cut(view):
+    """Whoever calls the program by a long path still finds all of it on the screen."""
+    command = f"/home/{'somebody/' * 6}sluicegate"
+    lines = drawn(replace(view, guide=view.guide._replace(command=command)), 80, 24)
+    assert len(lines) <= 24
+    assert f'{command} approvals approve req_aaaaaa --reason "checked"' in " ".join(" ".join(lines).split())
+
+
 def test_the_screen_shows_what_is_known(view):
     """Counts, who may decide on what waits, and the last record before and after, without what moves a cursor."""
     lines = drawn(view, 80, 24)

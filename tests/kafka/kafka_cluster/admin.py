@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -17,24 +19,20 @@ class Janitor:
     """Deletes topics and groups, and knows when workers are gone."""
 
     def __init__(self, servers: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": servers})
+        # With a logger, or it complains on stderr when the cluster ends before it does.
+        self._admin = AdminClient({"bootstrap.servers": servers, "logger": logging.getLogger("janitor")})
 
-    def members(self) -> int:
-        """How many members all consumer groups have together."""
-        groups = self._groups()
-        described = self._admin.describe_consumer_groups(groups) if groups else {}
-        return sum(len(one.members) for one in map(_result, described.values()) if one is not None)
+    def owners(self) -> list[str]:
+        """The workers that own partitions, whether they know it or not."""
+        return [one.group_instance_id for one in self._members() if one.assignment.topic_partitions]
 
-    def await_members(self, count: int) -> None:
-        """Returns when all consumer groups together have ``count`` members."""
-        end = time.monotonic() + PATIENCE
-        while self.members() != count:
-            assert time.monotonic() < end, f"the groups do not come to {count} members"
-            time.sleep(0.05)
+    def await_end_of_sessions(self) -> None:
+        """Returns when nobody owns a partition any more."""
+        _until(lambda: not self.owners(), "there are still workers that own partitions")
 
     def clean(self) -> None:
         """Deletes all topics of tests and all groups; waits for what is left of killed workers."""
-        self.await_members(0)
+        _until(lambda: not self._members(), "there are still members of groups")
         if groups := self._groups():
             for future in self._admin.delete_consumer_groups(groups).values():
                 _result(future)
@@ -42,9 +40,7 @@ class Janitor:
         if topics:
             for future in self._admin.delete_topics(topics, operation_timeout=PATIENCE).values():
                 _result(future)
-            end = time.monotonic() + PATIENCE
-            while any(_result(f) for f in self._admin.describe_topics(TopicCollection(topics)).values()):
-                assert time.monotonic() < end, "topics are not deleted"
+            _until(lambda: not self._describe(topics), "topics are not deleted")
 
     def broker_setting(self, name: str) -> str:
         """A setting of the cluster's first broker."""
@@ -53,8 +49,23 @@ class Janitor:
         [future] = self._admin.describe_configs([resource]).values()
         return str(future.result()[name].value)
 
+    def _describe(self, topics: list[str]) -> list[Any]:
+        return list(filter(None, map(_result, self._admin.describe_topics(TopicCollection(topics)).values())))
+
+    def _members(self) -> list[Any]:
+        groups = self._groups()
+        described = self._admin.describe_consumer_groups(groups) if groups else {}
+        return [member for one in map(_result, described.values()) if one is not None for member in one.members]
+
     def _groups(self) -> list[str]:
         return [one.group_id for one in self._admin.list_consumer_groups().result().valid]
+
+
+def _until(condition: Callable[[], bool], problem: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, problem
+        time.sleep(0.05)
 
 
 def _result(future: Future[Any]) -> Any:
