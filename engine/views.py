@@ -22,7 +22,7 @@ from engine.jsontext import Document, Scalar, Step, read, read_all
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
 _BRACE = re.compile(rb"[{\[]")
-_PAIR = re.compile(rb'([^\s="]{1,128})=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
+_PAIR = re.compile(rb'''([^\s="']{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"']*))(?=\s|$)''')
 _TRIES = 8
 """How many braces of a text are tried as the start of a JSON document."""
 
@@ -257,7 +257,7 @@ def _pairs(root: View, views: list[View]) -> None:
     """The values of ``key=value`` pairs as views, so that rules on keys see them. The text stays readable."""
     for match in _PAIR.finditer(root.readable):
         quoted = match.group(2) is not None
-        low, high = match.span(2 if quoted else 3)
+        low, high = match.span(match.lastindex or 0)
         raw = root.text[low:high]
         source = unescape(raw) if quoted and b"\\" in raw else None
         step = Step(root.step, match.group(1))

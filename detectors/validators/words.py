@@ -37,8 +37,10 @@ _PLACEHOLDER = _any(
     rf"(?i)(?:api|auth|access|secret|private|client|bearer|user|db|database)?[\s_-]?(?:{_NAMES})",
 )
 
+# A name as programs have them: snake_case, CONSTANT, camelCase, Title. Random letters are seldom one.
+_NAME = r"(?:[a-z_$]+|[A-Z_]+|[a-z_$]*(?:[A-Z][a-z]+)+|[a-z]+(?:[A-Z][a-z]+)*[A-Z]{2,4})"
 _CODE = _any(
-    r"[A-Za-z_$]+(?:(?:\.|->|::|\?\.)[A-Za-z_$]+)+(?:[(\[](?s:.*))?",  # os.environ[...], $this->key
+    rf"{_NAME}(?:(?:\.|->|::|\?\.){_NAME})+(?:[(\[](?s:.*))?",  # os.environ[...], $this->key
     r"[A-Za-z_$][\w$]*[(\[](?s:.*)",  # getpass(), str(x), args[0]
     r"[&*]?[A-Za-z_]\w*[)\]}>](?s:.*)",  # name), str]
     r"(?:self|this|process|os|env|config|settings|request|req|args|options|opts|params|credentials)(?:\.|->|\[)(?s:.*)",

@@ -7,35 +7,22 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from engine.brokers.base import BrokerError, TopicSpec
+from engine.brokers.kafka_checks import DEFAULT_LIMIT, FOREVER, Description
 from engine.brokers.kafka_errors import BACK_OFF, Link, kafka_error
 from engine.brokers.kafka_settings import Settings, log
 from engine.brokers.limits import MessageTooLarge, message_bytes
 from engine.records import OutputRecord, TopicPartition
 
 T = TypeVar("T")
-DEFAULT_LIMIT = 1_048_588  # bytes a batch, unless the topic says otherwise
-_FOREVER = 2**63 - 1
 # What a batch of one record adds to key, value and headers: 61 bytes of batch, varints for the record.
 _BATCH_OVERHEAD, _HEADER_OVERHEAD = 100, 10
-
-
-class Description(NamedTuple):
-    """A topic as it is on the cluster."""
-
-    name: str
-    partitions: int
-    cleanup_policy: str = "delete"
-    max_message_bytes: int = DEFAULT_LIMIT
-    retention_ms: int | None = None  # None: for ever
-    timestamp_type: str = "CreateTime"
-    timestamp_after_max_ms: int = _FOREVER
 
 
 class Topics:
@@ -80,7 +67,7 @@ class Topics:
                 int(values.get("max.message.bytes", DEFAULT_LIMIT)),
                 None if retention < 0 else retention,
                 values.get("message.timestamp.type", "CreateTime"),
-                int(values.get("message.timestamp.after.max.ms", _FOREVER)),
+                int(values.get("message.timestamp.after.max.ms", FOREVER)),
             )
         return described
 
@@ -223,7 +210,7 @@ def topic_config(spec: TopicSpec) -> dict[str, str]:
         "cleanup.policy": "delete",
         "retention.ms": str(-1 if spec.retention_ms is None else spec.retention_ms),
         "message.timestamp.type": "CreateTime",
-        "message.timestamp.after.max.ms": str(_FOREVER),  # a record's time is its source's, right or wrong
+        "message.timestamp.after.max.ms": str(FOREVER),  # a record's time is its source's, right or wrong
     }
 
 

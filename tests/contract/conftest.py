@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-
 from kafka_cluster.admin import Janitor
 
 from engine.brokers import open_broker
