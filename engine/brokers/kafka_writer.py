@@ -193,6 +193,7 @@ class Writer:
         except BrokerError as fenced:
             return fenced
         if failure is not None:
+            self._drop()  # after a refusal the client's sequence numbers have a gap, and the next batch would fail
             return self._undelivered(*failure)
         if error.code() in UNREACHABLE:
             return self._link.unavailable(what)

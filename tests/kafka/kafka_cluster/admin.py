@@ -30,6 +30,10 @@ class Janitor:
         """Returns when nobody owns a partition any more."""
         _until(lambda: not self.owners(), "there are still workers that own partitions")
 
+    def await_end_of(self, worker: str) -> None:
+        """Returns when ``worker``, which is dead, owns no partition any more."""
+        _until(lambda: worker not in self.owners(), f"worker {worker} still owns partitions")
+
     def clean(self) -> None:
         """Deletes all topics of tests and all groups; waits for what is left of killed workers."""
         _until(lambda: not self._members(), "there are still members of groups")
