@@ -28,7 +28,8 @@ def test_list_names_every_rule() -> None:
     """All rules are listed, as text and as JSON."""
     ids = {rule.id for rule in load_rules(*shipped_files())}
     assert {rule["id"] for rule in as_json("list")} == ids
-    assert all(one in run("list") for one in ids)
+    listed = run("list")
+    assert [one for one in ids if one not in listed] == []
 
 
 def test_list_knows_families() -> None:
