@@ -16,12 +16,25 @@ from engine.actions.rules import duration
 from engine.actions.tree import parse
 from engine.binding import Binder, view_digest
 from engine.cleaning import Cleaner
-from engine.ledger.model import ActionKind, HeldRecord, Principal, Redaction, Requirement, ReviewRequest, Risk
+from engine.ledger.model import (
+    ActionKind,
+    HeldRecord,
+    Principal,
+    PrincipalRole,
+    Redaction,
+    Requirement,
+    ReviewRequest,
+    Risk,
+)
 from engine.policy.compiled import Policy
 from engine.records import ActivityRecord
 
 READABLE = frozenset({"EMAIL_ADDRESS", "PERSON", "USERNAME", "PHONE_NUMBER", "IP_ADDRESS"})
 """Entities that may stay readable in a principal's id: a reviewer must know who asks."""
+
+
+UNKNOWN = Principal(PrincipalRole.INITIATOR, "unknown", "unknown")
+"""Who initiated a fact that does not say who did."""
 
 
 class NoPrincipal(SluicegateError):
@@ -52,13 +65,15 @@ def review_request(
 ) -> ReviewRequest:
     """The request for ``asked``. A proposal's request holds the sanitized record.
 
-    Raises NoPrincipal, since what nobody asks for nobody can approve.
+    Raises NoPrincipal for a proposal of nobody, since what nobody asks for nobody can approve. A fact of
+    nobody has happened all the same: it is reviewed with an unknown initiator.
     """
     action, decision = asked.decisive, asked.decision
     rule = decision.rule
     if rule is None:
         raise ValueError("only an action that a rule matched is reviewed")
-    principals = _principals(asked.actions, cleaner)
+    fact = action.kind is ActionKind.FACT
+    principals = _witnessed(asked.actions, cleaner) if fact else _principals(asked.actions, cleaner)
     shown = _shown(asked, sanitized, policy, profiles, cleaner)
     expires = now + (rule.expires_ms or duration(policy.file.expires))
     nonce = binder.nonce(record.position, now)
@@ -92,7 +107,7 @@ def review_request(
         view_digest=view_digest(view),
         likeness=binder.likeness(asked.actions),
         redactions=redactions,
-        held=_held(sanitized, release_to) if action.kind is ActionKind.PROPOSAL else None,
+        held=None if fact else _held(sanitized, release_to),
     )
 
 
@@ -123,6 +138,14 @@ def _principals(actions: Sequence[Action], cleaner: Cleaner) -> tuple[Principal,
                 raise NoPrincipal
             out.setdefault((principal.role, principal.issuer, principal.subject), principal)
     return tuple(out.values())
+
+
+def _witnessed(actions: Sequence[Action], cleaner: Cleaner) -> tuple[Principal, ...]:
+    """Who took part in what has happened, as far as it is known and may be shown."""
+    try:
+        return _principals(actions, cleaner)
+    except NoPrincipal:
+        return (UNKNOWN,)
 
 
 def _shown(

@@ -243,9 +243,11 @@ class KafkaSession:
 
     def _leave(self) -> None:
         """Says goodbye: a static member that only closes keeps its partitions until its session times out."""
+        end = time.monotonic() + min(LEAVE_TIMEOUT, self._settings.timeout)
         with suppress(KafkaException):
+            while not self._consumer.memberid() and time.monotonic() < end:
+                self._consumer.consume(1, 0.05)  # still joining: there is nothing to leave yet
             self._consumer.unsubscribe()
-            end = time.monotonic() + min(LEAVE_TIMEOUT, self._settings.timeout)
             while self._consumer.assignment() and time.monotonic() < end:
                 self._consumer.consume(1, 0.05)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 import orjson
@@ -59,6 +60,40 @@ def schema() -> None:
     found = PolicyFile.model_json_schema()
     found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Sluicegate policy", **found}
     click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+
+
+@policy.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--policy", "path", type=click.Path(dir_okay=False, path_type=Path), help="A policy file.")
+def explain(file: BinaryIO, path: Path | None) -> None:
+    """Say which actions a record in FILE (or stdin) tells of, and which rule decides on each, and why.
+
+    \b
+    Example:
+      echo '{"actor": "etl-7", "action": "db.export", "environment": "prod"}' | sluicegate policy explain
+    """
+    from engine.actions.extract import extract
+    from engine.actions.tree import parse
+    from engine.policy import load_policy
+
+    loaded = load_policy(path)
+    try:
+        trees = parse(file.read(), max_depth=loaded.file.limits.depth)
+    except ValueError:
+        raise click.ClickException("the record is not JSON, so it tells of no action") from None
+    actions = extract(trees, loaded.profiles, loaded.principals)
+    if not actions:
+        click.echo("no profile reads an action from this record: it passes")
+    for action in actions:
+        decision = loaded.actions.decide(action)
+        click.echo(f"{action.profile} {action.kind}: {action.action} on {action.resource or 'nothing named'}")
+        for principal in action.principals:
+            click.echo(f"  {principal.role}: {principal.issuer}:{principal.subject}")
+        if not action.principals:
+            click.echo("  nobody is named as its initiator")
+        for trial in loaded.actions.explain(action):
+            click.echo(f"  {'→' if trial.matched else ' '} {trial.rule_id}: {trial.why}")
+        click.echo(f"  {decision.effect}" + (f" by {decision.rule.id}" if decision.rule else ": no rule matches"))
 
 
 @policy.command()

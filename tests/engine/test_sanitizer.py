@@ -220,6 +220,14 @@ class TestHolding:
         assert (outcome.after_review.kind, outcome.after_review.held) == (ActionKind.FACT, None)
         assert b"a@b.co" not in (outcome.record.value or b"")
 
+    def test_a_fact_of_nobody_passes_too(self, sanitizer: Sanitizer) -> None:
+        """What has happened is never withheld, even if it does not say who did it."""
+        event = {"eventSource": "cloudtrail.amazonaws.com", "eventName": "DeleteTrail", "awsRegion": "eu-west-1"}
+        outcome = one(sanitizer, record(event, topic="facts"))
+        assert isinstance(outcome, Sanitized)
+        assert outcome.after_review is not None
+        assert [(p.issuer, p.subject) for p in outcome.after_review.principals] == [("unknown", "unknown")]
+
     def test_an_action_of_nobody_is_quarantined(self, sanitizer: Sanitizer) -> None:
         """What nobody asks for nobody can approve."""
         given = {name: value for name, value in EXPORT.items() if name not in ("actor", "on_behalf_of")}

@@ -36,10 +36,7 @@ class Janitor:
 
     def clean(self) -> None:
         """Deletes all topics of tests and all groups; waits for what is left of killed workers."""
-        _until(lambda: not self._members(), "there are still members of groups")
-        if groups := self._groups():
-            for future in self._admin.delete_consumer_groups(groups).values():
-                _result(future)
+        _until(lambda: not self._members() and self._delete_groups(), "there are still members of groups")
         topics = [name for name in self._admin.list_topics(timeout=PATIENCE).topics if not name.startswith("__")]
         if topics:
             for future in self._admin.delete_topics(topics, operation_timeout=PATIENCE).values():
@@ -61,6 +58,11 @@ class Janitor:
         described = self._admin.describe_consumer_groups(groups) if groups else {}
         return [member for one in map(_result, described.values()) if one is not None for member in one.members]
 
+    def _delete_groups(self) -> bool:
+        groups = self._groups()
+        deleted = self._admin.delete_consumer_groups(groups) if groups else {}
+        return all(_result(one, but=KafkaError.NON_EMPTY_GROUP, default=False) is None for one in deleted.values())
+
     def _groups(self) -> list[str]:
         return [one.group_id for one in self._admin.list_consumer_groups().result().valid]
 
@@ -72,11 +74,13 @@ def _until(condition: Callable[[], bool], problem: str) -> None:
         time.sleep(0.05)
 
 
-def _result(future: Future[Any]) -> Any:
-    """The result; None if what was asked for is not there."""
+def _result(future: Future[Any], *, but: int | None = None, default: Any = None) -> Any:
+    """The result; None if what was asked for is not there, ``default`` if the error is ``but``."""
     try:
         return future.result(PATIENCE)
     except KafkaException as error:
         if error.args[0].code() in _GONE:
             return None
+        if error.args[0].code() == but:
+            return default
         raise
