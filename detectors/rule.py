@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from detectors.validators import VALIDATORS
-from detectors.yamlfile import YamlFile, closest
+from detectors.yamlfile import closest
 
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Entity = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$")]
@@ -95,31 +93,3 @@ class RuleFile(_Strict):
 
     family: str
     rules: list[Rule]
-
-
-def load_rules(*paths: Path) -> list[Rule]:
-    """The rules of ``paths``, checked one by one and compiled; ids must be unique over all of them.
-
-    Raises ConfigError naming file, line and key.
-    """
-    from detectors.patterns import CompiledRule  # compiling is the check, and it needs Rule
-
-    rules: dict[str, Rule] = {}
-    for path in paths:
-        file = YamlFile.read(path)
-        parsed = file.validate(RuleFile)
-        for number, rule in enumerate(parsed.rules):
-            if rule.id in rules:
-                message = f"rule id '{rule.id}' is already used"
-                raise file.error(message, ("rules", number, "id"))
-            rules[rule.id] = rule.model_copy(update={"family": parsed.family})
-            try:
-                CompiledRule(rule)
-            except ValueError as error:
-                raise file.error(str(error), ("rules", number)) from None
-    return list(rules.values())
-
-
-def shipped_files() -> list[Path]:
-    """The files of the shipped catalogue."""
-    return sorted(Path(str(files("detectors") / "catalog")).glob("*.yaml"))

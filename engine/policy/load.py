@@ -12,11 +12,11 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+from detectors.catalogue import load_rules, shipped_files
 from detectors.errors import ConfigError
 from detectors.gateform import gate_form
 from detectors.patterns import KEY_END, PatternDetector
 from detectors.rule import Rule as DetectionRule
-from detectors.rule import load_rules, shipped_files
 from detectors.yamlfile import Loc, YamlFile, closest
 from engine.actions.decide import CompiledRules, compile_rules
 from engine.actions.literals import gate_patterns

@@ -33,7 +33,7 @@ def list_(family: str | None, *, as_json: bool) -> None:
     Example:
       sluicegate rules list --family private-keys
     """
-    from detectors.rule import load_rules, shipped_files
+    from detectors.catalogue import load_rules, shipped_files
     from detectors.yamlfile import closest
 
     found = load_rules(*shipped_files())
@@ -76,8 +76,8 @@ def check(files: tuple[Path, ...], *, as_json: bool) -> None:
     Example:
       sluicegate rules check my-rules.yaml
     """
+    from detectors.catalogue import shipped_files
     from detectors.check import check_files
-    from detectors.rule import shipped_files
 
     report = check_files(files or shipped_files())
     if as_json:
@@ -109,10 +109,10 @@ def explain(text: str, key: str, *, as_json: bool) -> None:
       sluicegate rules explain 'card 4111 1111 1111 1111'
       echo '{"password": "hunter2"}' | sluicegate rules explain -
     """
+    from detectors.catalogue import load_rules, shipped_files
     from detectors.explain import explain as explained
     from detectors.finding import Text
     from detectors.patterns import PatternDetector
-    from detectors.rule import load_rules, shipped_files
     from engine.views import Limits, read_record
 
     data = sys.stdin.buffer.read() if text == "-" else text.encode("utf-8", "surrogateescape")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from detectors.catalogue import load_rules, shipped_files
 from detectors.check import check_files, check_rule, raw_forms
 from detectors.explain import explain
 from detectors.finding import Text, resolve
 from detectors.patterns import PatternDetector
-from detectors.rule import Rule, load_rules, shipped_files
+from detectors.rule import Rule
 
 RULES = load_rules(*shipped_files())
 DETECTOR = PatternDetector(RULES)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from detectors.catalogue import load_rules
 from detectors.errors import ConfigError
-from detectors.rule import Example, load_rules
+from detectors.rule import Example
 
 GOOD = """\
 family: test

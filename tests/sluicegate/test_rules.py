@@ -9,7 +9,7 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from detectors.rule import load_rules, shipped_files
+from detectors.catalogue import load_rules, shipped_files
 from sluicegate.commands.rules import rules
 
 
