@@ -6,6 +6,8 @@
     ├── ConfigError           a rule, policy or configuration file cannot be used: names file, line and key
     ├── BudgetExceeded        a record needs more bytes, layers or candidates than it may have
     ├── LedgerError           (engine.ledger.codec) what should be a message of the ledger is none
+    ├── CrashLoop             (engine.supervisor) a worker died again and again without getting on
+    ├── WorkerFailed          (engine.supervisor) a worker did not end in order
     ├── EngineError           (engine.worker) the engine would break a promise, and stopped before it did
     └── BrokerError           (engine.brokers.base) the log that records travel on
         ├── BrokerUnavailable     not reachable now; retrying may help

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from detectors.errors import SluicegateError
@@ -20,10 +18,10 @@ from engine.brokers import MessageTooLarge
 from engine.brokers.base import BrokerError, BrokerUnavailable, Session, TransactionAborted
 from engine.brokers.limits import message_bytes
 from engine.config import Batch, TopicSet
-from engine.ledger.model import OutcomeKind
 from engine.outcomes import Outcome, Quarantined
+from engine.progress import Progress
 from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
-from engine.routing import DECISIONS_LIMIT, Encode, EntryTooLarge, kind, outputs, route
+from engine.routing import DECISIONS_LIMIT, Encode, EntryTooLarge, outputs, route
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +29,6 @@ IDLE_POLL = 0.25  # seconds: how soon an idle worker hears that it is to stop
 RETRIES = 8  # of a broker that cannot be reached, in a row
 BACK_OFF = 0.1  # seconds before the first of them, doubled each time
 LONGEST_BACK_OFF = 5.0
-LOG_EVERY = 10.0  # seconds between two lines about the work done
 
 
 class EngineError(SluicegateError):
@@ -51,32 +48,13 @@ class Sanitizes(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Counters:
-    """What a worker has done since it started. ``bytes`` are of values read, ``seconds`` spent working."""
-
-    records: int = 0
-    bytes: int = 0
-    batches: int = 0
-    aborted: int = 0
-    seconds: float = 0.0
-    outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        outcomes = ", ".join(f"{self.outcomes[one]} {one}" for one in OutcomeKind if self.outcomes[one])
-        rate = self.records / self.seconds if self.seconds else 0
-        return (
-            f"{self.records} records ({outcomes or 'none'}), {self.bytes} bytes, {self.batches} batches, "
-            f"{self.aborted} aborted, {self.seconds:.1f} s of work, {rate:.0f} records/s"
-        )
-
-
 class Worker:
     """One member of the group, in one thread.
 
     ``topics`` by the name of their activity topic; ``name`` is the worker's, for decision batches; ``clock``
-    gives seconds since the epoch. ``quiet`` is how many seconds without a record are taken as the end of the
-    partitions owned, when draining: the last offsets before an end may be gone, to retention or markers.
+    gives seconds since the epoch; ``progress`` is where it counts. ``quiet`` is how many seconds without a
+    record are taken as the end of the partitions owned, when draining: the last offsets before an end may be
+    gone, to retention or markers.
     """
 
     def __init__(
@@ -89,6 +67,7 @@ class Worker:
         attempts: Attempts,
         name: str,
         batch: Batch | None = None,
+        progress: Progress | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         quiet: float = 2.0,
@@ -96,7 +75,8 @@ class Worker:
         self._session, self._sanitizer, self._topics, self._encode = session, sanitizer, topics, encode
         self._attempts, self._name, self._batch = attempts, name, batch or Batch()
         self._clock, self._sleep, self._quiet = clock, sleep, quiet
-        self.counters = Counters()
+        self.progress = progress or Progress(name)
+        self.counters = self.progress.counters
         self._open = False  # whether a transaction is
         self._dirty = False  # whether it has to be given up before anything else
         self._limit = DECISIONS_LIMIT
@@ -104,7 +84,7 @@ class Worker:
         self._mean = max(4096, self._batch.bytes // 500)  # bytes a record, until some have been seen
         self._done: dict[TopicPartition, int] = {}  # committed offsets, as far as they are known here
         self._idle = True  # whether the last poll came back empty
-        self._last_record = self._looked = self._logged = time.monotonic()
+        self._last_record = self._looked = time.monotonic()
 
     def run(self, *, stop: Callable[[], bool], drain: bool = False) -> None:
         """Works until ``stop()``, asked between batches, or with ``drain`` until what is there now is done.
@@ -175,9 +155,8 @@ class Worker:
             started = time.monotonic()
             self._process(records, alone=alone)
             self.counters.seconds += time.monotonic() - started
-        if time.monotonic() - self._logged >= LOG_EVERY:
-            self._logged = time.monotonic()
-            log.info("worker %s: %s", self._name, self.counters)
+        if not self._dirty:
+            self.progress.step(self._session, self._done, idle=self._idle)
 
     def _gather(self, limit: int) -> list[ActivityRecord]:
         """Records until there are enough of them, or of their bytes, or the interval since the first ends."""
@@ -204,7 +183,7 @@ class Worker:
             self._attempts.begin(spans, alone=alone)
         except OSError as error:
             log.warning("cannot note what is in flight: %s", error.strerror)
-        now = int(self._clock() * 1000)
+        started, now = time.monotonic(), int(self._clock() * 1000)
         outcomes, written = self._written(records, self._judge(records, now), now)
         try:
             self._session.produce(written)
@@ -218,7 +197,8 @@ class Worker:
         self._done.update(offsets)
         self._attempts.went_on(offsets)
         self._too_large.difference_update(record.position for record in records)
-        self._count(records, outcomes)
+        self.progress.committed(offsets)
+        self.counters.count(records, outcomes, time.monotonic() - started)
 
     def _judge(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record; the sanitizer never sees those that must not be tried again."""
@@ -303,12 +283,6 @@ class Worker:
         if not found:  # then it was a message of decision entries
             self._limit = limit
         self._too_large |= found
-
-    def _count(self, records: Sequence[ActivityRecord], outcomes: Sequence[Outcome]) -> None:
-        self.counters.records += len(records)
-        self.counters.bytes += sum(len(record.value or b"") for record in records)
-        self.counters.batches += 1
-        self.counters.outcomes.update(map(kind, outcomes))
 
     # -- waiting
 

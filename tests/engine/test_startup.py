@@ -90,10 +90,13 @@ def test_shared_output_is_wide_enough(directory: Path, broker: Broker) -> None:
 
 
 def test_missing_topic(directory: Path) -> None:
-    """Without leave to create it, a topic that does not exist stops the start and says what to do."""
+    """Without leave to create them, topics that do not exist stop the start, all in one line with what to do."""
     edit(directory, "create_topics: {partitions: 3}\n", "")
-    with pytest.raises(ConfigError, match=r":3: topics\[0\]\.activity: topic 'agents' does not exist; create it"):
+    with pytest.raises(ConfigError, match=r":3: topics\[0\]\.activity: topics 'agents', 'agents\.sanit") as caught:
         drain(directory)
+    assert str(caught.value).endswith(
+        f"do not exist; make them: sluicegate topics create -c {directory}/sluicegate.yaml"
+    )
 
 
 def test_narrow_topic(directory: Path, broker: Broker) -> None:
@@ -101,6 +104,17 @@ def test_narrow_topic(directory: Path, broker: Broker) -> None:
     broker.create_topics([TopicSpec("agents", 3), TopicSpec("agents.approvals", 2)])
     with pytest.raises(ConfigError, match=r"'agents\.approvals' has 2 partitions and needs 3"):
         drain(directory)
+
+
+def test_all_that_is_wrong_is_said_at_once(directory: Path, broker: Broker) -> None:
+    """Several topics that are wrong make one message with a line for each, and nothing is created."""
+    broker.create_topics([TopicSpec("agents", 3), TopicSpec("agents.approvals", 2), TopicSpec("agents.decisions", 1)])
+    with pytest.raises(ConfigError) as caught:
+        drain(directory)
+    first, *lines = str(caught.value).splitlines()
+    assert first.endswith(":2: topics: 2 things are wrong with the topics:")
+    assert [line.split("'")[1] for line in lines] == ["agents.approvals", "agents.decisions"]
+    assert "agents.sanitized" not in broker.partitions(["agents.sanitized"])
 
 
 @pytest.mark.parametrize(

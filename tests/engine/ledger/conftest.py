@@ -14,6 +14,7 @@ from engine.ledger.model import (
     PrincipalRole,
     Redaction,
     Requirement,
+    ReviewEvent,
     ReviewRequest,
     Risk,
     Verdict,
@@ -107,8 +108,24 @@ def _verdict() -> Verdict:
     )
 
 
+def _event() -> ReviewEvent:
+    return ReviewEvent(
+        sequence=41,
+        request_id="r-1",
+        version=1,
+        event="vote approve",
+        at=1_760_000_300_000,
+        actor="local:grace",
+        channel="page",
+        detail="Known report",
+        position=POSITION,
+        vote=Vote("local", "grace", Decision.APPROVE, "Known report", 1_760_000_300_000, "page"),
+        folded_into="r-0",
+    )
+
+
 @pytest.fixture
 def examples():
     """Message name → example object."""
     snapshot = PolicySnapshot("sha256:8b1f", "version: 1\nrules: [pii, secrets]\n", 1_760_000_000_000)
-    return {type(one).__name__: one for one in (_batch(), _request(), _verdict(), snapshot)}
+    return {type(one).__name__: one for one in (_batch(), _request(), _verdict(), _event(), snapshot)}

@@ -25,6 +25,7 @@ from engine.ledger.model import (
     PrincipalRole,
     Redaction,
     Requirement,
+    ReviewEvent,
     ReviewRequest,
     Risk,
     Verdict,
@@ -101,10 +102,25 @@ verdict = st.builds(
     folded_into=maybe,
     released=st.booleans(),
 )
+event = st.builds(
+    ReviewEvent,
+    sequence=long,
+    request_id=text,
+    version=int32,
+    event=text,
+    at=long,
+    actor=maybe,
+    channel=maybe,
+    detail=text,
+    position=st.none() | position,
+    vote=st.none() | vote,
+    folded_into=maybe,
+)
 message = st.one_of(
     st.builds(DecisionBatch, text, text, long, few(entry)),
     st.builds(PolicySnapshot, text, text, long),
     request,
+    event,
     verdict,
 )
 formats = st.sampled_from(["avro", "json"])
