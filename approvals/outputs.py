@@ -1,4 +1,4 @@
-"""What a verdict writes to the log: its own record, and the held record that it releases. Pure."""
+"""What is written to the log: what happened, verdicts, and the held records that they release. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ import orjson
 
 from approvals.lifecycle import Review
 from engine.ledger.codec import Format, encode
-from engine.ledger.model import HeldRecord
+from engine.ledger.model import HeldRecord, ReviewEvent
 from engine.records import OutputRecord
 
 REQUEST_HEADER = "sluicegate-request"
 RELEASED_HEADER = "sluicegate-released"
 _OURS = frozenset({REQUEST_HEADER, RELEASED_HEADER})
+
+
+def happened(
+    event: ReviewEvent,
+    decisions_topic: str,
+    partition: int,
+    format: Format = "avro",  # noqa: A002
+) -> OutputRecord:
+    """``event`` as a record of ``decisions_topic``, keyed as verdicts are."""
+    key = event.request_id.encode()
+    return OutputRecord(decisions_topic, partition, key, encode(event, format), timestamp=event.at)
 
 
 def outputs(review: Review, decisions_topic: str, format: Format = "avro") -> list[OutputRecord]:  # noqa: A002

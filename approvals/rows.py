@@ -112,9 +112,9 @@ def log(
     actor: str | None = None,
     channel: str | None = None,
     detail: str = "",
-) -> None:
-    """Appends one event."""
-    c.execute(
+) -> int:
+    """Appends one event; its number."""
+    done = c.execute(
         insert(t.events).values(
             request_id=request.request_id,
             version=request.version,
@@ -125,6 +125,8 @@ def log(
             detail=detail,
         )
     )
+    (number,) = done.inserted_primary_key or (0,)
+    return int(number)
 
 
 def load(c: Connection, request_id: str) -> Review | None:

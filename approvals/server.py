@@ -24,6 +24,7 @@ from engine.ledger.codec import Format
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 (only where its user vouches that the port is published on loopback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Settings:
 
     ``topics`` gives the decisions topic for each approvals topic; ``format`` is how verdicts are written.
     The secret that signs sessions stands beside ``database``, in a file whose name ends in ``.secret``.
+    ``published_on_loopback`` is the word of whoever deploys it that this is a container whose port is published
+    on 127.0.0.1 only: it then listens on all addresses of the container, and ``host`` does not count.
     Raises ConfigError for a ``host`` that cannot be served safely.
     """
 
@@ -41,6 +44,7 @@ class Settings:
     format: Format = "avro"
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
+    published_on_loopback: bool = False
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host):
@@ -51,8 +55,13 @@ class Settings:
             )
 
     @property
+    def listen(self) -> str:
+        """The address to listen on."""
+        return ALL_ADDRESSES if self.published_on_loopback else self.host
+
+    @property
     def url(self) -> str:
-        """Where the page is."""
+        """Where the page is, for whoever opens it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
@@ -99,7 +108,7 @@ def serve(server: Server, *, ready: Callable[[str], None] = lambda _: None) -> N
     """Serves until it is told to stop (SIGINT, SIGTERM). ``ready`` gets the URL just before."""
     config = uvicorn.Config(
         server.app,
-        host=server.settings.host,
+        host=server.settings.listen,
         port=server.settings.port,
         log_level="warning",
         access_log=False,  # paths hold request ids; who looked at what is not for the log

@@ -15,17 +15,17 @@ from typing import NamedTuple
 
 from approvals.lifecycle import RefusalCode, Refused, Review
 from approvals.person import Person, Roster
+from approvals.rebuild import Rebuild, arrival
 from approvals.rows import Listed, StoreError
-from approvals.store import Arrival, Store, Unreadable
+from approvals.store import Store
 from approvals.votes import Ballot
 from detectors.errors import SluicegateError
 from engine.brokers.base import Broker, BrokerUnavailable, Publisher, Reader, TransactionAborted
-from engine.ledger.codec import LedgerError, decode
-from engine.ledger.model import Decision, ReviewRequest
-from engine.records import ActivityRecord
+from engine.ledger.model import Decision
 
 PUBLISHER = "sluicegate-approvals"
 ID_PREFIX = "req_"  # what request ids begin with; nobody has to type it
+REMINDER_MS = 86_400_000  # Kafka forgets after a week how far a publisher got that publishes nothing
 MIN_PREFIX = 4  # characters of a request id that are enough, if only one id begins with them
 
 _log = logging.getLogger("sluicegate.approvals")
@@ -77,6 +77,7 @@ class Service:
         self._topics = tuple(topics)
         self._scrub = scrub
         self._poll_seconds = poll_seconds
+        self._last_publication = 0  # ms since the epoch
         self._scrubbing = threading.Lock()  # a detector's scratch memory is for one thread at a time
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -99,14 +100,20 @@ class Service:
     def connect(self, resources: ExitStack) -> tuple[Reader, Publisher]:
         """A reader from where the database got to, and the publisher; both closed with ``resources``.
 
-        Raises StoreError if the database and the log do not belong together, BrokerUnavailable while a topic
+        An empty database is first made again from what the topics say. Raises StoreError if the database and the
+        log do not belong together, Contradiction if the log contradicts itself, BrokerUnavailable while a topic
         does not exist yet: whoever starts first waits for the other.
         """
-        missing = sorted(set(self._topics) - self._broker.partitions(self._topics).keys())
+        topics = (*self._topics, *self.store.decisions_topics(self._topics))
+        missing = sorted(set(topics) - self._broker.partitions(topics).keys())
         if missing:
             raise BrokerUnavailable(f"there is no topic '{missing[0]}' yet; 'sluicegate run' can create it")
         publisher = resources.enter_context(closing(self._broker.publisher(PUBLISHER)))
+        if self.store.is_empty():
+            rebuild = Rebuild(self.store, self._broker, self._topics, clock=self.clock, stopping=self._stop.is_set)
+            rebuild.run(publisher)
         self.store.mark_published(up_to=publisher.last(), at=self.clock())
+        self._last_publication = self.clock()
         start = {p: offset for p, offset in self.store.positions().items() if p.topic in self._topics}
         reader = resources.enter_context(closing(self._broker.reader(self._topics, start=start)))
         ends = reader.end_offsets()
@@ -122,7 +129,7 @@ class Service:
         """Reads once, expires what is due, publishes what was decided; how many records it read."""
         records = reader.poll(500, self._poll_seconds)
         if records:
-            self.store.ingest([_arrival(record) for record in records], at=self.clock())
+            self.store.ingest([arrival(record) for record in records], at=self.clock())
         while self.store.expire_due(at=self.clock()):
             pass
         self.publish(publisher)
@@ -131,10 +138,13 @@ class Service:
 
     def publish(self, publisher: Publisher) -> None:
         """Publishes the outbox from where the log says it got to."""
+        if self.clock() - self._last_publication >= REMINDER_MS:
+            self.store.remind()
         while batch := self.store.outbox(after=publisher.last()):
             newest = batch[-1][0]
             publisher.publish([record for _, records in batch for record in records], newest)
             self.store.mark_published(up_to=newest, at=self.clock())
+            self._last_publication = self.clock()
 
     def _run(self) -> None:
         self.health.running = True
@@ -190,16 +200,3 @@ class Service:
         if isinstance(result, Refused) and result.code is RefusalCode.CONFLICT:
             _log.warning("refused: %s tried to decide on %s, a party to it", person.identity, request_id)
         return result
-
-
-def _arrival(record: ActivityRecord) -> Arrival:
-    """``record`` as far as it can be read. What cannot is named by its position only."""
-    try:
-        content = decode(record.value or b"")
-    except LedgerError as error:
-        _log.error("unreadable review request at %s: %s", record.position, error)
-        return Arrival(record.position, Unreadable(str(error)))
-    if not isinstance(content, ReviewRequest):
-        _log.error("no review request at %s: %s", record.position, type(content).__name__)
-        return Arrival(record.position, Unreadable(f"a {type(content).__name__} is no review request"))
-    return Arrival(record.position, content)

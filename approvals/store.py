@@ -7,13 +7,17 @@ several threads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from approvals import tables as t
+from approvals.history import History
+from approvals.intake import take_in
+from approvals.journal import Journal
 from approvals.lifecycle import (
     FOLDABLE_INTO,
     OPEN,
@@ -23,14 +27,11 @@ from approvals.lifecycle import (
     State,
     close_repeat,
     expire,
-    fold,
-    may_fold,
     release,
-    revise,
-    unfold,
 )
-from approvals.outputs import outputs, pack, unpack
+from approvals.outputs import pack, unpack
 from approvals.person import Identity, Person
+from approvals.restore import Arrival, Unreadable, put_back
 from approvals.rows import (
     LIGHT,
     WHOLE,
@@ -38,7 +39,6 @@ from approvals.rows import (
     LoggedEvent,
     Lost,
     StoreError,
-    columns,
     keep_vote,
     listed,
     load,
@@ -49,24 +49,14 @@ from approvals.rows import (
 )
 from approvals.votes import Ballot, cast
 from engine.ledger.codec import Format
-from engine.ledger.model import ActionKind, ReviewRequest
-from engine.records import OutputRecord, Position, TopicPartition
+from engine.records import OutputRecord, TopicPartition
 
 _EVIDENCE = frozenset({RefusalCode.CONFLICT, RefusalCode.NOT_ENTITLED})  # refusals that an auditor asks for
 _TRIES = 5
+_REMEDY = "delete the database while nothing runs, and it is made again from the topics"
 
 
-class Unreadable(NamedTuple):
-    """What stood in an approvals topic and was no review request; ``reason`` holds no content."""
-
-    reason: str
-
-
-class Arrival(NamedTuple):
-    """One record of an approvals topic, as far as it could be read."""
-
-    position: Position
-    content: ReviewRequest | Unreadable
+__all__ = ["Arrival", "Counts", "Store", "Unreadable"]
 
 
 class Counts(NamedTuple):
@@ -102,13 +92,37 @@ class Store:
             rows = c.execute(select(t.positions.c.topic, t.positions.c.partition, t.positions.c.next))
             return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
 
+    def is_empty(self) -> bool:
+        """Whether it has not read, kept or published anything yet."""
+        with self._engine.begin() as c:
+            return not any(
+                c.execute(select(func.count()).select_from(table)).scalar_one()
+                for table in (t.positions, t.requests, t.events, t.outbox, t.unreadable)
+            )
+
+    def restore(self, past: History, arrivals: Sequence[Arrival], *, published: int, at: int) -> int:
+        """Makes this empty database what it was according to ``past``; how many requests nobody can tell of.
+
+        ``arrivals`` is what was read for it from the approvals topics, ``published`` the number that the outbox
+        has got to. Raises StoreError if it is not empty.
+        """
+        with self._changing() as journal:
+            if not self.is_empty():
+                raise StoreError("only an empty database can be made again from the topics")
+            return put_back(journal, past, arrivals, published=published, at=at)
+
+    def decisions_topics(self, topics: Iterable[str]) -> list[str]:
+        """The topics that tell what happened to the requests of ``topics``."""
+        return sorted({self._decisions[topic] for topic in topics if topic in self._decisions})
+
     def ingest(self, arrivals: Sequence[Arrival], *, at: int) -> int:
         """Takes in what was read, together with how far: how many requests are new or newer.
 
         What is known already is passed over, by position and by request id, so reading twice does nothing.
         """
         fresh = 0
-        with t.writing(self._engine) as c:
+        with self._changing() as journal:
+            c = journal.connection
             known = t.positions.c
             done = {(r[0], r[1]): r[2] for r in c.execute(select(known.topic, known.partition, known.next))}
             for position, content in arrivals:
@@ -119,7 +133,7 @@ class Store:
                 if isinstance(content, Unreadable):
                     c.execute(insert(t.unreadable).values(**position._asdict(), reason=content.reason, at=at))
                 else:
-                    fresh += _take_in(c, position, content, at)
+                    fresh += take_in(journal, position, content, at)
             c.execute(delete(t.positions))
             if done:
                 rows = [{"topic": p[0], "partition": p[1], "next": offset} for p, offset in done.items()]
@@ -144,9 +158,9 @@ class Store:
         """
         for _ in range(_TRIES):
             try:
-                with t.writing(self._engine) as c:
+                with self._changing() as journal:
                     return self._vote(
-                        c,
+                        journal,
                         request_id=request_id,
                         person=person,
                         ballot=ballot,
@@ -164,18 +178,18 @@ class Store:
         due = (
             select(*WHOLE).where(rows.state.in_(FOLDABLE_INTO), rows.expires <= at).order_by(rows.expires).limit(limit)
         )
-        with t.writing(self._engine) as c:
+        with self._changing() as journal:
             ended = 0
-            for before in load_all(c, due):
+            for before in load_all(journal.connection, due):
                 after = expire(before, at=at)
                 if isinstance(after, Review):
-                    self._change(c, before, after, "expired", at)
+                    _end(journal, before, after, at)
                     ended += 1
             return ended
 
     def _vote(
         self,
-        c: Connection,
+        journal: Journal,
         *,
         request_id: str,
         person: Person,
@@ -184,6 +198,7 @@ class Store:
         at: int,
         channel: str,
     ) -> Review | Refused:
+        c = journal.connection
         before = load(c, request_id)
         if before is None:
             return Refused(RefusalCode.UNKNOWN, "there is no such request")
@@ -192,29 +207,23 @@ class Store:
         if isinstance(after, Refused):
             if after.code in _EVIDENCE:
                 detail = f"{ballot.decision}: {after.code}"
-                log(c, before.request, "refused", at, actor=actor, channel=channel, detail=detail)
+                journal.note(before.request, "refused", at, actor=actor, channel=channel, detail=detail)
             return after
         mine = next(vote for vote in reversed(after.votes) if Identity(vote.issuer, vote.subject) == person.identity)
         keep_vote(c, before.request, mine)
-        log(c, before.request, f"vote {mine.decision}", at, actor=actor, channel=channel, detail=mine.reason)
+        event = f"vote {mine.decision}"
+        journal.note(before.request, event, at, actor=actor, channel=channel, detail=mine.reason, vote=mine)
         if after.verdict is not None:
-            self._change(c, before, after, after.state, at)
+            _end(journal, before, after, at)
         return after
 
-    def _change(self, c: Connection, before: Review, after: Review, event: str, at: int) -> None:
-        """Moves a request on, if it still is what we read: with its event and, at its end, its outbox row."""
-        move(c, before, after)
-        log(c, after.request, event, at, detail=after.verdict.reason if after.verdict else "")
-        if after.verdict is None:
-            return
-        request_id = after.request.request_id
-        topic = c.execute(select(t.requests.c.topic).where(t.requests.c.request_id == request_id)).scalar_one()
-        records = outputs(after, self._decisions[topic], self._format)
-        c.execute(insert(t.outbox).values(request_id=request_id, records=pack(records)))
-        for repeat in repeats_of(c, request_id):
-            closed = close_repeat(repeat, after)
-            if isinstance(closed, Review):
-                self._change(c, repeat, closed, "folded", at)
+    @contextmanager
+    def _changing(self) -> Iterator[Journal]:
+        """One write transaction, with the outbox row of what is noted in it."""
+        with t.writing(self._engine) as c:
+            journal = Journal(c, self._decisions, self._format)
+            yield journal
+            journal.close()
 
     # --- What goes out --------------------------------------------------------------------------------------
 
@@ -224,6 +233,11 @@ class Store:
         query = select(rows.seq, rows.records).where(rows.seq > after).order_by(rows.seq).limit(limit)
         with self._engine.begin() as c:
             return [(seq, unpack(records)) for seq, records in c.execute(query)]
+
+    def remind(self) -> None:
+        """Puts nothing into the outbox, under a number of its own: a log may forget a number that never moves."""
+        with t.writing(self._engine) as c:
+            c.execute(insert(t.outbox).values(request_id="", records=pack([])))
 
     def mark_published(self, *, up_to: int, at: int) -> None:
         """Notes that the outbox is in the log up to ``up_to``. Raises StoreError if it never was that long.
@@ -236,8 +250,14 @@ class Store:
             newest = c.execute(select(func.max(rows.seq))).scalar() or 0
             if up_to > newest:
                 raise StoreError(
-                    f"the log has verdicts up to number {up_to}, the database knows {newest}: "
-                    "this is not the database that wrote them, or an old copy of it"
+                    f"the log has what happened up to number {up_to}, the database knows {newest}: this is not the "
+                    f"database that wrote it, or an old copy of it; {_REMEDY}"
+                )
+            told = c.execute(select(func.max(rows.seq)).where(rows.published.is_not(None))).scalar() or 0
+            if up_to < told:
+                raise StoreError(
+                    f"the database has published up to number {told}, the log knows of {up_to}: this is another "
+                    f"log, or it forgot; {_REMEDY}"
                 )
             new = and_(rows.seq <= up_to, rows.published.is_(None))
             query = select(*WHOLE).where(
@@ -316,49 +336,11 @@ class Store:
             )
 
 
-def _take_in(c: Connection, position: Position, request: ReviewRequest, at: int) -> bool:
-    """Whether ``request`` is new, or a newer version of one that is open; if so, it waits now."""
-    known = load(c, request.request_id)
-    if known is None:
-        review = Review(request)
-        c.execute(insert(t.requests).values(**columns(review), **position._asdict(), created=request.created))
-        log(c, request, "received", at, detail=str(position))
-        _fold_if_alike(c, review, at)
-        return True
-    revised = revise(known, request)
-    if isinstance(revised, Refused):
-        return False
-    move(c, known, revised)
-    log(c, request, "revised", at, detail=str(position))
-    revised = _fold_if_alike(c, revised, at)
-    for repeat in repeats_of(c, request.request_id):
-        alone = unfold(repeat)
-        if isinstance(alone, Review) and not may_fold(repeat.request, revised):
-            move(c, repeat, alone)
-            log(c, alone.request, "unfolded", at)
-            _fold_if_alike(c, alone, at)
-    return True
-
-
-def _fold_if_alike(c: Connection, review: Review, at: int) -> Review:
-    """``review``, which waits; folded if an older like request waits too."""
-    if review.request.kind is not ActionKind.PROPOSAL:
-        return review
-    rows = t.requests.c
-    query = (
-        select(*WHOLE)
-        .where(
-            rows.likeness == review.request.likeness,
-            rows.state.in_(FOLDABLE_INTO),
-            rows.request_id != review.request.request_id,
-        )
-        .order_by(rows.created, rows.request_id)
-        .limit(1)
-    )
-    for first in load_all(c, query):
-        after = fold(review, first)
-        if isinstance(after, Review):
-            move(c, review, after)
-            log(c, after.request, "repeat", at, detail=f"of {first.request.request_id}")
-            return after
-    return review
+def _end(journal: Journal, before: Review, after: Review, at: int) -> None:
+    """Ends a request, if it still is what we read, and its repeats with it."""
+    move(journal.connection, before, after)
+    journal.end(after, at)
+    for repeat in repeats_of(journal.connection, after.request.request_id):
+        closed = close_repeat(repeat, after)
+        if isinstance(closed, Review):
+            _end(journal, repeat, closed, at)

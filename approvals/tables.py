@@ -84,7 +84,8 @@ events = Table(
     sqlite_autoincrement=True,  # a number is never used twice
 )
 
-# Written in the transaction of the verdict; published in this order, exactly once, by its sequence number.
+# Written in the transaction of what it tells; published in this order, exactly once, by its sequence number.
+# `request_id` names the request whose record it releases, if it does; it is empty otherwise.
 outbox = Table(
     "outbox",
     metadata,

@@ -10,13 +10,27 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
-from detectors.yamlfile import YamlFile
+from detectors.yamlfile import Loc, YamlFile
+from engine.brokers.kafka_settings import REFUSED
 
 ROLES = ("sanitized", "approvals", "decisions", "quarantine")
 KEY_COMMAND = "openssl rand -hex 32"
@@ -79,12 +93,38 @@ class Secret(_Section):
         return self
 
 
+def _value_kind(value: object) -> str | None:
+    """Which of the two below a value is; they are called so that no error names them."""
+    if isinstance(value, Mapping | Secret):
+        return "tagged-secret"
+    return "tagged-plain" if isinstance(value, str | int | bool) else None
+
+
+KafkaValue = Annotated[
+    Annotated[Secret, Tag("tagged-secret")] | Annotated[StrictBool | StrictInt | StrictStr, Tag("tagged-plain")],
+    Discriminator(
+        _value_kind,
+        custom_error_type="kafka_value",
+        custom_error_message="must be a text, a number, true or false, {env: NAME} or {file: PATH}",
+    ),
+]
+# Settings that are secrets: they are kept somewhere else, and the configuration says where.
+_KAFKA_SECRETS = re.compile(r".*(password|passphrase|secret|key\.pem)|sasl\.oauthbearer\.config")
+
+
 class Batch(_Section):
     """How much goes into one transaction, whichever is reached first."""
 
     records: int = Field(5000, gt=0, le=1_000_000)
     bytes: Size = Field(16 * 1024**2, gt=0, description="Of values; a number, or '16 MiB'.")
     interval_ms: int = Field(100, ge=0, le=60_000, description="Since the first record of the batch.")
+
+
+class Metrics(_Section):
+    """Where Prometheus finds a worker; the n-th of several workers (from 0) is at ``port`` + n."""
+
+    port: int = Field(ge=1, le=65_535)
+    host: str = Field("127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 for all.")
 
 
 class CreateTopics(_Section):
@@ -96,7 +136,10 @@ class CreateTopics(_Section):
 class ConfigFile(_Section):
     """The document as it is written."""
 
-    broker: str = Field(min_length=1, description="embedded:PATH, the file being made if need be.")
+    broker: str = Field(
+        min_length=1, description="kafka://HOST:PORT,HOST:PORT, or embedded:PATH, the file being made if need be."
+    )
+    kafka: dict[str, KafkaValue] = Field({}, description="Settings of the Kafka client (librdkafka), by its names.")
     group: str = Field("sluicegate", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="The consumer group.")
     worker: str = Field(
         "0",
@@ -108,6 +151,7 @@ class ConfigFile(_Section):
     state_dir: str = Field(".sluicegate", description="Where a worker notes what it must survive.")
     binding_key: Secret = Field(description="The key that binds a decision to what was reviewed.")
     batch: Batch = Batch()
+    metrics: Metrics | None = Field(None, description="Off if left out.")
     decisions_format: Literal["avro", "json"] = "avro"
     create_topics: CreateTopics | Literal[False] = False
 
@@ -132,30 +176,82 @@ class Config:
         return None if self.file.policy is None else self.base / self.file.policy
 
     @property
+    def on_kafka(self) -> bool:
+        """Whether the broker is Kafka."""
+        return self.file.broker.startswith("kafka:")
+
+    @property
+    def servers(self) -> str:
+        """The addresses of a Kafka broker, as the tools that come with it take them."""
+        return self.file.broker.partition("?")[0].removeprefix("kafka://").rstrip("/")
+
+    @property
     def state_dir(self) -> Path:
         """Where a worker notes what it must survive."""
         return self.base / self.file.state_dir
+
+    def member(self, ordinal: int) -> Config:
+        """The same for one of several workers on this machine: a name and a port of its own, by its ordinal.
+
+        Raises ConfigError if there is no such port.
+        """
+        changes: dict[str, object] = {"worker": f"{self.file.worker}.{ordinal}"}
+        if (metrics := self.file.metrics) is not None:
+            if metrics.port + ordinal > 65_535:
+                raise self.source.error(
+                    f"worker {ordinal} would be at port {metrics.port + ordinal}; choose a lower one",
+                    ("metrics", "port"),
+                )
+            changes["metrics"] = metrics.model_copy(update={"port": metrics.port + ordinal})
+        return replace(self, file=self.file.model_copy(update=changes))
 
     def binding_key(self, environ: Mapping[str, str] = os.environ) -> bytes:
         """The key itself: 32 bytes or more, kept in hexadecimal. Raises ConfigError, never with content."""
         secret = self.file.binding_key
         if secret.env is not None:
-            text, loc = environ.get(secret.env), ("binding_key", "env")
-            missing = f"the environment variable {secret.env} is not set; set it to the output of: {KEY_COMMAND}"
+            where, make = "env", f"; set it to the output of: {KEY_COMMAND}"
         else:
-            path = self.base / (secret.file or "")
-            loc, missing = ("binding_key", "file"), f"cannot be read; make one with: {KEY_COMMAND} > {path}"
-            try:
-                text = path.read_text(encoding="ascii")
-            except (OSError, UnicodeDecodeError):
-                text = None
-        if text is None:
-            raise self.source.error(missing, loc)
+            where, make = "file", f"; make one with: {KEY_COMMAND} > {self.base / (secret.file or '')}"
+        text = self._secret(secret, ("binding_key",), environ, make)
         if not re.fullmatch(rf"([0-9a-fA-F]{{2}}){{{_KEY_BYTES},}}", text.strip()):
             raise self.source.error(
-                f"must hold at least {_KEY_BYTES} bytes in hexadecimal; make one with: {KEY_COMMAND}", loc
+                f"must hold at least {_KEY_BYTES} bytes in hexadecimal; make one with: {KEY_COMMAND}",
+                ("binding_key", where),
             )
         return bytes.fromhex(text.strip())
+
+    def kafka_settings(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """The settings of the Kafka client, with the secrets among them. Raises ConfigError, never with content.
+
+        Files that a setting names are relative to the configuration, like all paths.
+        """
+        settings = {}
+        for name, value in self.file.kafka.items():
+            if isinstance(value, Secret):
+                settings[name] = self._secret(value, ("kafka", name), environ).strip("\r\n")
+            elif isinstance(value, bool):
+                settings[name] = str(value).lower()
+            elif name.endswith((".location", ".keytab")) and value != "probe":
+                settings[name] = str(self.base / str(value))
+            else:
+                settings[name] = str(value)
+        return settings
+
+    def kafka_secrets(self, environ: Mapping[str, str] = os.environ) -> list[str]:
+        """What no message may show."""
+        settings = self.kafka_settings(environ)
+        return [settings[name] for name, value in self.file.kafka.items() if isinstance(value, Secret)]
+
+    def _secret(self, secret: Secret, loc: Loc, environ: Mapping[str, str], make: str = "") -> str:
+        """What ``secret`` names. ``make`` says how to come by it, where it is not there."""
+        if secret.env is not None:
+            if (text := environ.get(secret.env)) is None:
+                raise self.source.error(f"the environment variable {secret.env} is not set{make}", (*loc, "env"))
+            return text
+        try:
+            return (self.base / (secret.file or "")).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise self.source.error(f"cannot be read{make}", (*loc, "file")) from None
 
 
 def load_config(path: Path) -> Config:
@@ -167,6 +263,7 @@ def parse_config(source: YamlFile, base: Path) -> Config:
     """The configuration in ``source``, whose paths are relative to ``base``."""
     file = source.validate(ConfigFile)
     _check_topics(file.topics, source)
+    _check_kafka(file, source)
     return Config(file.model_copy(update={"broker": _located(file.broker, base)}), source, base)
 
 
@@ -174,6 +271,26 @@ def _located(url: str, base: Path) -> str:
     """``url`` with the path of an embedded broker made independent of the working directory."""
     scheme, _, path = url.partition(":")
     return f"embedded:{base.absolute() / path}" if scheme == "embedded" and path else url
+
+
+def _check_kafka(file: ConfigFile, source: YamlFile) -> None:
+    """Settings are for Kafka only, break no promise, and hold no secret that stands in the file."""
+    scheme, _, rest = file.broker.partition(":")
+    if file.kafka and scheme != "kafka":
+        raise source.error(f"these settings need a kafka:// broker, and this one is {scheme}:", ("kafka",))
+    for name, value in file.kafka.items():
+        if name in REFUSED:
+            raise source.error(f"cannot be set: {REFUSED[name]}", ("kafka", name))
+        if not isinstance(value, Secret) and _KAFKA_SECRETS.fullmatch(name):
+            raise source.error("a secret does not stand here; write {env: NAME} or {file: PATH}", ("kafka", name))
+    if scheme == "kafka":
+        for name, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=True):
+            if _KAFKA_SECRETS.fullmatch(name):
+                raise source.error(
+                    f"'{name}' is a secret and does not stand here; write it below kafka: as {{env: NAME}} or "
+                    "{file: PATH}",
+                    ("broker",),
+                )
 
 
 def _check_topics(topics: list[TopicSet], source: YamlFile) -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from detectors.errors import ConfigError
 from engine.attempts import Attempts
-from engine.brokers import open_broker
-from engine.brokers.base import Broker, BrokerError, Session, TopicSpec
-from engine.config import ROLES, Config
+from engine.brokers.base import Broker, Session
+from engine.config import Config
+from engine.connect import connect, reach
 from engine.ledger.codec import encode
 from engine.ledger.model import PolicySnapshot
 from engine.policy import Policy, load_policy
+from engine.progress import Counters, Progress
 from engine.records import OutputRecord
 from engine.sanitizer import Sanitizer
-from engine.worker import Counters, Worker
+from engine.topics import absent, examine, topics_error
+from engine.worker import Worker
+
+log = logging.getLogger(__name__)
 
 
 def run_worker(
@@ -26,17 +31,21 @@ def run_worker(
     stop: Callable[[], bool],
     drain: bool = False,
     wrap: Callable[[Session], Session] | None = None,
+    progress: Progress | None = None,
 ) -> Counters:
     """Runs one worker until ``stop()``, or with ``drain`` until all that is there now is done.
 
-    ``wrap`` may put something around the session. Raises ConfigError, BrokerError (Fenced, BrokerUnavailable),
-    EngineError.
+    ``wrap`` may put something around the session; ``progress`` is where the worker counts. Raises ConfigError,
+    BrokerError (Fenced, BrokerUnavailable), EngineError.
     """
     policy = load_policy(config.policy)
     sanitizer = make_sanitizer(config, policy)
     attempts = Attempts(_state_file(config, f"attempts-{config.file.group}-{config.file.worker}.json"))
-    with _open(config) as broker:
-        prepare_topics(broker, config)
+    progress = progress or Progress(config.file.worker)
+    with _metrics(config, progress, policy), connect(config) as broker:
+        if not reach(config, broker, stop=stop):
+            return progress.counters
+        prepare_topics(broker, config, policy)
         publish_policy(broker, config, policy)
         topics = {topic.activity: topic for topic in config.file.topics}
         session = broker.join(config.file.group, list(topics), worker=config.file.worker)
@@ -49,11 +58,12 @@ def run_worker(
                 attempts=attempts,
                 name=config.file.worker,
                 batch=config.file.batch,
+                progress=progress,
             )
             worker.run(stop=stop, drain=drain)
         finally:
             session.close()
-    return worker.counters
+    return progress.counters
 
 
 def make_sanitizer(config: Config, policy: Policy) -> Sanitizer:
@@ -62,36 +72,20 @@ def make_sanitizer(config: Config, policy: Policy) -> Sanitizer:
     return Sanitizer(policy, secret=config.binding_key(), release_to=release_to)
 
 
-def prepare_topics(broker: Broker, config: Config) -> None:
-    """Checks that all topics are there and wide enough, or creates them if the configuration says so.
+def prepare_topics(broker: Broker, config: Config, policy: Policy) -> None:
+    """Checks that all topics are there and as they have to be; creates what is not, if the configuration says so.
 
-    Raises ConfigError that names what is missing, BrokerError if a topic cannot be created.
+    Raises ConfigError that names everything that is wrong, BrokerError if a topic cannot be created.
     """
     create = config.file.create_topics
-    there = broker.partitions({name for t in config.file.topics for name in (t.activity, *t.outputs())})
-    needed: dict[str, int] = {}
-    missing: dict[str, int] = {}
-    for index, topic in enumerate(config.file.topics):
-        width = there.get(topic.activity, create.partitions if create else 0)
-        for role in ("activity", *ROLES):
-            name = getattr(topic, role)
-            # An output takes the partition of its input, so it needs as many as the widest of its inputs.
-            needed[name] = max(needed.get(name, 0), width)
-            loc = ("topics", index, role if role in config.source.data["topics"][index] else "activity")
-            if name not in there and not create:
-                raise config.source.error(
-                    f"topic '{name}' does not exist; create it, or set create_topics: {{partitions: 6}}", loc
-                )
-            if name not in there:
-                missing[name] = needed[name]
-            elif there[name] < needed[name]:
-                raise config.source.error(
-                    f"topic '{name}' has {there[name]} partitions and needs {needed[name]}, as many as its "
-                    "activity topic",
-                    loc,
-                )
-    if missing:
-        broker.create_topics([TopicSpec(name, count) for name, count in missing.items()])
+    found = examine(broker, config, policy, partitions=create.partitions if create else 0)
+    wrong = [*found.problems, *([] if create else absent(config, found.missing))]
+    if wrong:
+        raise topics_error(config, wrong)
+    for hint in found.hints:
+        log.warning("%s", hint)
+    if found.missing:
+        broker.create_topics(found.missing)
 
 
 def publish_policy(broker: Broker, config: Config, policy: Policy) -> None:
@@ -105,13 +99,24 @@ def publish_policy(broker: Broker, config: Config, policy: Policy) -> None:
     broker.append(OutputRecord(topic, 0, policy.digest.encode(), snapshot, timestamp=now) for topic in topics)
 
 
-def _open(config: Config) -> Broker:
-    try:
-        return open_broker(config.file.broker)
-    except ConfigError as error:
-        raise config.source.error(error.message, ("broker",)) from None
-    except BrokerError as error:
-        raise config.source.error(str(error), ("broker",)) from error
+@contextmanager
+def _metrics(config: Config, progress: Progress, policy: Policy) -> Iterator[None]:
+    """Shows ``progress`` to Prometheus, if the configuration says so. Raises ConfigError if that cannot be."""
+    where = config.file.metrics
+    if where is None:
+        yield
+        return
+    # Loaded only by those who use it.
+    from engine.metrics import WorkerMetrics, serving
+
+    with ExitStack() as stack:
+        try:
+            shown = WorkerMetrics(progress, group=config.file.group, policy=policy.digest)
+            stack.enter_context(serving(shown, where.host, where.port))
+        except OSError as error:
+            reason = (error.strerror or "cannot be used").lower()
+            raise config.source.error(f"{where.host}, port {where.port}: {reason}", ("metrics",)) from None
+        yield
 
 
 def _state_file(config: Config, name: str) -> Path:

@@ -15,6 +15,8 @@ from detectors.errors import ConfigError, SluicegateError
 COMMANDS = {
     "sanitize": ("sluicegate.commands.sanitize", "A filter: logs in, clean logs out, line by line."),
     "run": ("sluicegate.commands.run", "The stream processor."),
+    "sample": ("sluicegate.commands.sample", "Made-up activity of agents, written to the log at a rate."),
+    "topics": ("sluicegate.commands.topics", "Topics: create what is missing, check what is there."),
     "demo": ("sluicegate.commands.demo", "The whole system on this machine, with sample agents."),
     "approvals": ("sluicegate.commands.approvals", "The reviewer service, and what reviewers do."),
     "rules": ("sluicegate.commands.rules", "The detection rules: list, check, explain."),

@@ -55,7 +55,7 @@ def test_each_link_leads_somewhere(page: Path) -> None:
 def test_each_command_that_a_page_names_exists(page: Path) -> None:
     """``sluicegate x y`` in a page is a command with help."""
     named = set(re.findall(r"sluicegate ([a-z-]+(?: [a-z-]+)?)", page.read_text()))
-    groups = {"approvals", "rules", "policy"}
+    groups = {"approvals", "rules", "policy", "topics"}
 
     for words in named:
         first, *rest = words.split()
@@ -91,11 +91,22 @@ def test_the_policy_in_the_docs_is_one(tmp_path: Path) -> None:
 
 def test_the_configuration_in_the_docs_is_one(tmp_path: Path) -> None:
     """As shown."""
-    [config] = yaml_blocks("deployer.md")
+    [config, *_] = yaml_blocks("deployer.md")
     (tmp_path / "sluicegate.yaml").write_text(config)
     assert [topic.sanitized for topic in load_config(tmp_path / "sluicegate.yaml").file.topics] == [
         "activity.sanitized"
     ]
+
+
+@pytest.mark.parametrize("example", [block for block in yaml_blocks("deployer.md") if "kafka:" in block])
+def test_the_examples_for_kafka_are_some(tmp_path: Path, example: str) -> None:
+    """Put into the configuration of the same page, each can be used, its secrets once they are where it says."""
+    base = "".join(yaml_blocks("deployer.md")[0].splitlines(keepends=True)[1:])
+    (tmp_path / "sluicegate.yaml").write_text(example + base)
+    (tmp_path / "engine.key.password").write_text("secret\n")
+    settings = load_config(tmp_path / "sluicegate.yaml").kafka_settings({"KAFKA_PASSWORD": "secret"})
+    assert "secret" in settings.values()
+    assert settings["ssl.ca.location"] == str(tmp_path / "ca.pem")
 
 
 def test_each_configuration_key_is_documented() -> None:

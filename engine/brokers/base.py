@@ -38,11 +38,15 @@ class Fenced(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it should be. ``retention_ms`` None keeps records for ever."""
+    """A topic as it should be. ``retention_ms`` None keeps records for ever.
+
+    ``copies`` is on how many brokers each partition is kept; None is what the cluster does by default.
+    """
 
     name: str
     partitions: int
     retention_ms: int | None = None
+    copies: int | None = None
 
 
 class Session(Protocol):

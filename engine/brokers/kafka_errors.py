@@ -54,6 +54,7 @@ _REFUSALS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not use the topic; it needs READ or WRITE on it",
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "this user needs WRITE on its transactional id",
     KafkaError._AUTHENTICATION: "the broker does not accept the credentials; check the sasl settings",
+    KafkaError._SSL: "no TLS connection; check the ssl settings",
 }
 
 
@@ -85,6 +86,7 @@ class Link:
         self.servers = servers
         self.down = False  # none of the brokers could be reached; who finds one that can resets it
         self.fatal: KafkaError | None = None
+        self.refused: KafkaError | None = None  # the last time that a broker did not let us in
         self._last = ""
 
     def __call__(self, error: KafkaError) -> None:
@@ -94,6 +96,8 @@ class Link:
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self.down = True
         else:
+            if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+                self.refused = error
             self._last = error.str()
         log.info("kafka client: %s", error.str())
 
@@ -101,6 +105,12 @@ class Link:
         """The error for a call that did not get through in time."""
         why = f" ({self._last})" if self._last else ""
         return BrokerUnavailable(f"{what}: no answer from Kafka at {self.servers}{why}")
+
+    def refusal(self, what: str) -> BrokerError | None:
+        """The error for a call that cannot get through, since the broker does not let us in."""
+        if self.refused is None:
+            return None
+        return BrokerError(f"{what}: {_REFUSALS[self.refused.code()]} ({self.refused.str()})")
 
     def error(self, error: KafkaError, what: str) -> BrokerError:
         """`translate`, with the cause if the cluster cannot be reached."""

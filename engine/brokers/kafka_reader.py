@@ -16,7 +16,7 @@ from engine.brokers.kafka_topics import Topics
 from engine.records import ActivityRecord, TopicPartition
 
 _MOST = 1_000_000
-_NO_GROUP = "sluicegate-reader"  # the client wants a name; no group of it is ever joined or written
+READERS = "sluicegate-reader"  # the client wants a name; no group of it is ever joined or written
 
 
 class KafkaReader:
@@ -33,7 +33,7 @@ class KafkaReader:
         self._partitions = topics.all_of(names)
         self._behind = set(self._partitions)  # whose end has not been seen yet
         self._link = Link(settings.servers)
-        self._consumer = make_consumer(settings.consumer(self._link, _NO_GROUP))
+        self._consumer = make_consumer(settings.consumer(self._link, READERS))
         self._consumer.assign([KafkaPartition(*one, start.get(one, OFFSET_BEGINNING)) for one in self._partitions])
 
     def poll(self, max_records: int, timeout: float) -> Sequence[ActivityRecord]:

@@ -5,9 +5,10 @@ has its partitions back at once, and what it left open is aborted at once; start
 fenced, as a member and as a producer. A worker that closes leaves the group, which static members do not do by
 themselves.
 
-What was read of a partition before it went cannot be committed after it came back: `_Owned` remembers what was
-handed out under which assignment. The group's generation travels with the offsets, so the cluster refuses them
-from a member that was taken for dead before it could notice.
+What was read of a partition before it went cannot be committed after it came back: `KafkaSession` remembers what
+was handed out under which assignment. The group's generation travels with the offsets, so the cluster refuses them
+from a member that was taken for dead before it could notice. It is noted when partitions come or go: while the
+client is joining again it has none, though the cluster takes commits of the last one until the next begins.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -68,6 +70,7 @@ class KafkaSession:
         self._buffer: list[ActivityRecord] = []  # fetched, not handed out
         self._removed: set[TopicPartition] = set()  # during the present call of the client
         self._stale: set[TopicPartition] = set()  # have to go back to the last commit
+        self._generation: Any = None  # the client's note of who we are in the group, and since which rebalance
         self._unverified = False  # whether partitions came since the identity was checked
         self._open = self._closed = False
         self._fenced = False
@@ -76,7 +79,7 @@ class KafkaSession:
         try:
             self._consumer = make_consumer(settings.consumer(self._link, group, worker))
             self._consumer.subscribe(
-                list(names), on_assign=self._on_assign, on_revoke=self._on_removed, on_lost=self._on_removed
+                list(names), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
         except BaseException:
             self._writer.close()
@@ -95,10 +98,11 @@ class KafkaSession:
         if self._unverified:
             self._verify()
         records, self._buffer = self._buffer[:max_records], self._buffer[max_records:]
-        for topic, partition, offset in (record.position for record in records):
-            where = TopicPartition(topic, partition)
-            self._next[where] = offset + 1
-            self._handed.setdefault(where, self._assigned[where])
+        last = {record.position[:2]: record.position.offset for record in records}
+        for where, offset in last.items():
+            partition = TopicPartition(*where)
+            self._next[partition] = offset + 1
+            self._handed.setdefault(partition, self._assigned[partition])
         return records
 
     def assignment(self) -> frozenset[TopicPartition]:
@@ -139,15 +143,10 @@ class KafkaSession:
         self._check_open()
         self._open = False
         try:
-            metadata = self._consumer.consumer_group_metadata() if offsets else None
             for partition in offsets:
                 self._check_owned(partition)
-            # A member that was taken for dead has no id any more, and the cluster would not check one it is
-            # not given.
-            if offsets and not self._consumer.memberid():
-                raise TransactionAborted(f"worker '{self._worker}' was silent for too long and is joining again")
             self._writer.begin()
-            self._writer.commit(offsets, metadata)
+            self._writer.commit(offsets, self._generation)
         except BrokerError as error:
             self._give_up()
             raise self._failed(error) from None
@@ -177,15 +176,26 @@ class KafkaSession:
 
     # -- membership
 
-    def _on_assign(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions come; the client begins at their committed offsets, once these are settled."""
         for one in partitions:
             self._assignments += 1
             self._assigned[TopicPartition(one.topic, one.partition)] = self._assignments
         self._unverified = self._unverified or bool(partitions)
+        if not self._closed:
+            self._generation = consumer.consumer_group_metadata()
 
-    def _on_removed(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
-        """Partitions go to others, or have gone already."""
+    def _on_revoke(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        """Partitions go to others."""
+        self._remove(partitions)
+        if not self._closed:  # a client that is closing has no answer
+            self._generation = consumer.consumer_group_metadata()
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        """Partitions have gone already, and the membership with them."""
+        self._remove(partitions)
+
+    def _remove(self, partitions: list[KafkaPartition]) -> None:
         for one in partitions:
             where = TopicPartition(one.topic, one.partition)
             self._assigned.pop(where, None)
@@ -207,18 +217,19 @@ class KafkaSession:
             raise BrokerError("reading failed") if error is None else self._judged(error) from None
         if self._removed:
             # What was fetched of them before they went must not be taken for what comes if they come back.
-            self._buffer = [r for r in self._buffer if TopicPartition(*r.position[:2]) not in self._removed]
+            self._buffer = [r for r in self._buffer if r.position[:2] not in self._removed]
             self._stale |= self._removed & self._assigned.keys()
         if self._link.fatal is not None:
             raise self._judged(self._link.fatal)
+        assigned, removed = self._assigned, self._removed
         for message in messages:
             failure = message.error()
             if failure is not None:
                 self._hear(failure, message)
                 continue
             record = to_record(message)
-            where = TopicPartition(*record.position[:2])
-            if where not in self._removed and where in self._assigned:
+            where = record.position[:2]
+            if where in assigned and where not in removed:
                 self._buffer.append(record)
 
     def _hear(self, error: KafkaError, message: Message) -> None:
@@ -236,7 +247,7 @@ class KafkaSession:
         owned = next(iter(self._assigned), None)
         if owned is not None:
             try:
-                self._writer.verify(owned, self._consumer.consumer_group_metadata())
+                self._writer.verify(owned, self._generation)
             except BrokerError as error:
                 raise self._failed(error) from None
         self._unverified = False
@@ -276,7 +287,7 @@ class KafkaSession:
         """Back to the last commit, where that has to be."""
         where = [partition for partition in self._stale if partition in self._assigned]
         if where:
-            self._buffer = [r for r in self._buffer if TopicPartition(*r.position[:2]) not in self._stale]
+            self._buffer = [r for r in self._buffer if r.position[:2] not in self._stale]
             for partition, offset in self._committed(where).items():
                 try:
                     self._consumer.seek(KafkaPartition(*partition, offset if offset >= 0 else OFFSET_BEGINNING))

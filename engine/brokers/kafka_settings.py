@@ -13,8 +13,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from detectors.errors import ConfigError
+from engine.brokers.kafka_log import Sparing
 
 log = logging.getLogger("engine.kafka")
+log.addFilter(Sparing())
 
 DEFAULT_TIMEOUT = 30.0
 APPEND_TRANSACTION_TIMEOUT_MS = 15_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
@@ -129,7 +129,7 @@ class Topics:
         missing = [spec for name, spec in wanted.items() if name not in found]
         if not missing:
             return
-        new = [NewTopic(spec.name, spec.partitions, -1, config=topic_config(spec)) for spec in missing]
+        new = [NewTopic(spec.name, spec.partitions, spec.copies or -1, config=topic_config(spec)) for spec in missing]
         futures = self.admin.create_topics(new, request_timeout=self._timeout, operation_timeout=self._timeout)
         for name, future in futures.items():
             self._result(future, f"creating topic '{name}'", but=KafkaError.TOPIC_ALREADY_EXISTS)
@@ -156,14 +156,16 @@ class Topics:
         checked = list(records)
         known = self._known
         for record in checked:
-            width, limit = known.get(record.topic) or self._look_up(record.topic)
-            if not 0 <= record.partition < width:
-                width, limit = self._look_up(record.topic)  # it may have grown
-                if not 0 <= record.partition < width:
-                    raise BrokerError(f"topic '{record.topic}' has no partition {record.partition}")
-            room = limit - _BATCH_OVERHEAD - _HEADER_OVERHEAD * len(record.headers)
-            if message_bytes(record) > room:
-                raise MessageTooLarge(record, room)
+            topic, partition, key, value, headers, _ = record
+            width, limit = known.get(topic) or self._look_up(topic)
+            if not 0 <= partition < width:
+                width, limit = self._look_up(topic)  # it may have grown
+                if not 0 <= partition < width:
+                    raise BrokerError(f"topic '{topic}' has no partition {partition}")
+            if headers or len(value or b"") + len(key or b"") > limit - _BATCH_OVERHEAD:
+                room = limit - _BATCH_OVERHEAD - _HEADER_OVERHEAD * len(headers)
+                if message_bytes(record) > room:
+                    raise MessageTooLarge(record, room)
         return checked
 
     def forget(self) -> None:
@@ -191,8 +193,14 @@ class Topics:
 
     def _result(self, future: Future[T], what: str, *, but: int | None = None) -> Any:
         """The result; None if the error is ``but``."""
+        end = time.monotonic() + self._timeout + 1
+        self._link.refused = None
+        while not wait([future], 0.1).done and time.monotonic() < end:
+            self.admin.poll(0)  # hears why there is no answer yet
+            if (refusal := self._link.refusal(what)) is not None:
+                raise refusal
         try:
-            return future.result(self._timeout + 1)
+            return future.result(0)
         except (KafkaException, FutureTimeout) as caught:
             error = kafka_error(caught)
             if error is not None and error.code() == but:

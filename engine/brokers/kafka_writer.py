@@ -36,7 +36,8 @@ class Writer:
         self._link = Link(settings.servers)
         self._producer: Producer | None = None
         self._open = False  # whether the client has a transaction
-        self._since = 0.0  # when the first of its records was written
+        self._since = 0.0  # when the cluster first heard of it
+        self._wrote = False  # whether records were produced in it
         self._failure: tuple[KafkaError, str, int] | None = None  # error, topic, bytes
         self._start()
 
@@ -44,14 +45,14 @@ class Writer:
         """Opens a transaction, unless one is."""
         producer = self._ready()
         if not self._open:
-            self._failure, self._since = None, 0.0
+            self._failure, self._since, self._wrote = None, 0.0, False
             self._call("begin", lambda _: producer.begin_transaction())
             self._open = True
 
     def produce(self, records: Sequence[OutputRecord]) -> None:
         """Queues ``records``, which `Topics.check` has checked. Raises BrokerUnavailable if there is no room."""
         producer = self._ready()
-        self._since = self._since or time.monotonic()
+        self._since, self._wrote = self._since or time.monotonic(), True
         produce, end = producer.produce, time.monotonic() + self._settings.timeout
         try:
             for topic, partition, key, value, headers, timestamp in records:
@@ -59,7 +60,7 @@ class Writer:
                 while True:
                     try:
                         # Not produce_batch: it drops headers and takes no timestamps.
-                        produce(topic, value, key, partition, timestamp=stamp, headers=list(headers) or None)
+                        produce(topic, value, key, partition, None, None, stamp, list(headers) if headers else None)
                         break
                     except BufferError:  # the client's queue is full
                         producer.poll(0.1)
@@ -120,6 +121,8 @@ class Writer:
             if error is not None and fenced:
                 raise self._link.error(error, "aborting") from None
         self._since = 0.0
+        if self._wrote:
+            self._drop()  # what was thrown away leaves a gap in the client's sequence numbers: the next would fail
 
     def reset(self) -> None:
         """Lets the next use find out how the last transaction ended."""
@@ -193,7 +196,6 @@ class Writer:
         except BrokerError as fenced:
             return fenced
         if failure is not None:
-            self._drop()  # after a refusal the client's sequence numbers have a gap, and the next batch would fail
             return self._undelivered(*failure)
         if error.code() in UNREACHABLE:
             return self._link.unavailable(what)

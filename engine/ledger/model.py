@@ -1,4 +1,4 @@
-"""What Sluicegate writes down: decision entries, review requests, verdicts and policy snapshots.
+"""What Sluicegate writes down: decision entries, review requests, their events and verdicts, policy snapshots.
 
 None of these holds a raw value: paths hold redacted keys, contexts are sanitized, bindings are keyed digests.
 Each has an Avro schema of the same name in `engine/ledger/schemas`, with a doc for every field; times are
@@ -206,3 +206,25 @@ class Verdict:
     view_digest: str
     folded_into: str | None = None  # the request that decided for this one
     released: bool = False  # whether the held record went to the sanitized topic in the same commit
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewEvent:
+    """Something that happened to a request at the reviewer's. In order of ``sequence``: all that ever happened.
+
+    ``event`` is ``received``, ``revised``, ``repeat``, ``unfolded``, ``vote approve``, ``vote deny``, ``refused``,
+    how it ended (``approved``, ``denied``, ``expired``, ``folded``), or ``began``, of no request: a reviewer with
+    an empty database has read the log up to here.
+    """
+
+    sequence: int  # grows, with gaps
+    request_id: str
+    version: int
+    event: str
+    at: int
+    actor: str | None = None  # issuer:subject; None for what the service does by itself
+    channel: str | None = None
+    detail: str = ""  # sanitized
+    position: Position | None = None  # of the request in the approvals topic, where it was received or revised
+    vote: Vote | None = None
+    folded_into: str | None = None  # the request that this one repeats from now on

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from engine.brokers import open_broker
 from engine.config import load_config
+from engine.connect import connect
 from engine.ledger.codec import decode
 from engine.ledger.model import PolicySnapshot
 
@@ -31,7 +31,7 @@ def in_topics(config: Path) -> Iterator[PolicySnapshot]:
     """The snapshots in the decisions topics of a configuration."""
     loaded = load_config(config)
     topics = sorted({topic.decisions for topic in loaded.file.topics})
-    with open_broker(loaded.file.broker) as broker:
+    with connect(loaded) as broker:
         reader = broker.reader(topics)
         while records := reader.poll(1000, 0.2):
             for record in records:

@@ -122,11 +122,18 @@ def approvals() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Only addresses of this machine.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
+    "--published-on-loopback",
+    is_flag=True,
+    help="In a container whose port is published on 127.0.0.1 and nowhere else: listen on all its addresses.",
+)
+@click.option(
     "--database",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Requests, votes and events.  [default: approvals.db in the state_dir of the configuration]",
 )
-def serve(config: Path, people: Path, host: str, port: int, database: Path | None) -> None:
+def serve(
+    config: Path, people: Path, host: str, port: int, *, published_on_loopback: bool, database: Path | None
+) -> None:
     """Serve the reviewer's page and API, and carry verdicts to the log.
 
     SIGTERM and SIGINT stop it; what was decided and not yet published is published at the next start.
@@ -137,8 +144,8 @@ def serve(config: Path, people: Path, host: str, port: int, database: Path | Non
     """
     from approvals.server import Settings, build
     from approvals.server import serve as run
-    from engine.brokers import open_broker
     from engine.config import load_config
+    from engine.connect import connect
     from engine.policy.load import load_policy
     from engine.sanitizer import cleaner_of
 
@@ -151,9 +158,10 @@ def serve(config: Path, people: Path, host: str, port: int, database: Path | Non
         format=loaded.file.decisions_format,
         host=host,
         port=port,
+        published_on_loopback=published_on_loopback,
     )
     cleaner = cleaner_of(load_policy(loaded.policy))
-    with open_broker(loaded.file.broker) as broker:
+    with connect(loaded) as broker:
         server = build(settings, broker, scrub=cleaner.scrub)
         run(server, ready=lambda url: click.echo(f"Decide at {url} (Ctrl-C stops)", err=True))
 

@@ -138,7 +138,7 @@ class Writer:
         for activity in activities:
             partition = partition_of(activity.key)
             stamp = self._last[partition] = max(now, self._last[partition] + 1)
-            record = output(activity._replace(value=_stamped(activity.value, stamp)), stamp)
+            record = output(activity._replace(value=stamped(activity.value, stamp)), stamp)
             self._waiting.append(record)
             self._raw[partition, stamp] = record.value or b""
         while len(self._raw) > REMEMBERED:
@@ -155,7 +155,7 @@ class Writer:
         return self._raw.get((partition, timestamp))
 
 
-def _stamped(value: bytes, now: int) -> bytes:
+def stamped(value: bytes, now: int) -> bytes:
     """``value`` with the time ``now``, where it begins with one."""
     if not value.startswith(_HEAD):
         return value

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for approval_makers: test fold
 
 from approval_makers import APPROVALS, DECISIONS, NOW
 from approval_site import Clock, Site
+from kafka_cluster.admin import Janitor
 
 from approvals.store import Arrival, Store
 from engine.ledger.model import ReviewRequest
@@ -26,12 +27,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def start(tmp_path: Path, clock: Clock) -> Iterator[Callable[[], Site]]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The log of a site: embedded, or what a test says by ``@ON_BOTH``. What Kafka holds is gone afterwards."""
+    if getattr(request, "param", "embedded") == "embedded":
+        yield f"embedded:{tmp_path / 'log.db'}"
+        return
+    servers = request.getfixturevalue("kafka_servers")
+    janitor = Janitor(servers)
+    yield f"kafka://{servers}"
+    janitor.clean()
+
+
+@pytest.fixture
+def start(tmp_path: Path, clock: Clock, url: str) -> Iterator[Callable[[], Site]]:
     """Starts a site; calling it again is a restart on the same files, after the first one died as it was."""
     sites: list[Site] = []
 
     def begin() -> Site:
-        sites.append(Site(tmp_path, clock))
+        sites.append(Site(tmp_path, clock, url))
         return sites[-1]
 
     yield begin

@@ -44,10 +44,14 @@ def state(store, request_id):
     return listed.review.state
 
 
+def outbox(store):
+    """What is to be published of verdicts, and what they release."""
+    records = [record for _, records in store.outbox(after=0) for record in records]
+    return [r for r in records if r.topic != DECISIONS or isinstance(decode(r.value), Verdict)]
+
+
 def verdicts(store):
-    found = [decode(records[0].value or b"") for _, records in store.outbox(after=0)]
-    assert all(isinstance(one, Verdict) for one in found)
-    return found
+    return [decode(record.value) for record in outbox(store) if record.topic == DECISIONS]
 
 
 def test_reading_twice_does_nothing(store):
@@ -87,9 +91,11 @@ def test_an_approval_holds_verdict_and_record_in_one_outbox_row(store, arrive):
     asked = request(partition=1)
     arrive(asked)
     assert isinstance(vote(store, asked.request_id, ADA), Review)
-    ((seq, (verdict, released)),) = store.outbox(after=0)
+    _, (seq, records) = store.outbox(after=0)
+    voted, ended, verdict, released = records
+    assert [decode(one.value).event for one in (voted, ended)] == ["vote approve", "approved"]
     assert (verdict.topic, verdict.partition, verdict.key) == (DECISIONS, 1, b"req-0001")
-    assert seq == 1
+    assert seq == 2
     assert asked.held is not None
     assert (released.topic, released.partition) == (SANITIZED, 1)
     assert (released.key, released.value, released.timestamp) == (
@@ -112,7 +118,7 @@ def test_nobody_else_can_say_that_a_record_was_released(store, arrive):
     forged = (("Sluicegate-Released", b"approved"), ("sluicegate-request", b"other"), ("x", b"y"))
     arrive(replace(asked, held=replace(asked.held, headers=forged)))
     vote(store, asked.request_id, ADA)
-    released = store.outbox(after=0)[0][1][1]
+    released = outbox(store)[1]
     assert released.headers == (
         ("x", b"y"),
         ("sluicegate-request", b"req-0001"),
@@ -126,7 +132,7 @@ def test_only_an_approved_proposal_releases(store, arrive, kind, decision):
     """A denial, and whatever is decided on a fact, writes a verdict and nothing else."""
     arrive(request(kind=kind))
     vote(store, "req-0001", ADA, decision)
-    ((_, records),) = store.outbox(after=0)
+    records = outbox(store)
     approved = kind is ActionKind.PROPOSAL and decision is YES
     assert [r.topic for r in records] == [DECISIONS, SANITIZED][: 1 + approved]
     assert verdicts(store)[0].released is approved
@@ -218,7 +224,7 @@ def test_a_repeat_waits_with_the_first_and_ends_with_it(store, arrive):
         "c": VerdictKind.FOLDED,
     }
     assert found["b"].folded_into == "a"
-    released = [r for _, records in store.outbox(after=0) for r in records if r.topic == SANITIZED]
+    released = [r for r in outbox(store) if r.topic == SANITIZED]
     assert [dict(r.headers)["sluicegate-request"] for r in released] == [b"a"]
     assert [one.review.request.request_id for one in store.decided()] == ["a"]
 
@@ -298,7 +304,9 @@ def test_every_step_leaves_an_event(store, arrive):
     vote(store, "req-0001", ADA, reason="first")
     vote(store, "req-0001", ADA, reason="second")
     vote(store, "req-0001", GRACE)
-    store.mark_published(up_to=1, at=NOW)
+    store.mark_published(up_to=3, at=NOW)
+    assert state(store, "req-0001") is State.APPROVED
+    store.mark_published(up_to=4, at=NOW)
     events = store.events("req-0001")
     assert [e.event for e in events] == [
         "received",
@@ -315,6 +323,15 @@ def test_every_step_leaves_an_event(store, arrive):
 def test_an_old_copy_of_the_database_is_noticed(store):
     """A log that is ahead of the outbox means that this is not the database that wrote it: nothing goes on."""
     with pytest.raises(StoreError, match="old copy"):
+        store.mark_published(up_to=1, at=NOW)
+
+
+def test_a_log_that_forgot_is_noticed(store, arrive):
+    """A log that knows of less than was published would be told it again: nothing goes on."""
+    arrive(request("a"))
+    arrive(request("b"))
+    store.mark_published(up_to=2, at=NOW)
+    with pytest.raises(StoreError, match="another log"):
         store.mark_published(up_to=1, at=NOW)
 
 
