@@ -26,6 +26,9 @@ MAX_CANDIDATES = 20_000
 WHOLE = 4096
 """Texts up to this many bytes are read whole; in longer ones only windows around the gate's hits are."""
 
+_WRITTEN = re.compile(rb"\[[A-Z][A-Z0-9_]*(?::[\w-]+:[0-9a-f]{32})?\]|^[A-Z0-9_]*\]|\[[A-Z0-9_]*$")
+"""What a redaction wrote, and what a window cuts of it: its words say nothing about what stands beside it."""
+
 KEY_END = r"""(?:\\*["'])?(?:\s|\\+[nrt])*[:=]"""
 """What follows a key in JSON at any depth, in logfmt and in assignments."""
 
@@ -122,8 +125,10 @@ class CompiledRule:
         if key and self._context.search(key):
             return True
         window = self.rule.context_window
-        before = value[max(0, start - window) : start]
-        return bool(self._context.search(before) or self._context.search(value[end : end + window]))
+        around = (value[max(0, start - window) : start], value[end : end + window])
+        return any(
+            self._context.search(_WRITTEN.sub(b"[]", text) if b"[" in text or b"]" in text else text) for text in around
+        )
 
     def _matches(self, value: bytes, ends: Sequence[int]) -> Iterator[Any]:
         if self.reach is None or len(value) <= WHOLE:

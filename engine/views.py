@@ -22,7 +22,7 @@ from engine.jsontext import Document, Scalar, Step, read, read_all
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
 _BRACE = re.compile(rb"[{\[]")
-_PAIR = re.compile(rb"""([^\s="']{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"']*))(?=\s|$)""")
+_PAIR = re.compile(rb"""([^\s="',;&?]{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
 _TRIES = 8
 """How many braces of a text are tried as the start of a JSON document."""
 

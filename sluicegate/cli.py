@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from importlib import import_module
@@ -53,8 +54,15 @@ class Umbrella(click.Group):
                 raise
             click.echo(f"sluicegate: {error}", err=True)
             sys.exit(2 if isinstance(error, ConfigError) else 1)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"sluicegate: {error.filename or 'output'}: {(error.strerror or 'failed').lower()}", err=True)
+            # What is still buffered cannot be written either; trying at exit would say so again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         except Exception as error:
             if ctx.params.get("debug"):
                 raise

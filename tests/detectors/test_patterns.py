@@ -44,6 +44,8 @@ def test_a_value_without_entropy_is_no_secret() -> None:
         (b"123456789", b"user_ssn", True),
         (b"123456789", b"session", False),
         (b"lessness 123456789", b"", False),
+        (b"[SSN] 123456789", b"", False),
+        (b"[US_SSN:k1:0123456789abcdef0123456789abcdef] 123456789", b"", False),
         (b"123456789", b"order", False),
         (b"ssn: see the next page of this form, then 123456789", b"", False),
     ],

@@ -94,6 +94,8 @@ def clean(cleaner: Cleaner, text: str | bytes, form: str = "auto") -> str:
         # text and logfmt
         ("mail jane@corp.example now", "mail [EMAIL_ADDRESS] now"),
         ('level=info secret=abc msg="to \\"jane@corp.example\\""', 'level=info secret=[SECRET] msg="to \\"[EMAIL_ADDRESS]\\""'),
+        ("token=abc,secret=abc;n=1 x", "token=abc,secret=[SECRET];n=1 x"),
+        ("GET /cb?secret=abc&user=42 x", "GET /cb?secret=[SECRET]&user=42 x"),
         # broken JSON is text; numbers as they are
         ('{"mail":"jane@corp.example', '{"mail":"[EMAIL_ADDRESS]'),
         ('{"n":NaN,"mail":"jane@corp.example"}', '{"n":NaN,"mail":"[EMAIL_ADDRESS]"}'),

@@ -136,6 +136,14 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
     assert peaks[1] < peaks[0] + 16_000  # kB; the larger input is 13 MB larger
 
 
+def test_an_output_that_is_full_is_one_clear_line() -> None:
+    """And the exit code says that something is missing."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(COMMAND, input=b"x\n" * 100_000, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"sluicegate: output: no space left on device\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
