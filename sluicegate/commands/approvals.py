@@ -328,6 +328,9 @@ def _line(request: Mapping[str, Any]) -> str:
     )
 
 
+_SILENCE = {"proposal": "silence is a denial", "fact": "it has happened, and is then closed as not reviewed"}
+
+
 def _description(request: Mapping[str, Any]) -> list[str]:
     lines = [_sentence(request), ""]
     times = f", asked {request['repeats'] + 1} times" if request["repeats"] else ""
@@ -337,7 +340,7 @@ def _description(request: Mapping[str, Any]) -> list[str]:
         "risk": request["risk"],
         "rule": f"{request['rule_id']}: {request['rule_reason']}" if request["rule_reason"] else request["rule_id"],
         "says": request["reason"],
-        "expires": f"{_time(request['expires'])}; silence is a denial",
+        "expires": f"{_time(request['expires'])}; {_SILENCE[request['kind']]}",
         "binding": request["binding"],
     }
     lines += [f"{name + ':':<10}{_printable(str(value))}" for name, value in facts.items() if value]

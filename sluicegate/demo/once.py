@@ -259,7 +259,7 @@ def _verdicts(console: Console, haul: Haul, decided: Decided) -> None:
         words = f"{request.action} ({_id(request)}): {verdict.verdict} by {by}{tail}"
         _tell(console, "✓" if good else "✗", words, "green" if good else "red")
     left = len(requests) - len(haul.verdicts())
-    _tell(console, "…", f"{left} more wait for a person; silence will deny them", "yellow")
+    _tell(console, "…", f"{left} more wait for a person; silence denies what has not happened yet", "yellow")
     for record in haul.released():
         _title(console, "Released into the clean stream")
         for name, value in record.headers:
