@@ -11,7 +11,7 @@ from kafka_cluster import Cluster, Missing
 
 
 @pytest.fixture(scope="session")
-def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kafka_servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Kafka for tests: their own, or SLUICEGATE_TEST_KAFKA, whose topics they make and delete.
 
     Where there is no Java or Maven to start one with: a failure in CI, else one loud skip. Under pytest-xdist
@@ -27,7 +27,8 @@ def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         message = f"KAFKA TESTS NOT RUN: {missing}"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
-        print(f"\n*** {message} ***", file=sys.stderr)
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n*** {message} ***", file=sys.stderr)
         pytest.skip(message)
     yield cluster.servers
     cluster.stop()

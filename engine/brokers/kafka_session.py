@@ -7,8 +7,8 @@ themselves.
 
 What was read of a partition before it went cannot be committed after it came back: `KafkaSession` remembers what
 was handed out under which assignment. The group's generation travels with the offsets, so the cluster refuses them
-from a member that was taken for dead before it could notice. It is noted when partitions come or go: while the
-client is joining again it has none, though the cluster takes commits of the last one until the next begins.
+from a member that was taken for dead before it could notice. It is noted when partitions come or go: a commit is
+of the assignment that this session knows of, not of one that the client has taken up behind its back.
 """
 
 from __future__ import annotations
