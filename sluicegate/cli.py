@@ -22,6 +22,7 @@ COMMANDS = {
     "approvals": ("sluicegate.commands.approvals", "The reviewer service, and what reviewers do."),
     "rules": ("sluicegate.commands.rules", "The detection rules: list, check, explain."),
     "policy": ("sluicegate.commands.policy", "Policies: check, describe, show what was in force."),
+    "bench": ("sluicegate.commands.bench", "Measure speed, latency, growth, quality and memory on this machine."),
 }
 """Each command's module, which holds it under its own name, and what it is in one line."""
 

@@ -1,0 +1,1 @@
+"""The subcommands of ``sluicegate bench``, a module each."""
