@@ -37,7 +37,7 @@ class Bench(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands without loading them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(COMMANDS.items()) or [("", "")])
 
 
 @click.group(cls=Bench)
@@ -108,7 +108,7 @@ def chosen(
     """The corpora that can be used; what is wrong with others is noted. Raises ConfigError if none is left."""
     if len(inputs) <= 1:
         return corpora.corpora(inputs, seed=seed, records=records, hits=hits)
-    usable = []
+    usable: list[Path] = []
     for number, path in enumerate(inputs):
         try:
             corpora.read(path, 1 if records is None else records)

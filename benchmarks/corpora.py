@@ -34,8 +34,8 @@ class Corpus:
     origin: str
 
     @property
-    def bytes(self) -> int:
-        """Of all records."""
+    def size(self) -> int:
+        """Bytes of all records."""
         return sum(map(len, self.records))
 
     def only(self, name: str, wanted: Callable[[bytes], bool]) -> Corpus:
@@ -45,8 +45,8 @@ class Corpus:
     def as_json(self) -> dict[str, Any]:
         """What it is, without its records."""
         count = len(self.records)
-        mean = round(self.bytes / count, 1) if count else 0
-        return {"name": self.name, "origin": self.origin, "records": count, "bytes": self.bytes, "mean_bytes": mean}
+        mean = round(self.size / count, 1) if count else 0
+        return {"name": self.name, "origin": self.origin, "records": count, "bytes": self.size, "mean_bytes": mean}
 
     def __repr__(self) -> str:  # never the records
         return f"Corpus({self.name}, {len(self.records)} records)"
