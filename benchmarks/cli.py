@@ -16,7 +16,9 @@ from benchmarks.corpora import Corpus
 from benchmarks.measurement import REPETITIONS
 from detectors.errors import ConfigError
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "throughput": "Records a second: the core, its limits, and the engine on a broker.",
+}
 """Each command, whose module in `benchmarks.commands` holds it under its own name, and what it is in one line."""
 
 
@@ -37,7 +39,7 @@ class Bench(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands without loading them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()) or [("", "")])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=Bench)
@@ -46,6 +48,11 @@ def bench() -> None:
 
     Needs no server: where records travel, it is on the embedded broker unless --broker names a Kafka. Limits are
     measured in the same run, so that figures are ratios.
+
+    \b
+    Examples:
+      sluicegate bench throughput
+      sluicegate bench throughput --input activity.ndjson --json
     """
 
 

@@ -106,10 +106,21 @@ class MeasuringFailed(SluicegateError):
 
 
 @dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds that a task took by its own watch, where setting it up is not to be counted. ``cpu`` is of what was
+    measured alone; None where that is not known.
+    """
+
+    wall: float
+    cpu: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """Something to be timed: ``run`` makes one pass over ``records`` records of ``bytes`` bytes.
 
-    ``once`` is for what brings its own length: each repetition is then one pass.
+    If it gives a `Took`, that is what it took. ``once`` is for what brings its own length: each repetition is then
+    one pass.
     """
 
     name: str
@@ -138,15 +149,15 @@ def measure(
         for task in tasks:
             if task.name not in failed:
                 try:
-                    took, worked = _timed(task, passes.get(task.name, 1))
+                    took = _timed(task, passes.get(task.name, 1))
                 except MeasuringFailed as error:
                     failed[task.name] = Skipped(task.name, str(error))
                 else:
                     if repetition == 0:
-                        passes[task.name] = 1 if task.once else max(1, math.ceil(seconds / max(took, 1e-6)))
+                        passes[task.name] = 1 if task.once else max(1, math.ceil(seconds / max(took.wall, 1e-6)))
                     else:
-                        wall[task.name].append(took)
-                        cpu[task.name].append(worked)
+                        wall[task.name].append(took.wall)
+                        cpu[task.name] += [] if took.cpu is None else [took.cpu]
             advance()
     return failed | {
         task.name: Measurement(task.name, task.records, task.bytes, tuple(wall[task.name]), tuple(cpu[task.name]))
@@ -191,11 +202,16 @@ def ratio(rows: Mapping[str, Row], upper: str, lower: str) -> float | None:
     return size * below.seconds / above.seconds
 
 
-def _timed(task: Task, passes: int) -> tuple[float, float]:
+def _timed(task: Task, passes: int) -> Took:
     """Seconds for one pass, by the wall and of this process' processor time."""
     gc.collect()
-    run = task.run
+    run, given = task.run, []
     worked, started = time.process_time(), time.perf_counter()
     for _ in range(passes):
-        run()
-    return (time.perf_counter() - started) / passes, (time.process_time() - worked) / passes
+        given.append(run())
+    took = Took((time.perf_counter() - started) / passes, (time.process_time() - worked) / passes)
+    own = [one for one in given if isinstance(one, Took)]
+    if not own:
+        return took
+    cpu = [one.cpu for one in own if one.cpu is not None]
+    return Took(sum(one.wall for one in own) / passes, sum(cpu) / passes if len(cpu) == passes else None)

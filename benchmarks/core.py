@@ -1,0 +1,164 @@
+"""The core alone, and its limits on the same bytes in the same process.
+
+- *core*: bytes in, outcomes out, with decisions on. Values become records, `engine.sanitizer` gives an outcome for
+  each, and the decision entries that account for them are encoded as they are for Kafka. Batches are those of the
+  engine. No broker.
+- *gate*: Hyperscan alone: one call a record over the same patterns, in the form that costs least (each pattern
+  reported once, no start of match). What a record without hits cannot cost less than.
+- *parse*: `orjson.loads` and `orjson.dumps` of each record: what reading structure costs at least.
+
+The core and the gate are measured a second time on the records without findings, where their ratio says how much
+of the time is ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import hyperscan as hs
+import orjson
+
+from benchmarks.corpora import Corpus
+from benchmarks.measurement import Row, Skipped, Task
+from engine.config import Batch
+from engine.ledger.codec import encode
+from engine.ledger.model import DecisionBatch, OutcomeKind
+from engine.outcomes import Outcome
+from engine.policy.compiled import Policy
+from engine.records import ActivityRecord, Position
+from engine.routing import entries, kind
+from engine.sanitizer import Sanitizer
+
+TOPIC = "activity"
+KEY = bytes(range(32))  # binds decisions; a benchmark has nothing to protect
+BATCH = Batch().records
+
+CLEAN, GATE_CLEAN = "core_clean", "gate_clean"
+LABELS = {
+    "core": "core: bytes in, outcomes out",
+    "gate": "gate: Hyperscan alone",
+    "parse": "parse: orjson loads + dumps",
+    CLEAN: "core, records without findings",
+    GATE_CLEAN: "gate, records without findings",
+}
+PAIRS = (("core", "gate"), (CLEAN, GATE_CLEAN), ("core", "parse"))
+
+
+class Core:
+    """The pure core under ``policy``."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._sanitizer = Sanitizer(policy, secret=KEY)
+
+    def sanitize(self, values: Sequence[bytes], first: int = 0) -> list[Outcome]:
+        """Outcomes for one batch; ``first`` is its first offset."""
+        now = time.time_ns() // 1_000_000
+        records = [
+            ActivityRecord(Position(TOPIC, 0, offset), None, value, (), now)
+            for offset, value in enumerate(values, first)
+        ]
+        return self._sanitizer.sanitize(records, now)
+
+    def accounted(self, values: Sequence[bytes], first: int = 0) -> int:
+        """One batch, decisions and all: how many bytes its decision entries have."""
+        outcomes = self.sanitize(values, first)
+        batch = DecisionBatch(self._sanitizer.digest, "bench", 0, tuple(entries(outcomes)))
+        return len(encode(batch))
+
+    def task(self, name: str, corpus: Corpus) -> Task:
+        """One pass of the core over ``corpus``."""
+        batches = [(number * BATCH, list(values)) for number, values in enumerate(_batched(corpus.records))]
+
+        def run() -> None:
+            for first, values in batches:
+                self.accounted(values, first)
+
+        return Task(name, run, len(corpus.records), corpus.size)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What the core makes of a corpus: records by outcome, and those without findings."""
+
+    outcomes: dict[str, int]
+    clean: Corpus
+
+    @classmethod
+    def of(cls, core: Core, corpus: Corpus) -> Composition:
+        """By running it once."""
+        kinds = [kind(one) for values in _batched(corpus.records) for one in core.sanitize(list(values))]
+        clean = [value for value, one in zip(corpus.records, kinds, strict=True) if one is OutcomeKind.CLEAN]
+        return cls(dict(Counter(map(str, kinds))), Corpus(f"{corpus.name}, clean", tuple(clean), corpus.origin))
+
+    def as_json(self) -> dict[str, Any]:
+        """For files: also the share of records that were not clean."""
+        total = sum(self.outcomes.values())
+        return {"outcomes": self.outcomes, "hits": round(1 - self.outcomes.get("clean", 0) / total, 4)}
+
+
+class GateAlone:
+    """Hyperscan with the patterns of a policy's gate, and nothing else. ``hits`` counts what it reported."""
+
+    def __init__(self, policy: Policy) -> None:
+        patterns = policy.detector.gate.patterns
+        count = len(patterns)
+        self._database = hs.Database(mode=hs.HS_MODE_BLOCK)
+        flags = [hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH] * count
+        self._database.compile(expressions=list(patterns), ids=list(range(count)), elements=count, flags=flags)
+        self._scratch = hs.Scratch(self._database)
+        self.hits = 0
+
+    def task(self, name: str, corpus: Corpus) -> Task:
+        """One call for each record of ``corpus``."""
+        scan, scratch, on_match = self._database.scan, self._scratch, self._on_match
+
+        def run() -> None:
+            for record in corpus.records:
+                scan(record, match_event_handler=on_match, scratch=scratch)
+
+        return Task(name, run, len(corpus.records), corpus.size)
+
+    def _on_match(self, _id: int, _start: int, _end: int, _flags: int, _context: object) -> None:
+        self.hits += 1
+
+
+def parse_task(name: str, corpus: Corpus) -> Task | None:
+    """Parsing and writing the records that are JSON; None if none is."""
+    documents = corpus.only(corpus.name, _is_json)
+    if not documents.records:
+        return None
+
+    def run() -> None:
+        loads, dumps = orjson.loads, orjson.dumps
+        for record in documents.records:
+            dumps(loads(record))
+
+    return Task(name, run, len(documents.records), documents.size)
+
+
+def tasks(core: Core, gate: GateAlone, corpus: Corpus, clean: Corpus) -> tuple[list[Task], dict[str, Row]]:
+    """What is timed on ``corpus`` and on its ``clean`` records, and the rows that cannot be."""
+    found, skipped = [core.task("core", corpus), gate.task("gate", corpus)], dict[str, Row]()
+    if (parse := parse_task("parse", corpus)) is not None:
+        found.append(parse)
+    else:
+        skipped["parse"] = Skipped("parse", "no record of this corpus is JSON")
+    if clean.records:
+        found += [core.task(CLEAN, clean), gate.task(GATE_CLEAN, clean)]
+    return found, skipped
+
+
+def _is_json(record: bytes) -> bool:
+    try:
+        orjson.dumps(orjson.loads(record))
+    except (orjson.JSONDecodeError, TypeError):
+        return False
+    return True
+
+
+def _batched(records: Sequence[bytes]) -> list[Sequence[bytes]]:
+    return [records[at : at + BATCH] for at in range(0, len(records), BATCH)]

@@ -1,0 +1,88 @@
+"""`sluicegate bench` as it is used: from a shell, on the embedded broker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUICK = ("--records", "200", "--repetitions", "2", "--rules", "1")
+
+
+def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sluicegate", "bench", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def bench_json(*arguments: str | Path) -> dict[str, Any]:
+    done = bench(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_throughput_measures_the_core_and_its_limits() -> None:
+    """One object: each row with rate, volume, repetitions and spread; ratios between them; what it ran on."""
+    found = bench_json("throughput", *QUICK, "--stream-records", "400")
+    for name in ("core", "gate", "parse", "relay", "engine", "core_clean", "gate_clean"):
+        assert found[name]["records_per_s"] > 0, name
+        assert found[name]["mb_per_s"] > 0
+        assert found[name]["median_of"] >= 2
+        assert found[name]["spread"] >= 0
+    assert found["peers"] == {}
+    assert set(found["ratios"]) == {"core/gate", "core_clean/gate_clean", "core/parse", "engine/relay"}
+    assert found["startup"]["seconds"] > found["startup"]["policy_seconds"] > 0
+    [corpus] = found["corpora"]
+    assert sum(corpus["outcomes"].values()) == corpus["records"] == 200
+    assert 0.3 < corpus["hits"] < 0.6
+    assert found["machine"]["versions"]["hyperscan"]
+
+
+def test_a_bad_input_is_one_line_and_the_rest_runs(tmp_path: Path) -> None:
+    """Two of three inputs cannot be used: both are named, the third is measured, the exit code says so."""
+    good, empty = tmp_path / "good.ndjson", tmp_path / "empty.ndjson"
+    good.write_text('{"user": "jane@example.com"}\n{"user": "nobody"}\n')
+    empty.write_text("")
+    done = bench(
+        "throughput", "--input", empty, "--input", good, "--input", tmp_path / "no.ndjson", "--no-stream", *QUICK
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"sluicegate: {empty}: is empty: there is no record in it",
+        f"sluicegate: {tmp_path / 'no.ndjson'}: cannot be read: no such file or directory",
+    ]
+    assert "good: 2 records" in done.stdout
+
+
+@pytest.mark.parametrize("content", [None, "", "not json\n"])
+def test_without_any_input_there_is_nothing_to_do(tmp_path: Path, content: str | None) -> None:
+    """One line, exit code 2."""
+    path = tmp_path / "bad.ndjson"
+    if content is not None:
+        path.write_text(content)
+    done = bench("throughput", "--input", path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert str(path) in done.stderr
+
+
+def test_a_broker_that_is_not_there_is_a_line(tmp_path: Path) -> None:
+    """The rows that need it say so; the others are measured."""
+    broker = "kafka://127.0.0.1:1?timeout=1"
+    done = bench("throughput", *QUICK, "--broker", broker, "--json")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    found = json.loads(done.stdout)
+    assert found["core"]["records_per_s"] > 0
+    assert "127.0.0.1:1" in found["engine"]["skipped"]
+    assert set(found["ratios"]) == {"core/gate", "core_clean/gate_clean", "core/parse"}
+
+
+def test_a_small_catalogue_is_padded() -> None:
+    """To as many rules as were asked for."""
+    found = bench_json("throughput", "--no-stream", "--records", "20", "--repetitions", "1", "--rules", "600")
+    assert found["startup"]["rules"] == 600
