@@ -328,6 +328,13 @@ def test_drain_stops_at_the_ends_that_stood_at_start(rig: Rig) -> None:
     assert 50 <= worker.counters.records < 200
 
 
+def test_drain_with_slow_batches(rig: Rig) -> None:
+    """Draining goes on though a batch takes longer than the silence that is taken for the end."""
+    rig.feed(*[b"x"] * 30)
+    worker = rig.run(Passes(lambda records: time.sleep(0.3)), quiet=0.2, batch=Batch(records=10))
+    assert worker.counters.records == 30
+
+
 def test_drain_of_nothing(rig: Rig) -> None:
     """Draining empty topics ends at once."""
     assert rig.run(Passes(), quiet=60).counters.records == 0
