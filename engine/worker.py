@@ -154,7 +154,7 @@ class Worker:
         if records:
             started = time.monotonic()
             self._process(records, alone=alone)
-            self._last_record = time.monotonic()  # now: a batch may take longer than a stream may be silent
+            self._last_record = time.monotonic()  # again: a batch may take longer than a stream may be silent
             self.counters.seconds += self._last_record - started
         if not self._dirty:
             self.progress.step(self._session, self._done, idle=self._idle)
@@ -171,6 +171,7 @@ class Worker:
             records += more
             size += sum(len(record.value or b"") for record in more)
         self._mean = max(1, size // len(records))
+        self._last_record = time.monotonic()
         return records
 
     def _ask(self, records: int, room: int) -> int:
