@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import NamedTuple
 
 _ESCAPE = re.compile(
     rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL
@@ -18,44 +19,83 @@ _SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
 _MUST_ESCAPE = re.compile(rb'["\\\x00-\x1f]')
 _UNRESERVED = re.compile(rb"[^A-Za-z0-9._~*-]")
+_WALKS = 8
+"""How many offsets are found by walking, before an index is made: a text seldom holds more than a finding or two."""
 
 
-@dataclass(frozen=True, slots=True)
+class Piece(NamedTuple):
+    """One escape: where it is written, and where its text stands in the decoded text."""
+
+    raw_start: int
+    raw_end: int
+    start: int
+    end: int
+
+
+class Spelling(NamedTuple):
+    """A way to write bytes as escapes: what an escape looks like, and the bytes (at least one) that it spells."""
+
+    pattern: re.Pattern[bytes]
+    decode: Callable[[re.Match[bytes]], bytes]
+
+    def text(self, raw: bytes) -> bytes:
+        """``raw`` decoded."""
+        return self.pattern.sub(self.decode, raw)
+
+    def pieces(self, raw: bytes) -> Iterator[Piece]:
+        """The escapes in ``raw``, in order."""
+        shorter = 0  # by how much the text is shorter than what was written, up to here
+        for match in self.pattern.finditer(raw):
+            low, high = match.span()
+            start = low - shorter
+            end = start + len(self.decode(match))
+            yield Piece(low, high, start, end)
+            shorter = high - end
+
+    def raw_offset(self, raw: bytes, offset: int, end: bool, /) -> int:
+        """What `Unescaped.place` says, found by walking over the escapes before ``offset``."""
+        last = None
+        for piece in self.pieces(raw):
+            if piece.start > offset:
+                break
+            last = piece
+        return _offset_after(last, offset, end)
+
+
 class Unescaped:
-    """The decoded text of a JSON string, and where each part of it came from.
+    """A decoded text, and the way back from its offsets to what it was decoded from."""
 
-    ``decoded[i]`` is where the i-th escape's text begins in `text`, ``raw[i]`` where it is written.
-    """
+    __slots__ = ("_index", "_raw", "_spelling", "_walks", "text")
 
-    text: bytes
-    decoded: list[int]
-    decoded_end: list[int]
-    raw: list[int]
-    raw_end: list[int]
+    def __init__(self, spelling: Spelling, raw: bytes, text: bytes) -> None:
+        self.text = text
+        self._raw = raw
+        self._spelling = spelling
+        self._walks = _WALKS
+        self._index: list[Piece] | None = None
 
     def place(self, offset: int, *, end: bool) -> int:
         """The offset in the raw form of ``offset`` in the text; escapes are never cut.
 
         ``end`` says that the offset ends a span, so an escape that it falls into belongs to the span.
         """
-        i = bisect_right(self.decoded, offset) - 1
-        if i < 0:
-            return offset
-        if offset == self.decoded[i]:
-            return self.raw[i]
-        if offset < self.decoded_end[i]:
-            return self.raw_end[i] if end else self.raw[i]
-        return self.raw_end[i] + offset - self.decoded_end[i]
+        if self._index is None:
+            if self._walks:
+                self._walks -= 1
+                return self._spelling.raw_offset(self._raw, offset, end)
+            self._index = list(self._spelling.pieces(self._raw))
+        i = bisect_right(self._index, offset, key=_start)
+        return _offset_after(self._index[i - 1] if i else None, offset, end)
 
 
 def unescape(raw: bytes) -> Unescaped:
     """Decodes the escapes of a JSON string; a lone surrogate becomes its three-byte form."""
-    return _undo(raw, _ESCAPE, _decoded)
+    return Unescaped(_JSON, raw, _JSON.text(raw))
 
 
 def unquote(raw: bytes) -> Unescaped:
     """Decodes percent-encoding."""
-    return _undo(raw, _PERCENT, lambda match: bytes([int(match[1], 16)]))
+    return Unescaped(_QUOTED, raw, _QUOTED.text(raw))
 
 
 def escape(text: bytes) -> bytes:
@@ -68,27 +108,15 @@ def quote(text: bytes) -> bytes:
     return _UNRESERVED.sub(lambda match: b"%%%02X" % match[0][0], text)
 
 
-def _undo(raw: bytes, escapes: re.Pattern[bytes], decode: Callable[[re.Match[bytes]], bytes]) -> Unescaped:
-    parts: list[bytes] = []
-    decoded: list[int] = []
-    decoded_end: list[int] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    at = size = 0
-    for match in escapes.finditer(raw):
-        low, high = match.span()
-        parts.append(raw[at:low])
-        size += low - at
-        char = decode(match)
-        parts.append(char)
-        decoded.append(size)
-        size += len(char)
-        decoded_end.append(size)
-        starts.append(low)
-        ends.append(high)
-        at = high
-    parts.append(raw[at:])
-    return Unescaped(b"".join(parts), decoded, decoded_end, starts, ends)
+def _offset_after(last: Piece | None, offset: int, end: bool) -> int:
+    """`Unescaped.place`, given the last escape whose text begins at or before ``offset``."""
+    if last is None:
+        return offset
+    if offset == last.start:
+        return last.raw_start
+    if offset < last.end:
+        return last.raw_end if end else last.raw_start
+    return last.raw_end + offset - last.end
 
 
 def _decoded(match: re.Match[bytes]) -> bytes:
@@ -103,3 +131,8 @@ def _decoded(match: re.Match[bytes]) -> bytes:
 def _escaped(match: re.Match[bytes]) -> bytes:
     char = match[0]
     return b"\\" + char if char in b'"\\' else b"\\u%04x" % char[0]
+
+
+_start = attrgetter("start")
+_JSON = Spelling(_ESCAPE, _decoded)
+_QUOTED = Spelling(_PERCENT, lambda match: bytes([int(match[1], 16)]))

@@ -8,6 +8,7 @@ What it takes it never changes, except where something is redacted.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
@@ -19,6 +20,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _STRING, _KEY, _OPEN, _CLOSE, _COMMA, _SCALAR = 1, 2, 3, 4, 5, 6  # the token's groups
+_TO_VALUE = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 _BLANK = re.compile(rb"[ \t\r\n]*\Z")
 # What may come next.
 _VALUE, _VALUE_OR_CLOSE, _KEY_ONLY, _KEY_OR_CLOSE, _AFTER = range(5)
@@ -47,6 +49,16 @@ class Scalar(NamedTuple):
     start: int
     end: int
     step: Step | None  # None for a document that is one scalar
+
+
+class Place(NamedTuple):
+    """A scalar or key that was looked for. ``start`` and ``end`` leave out a string's quotes."""
+
+    kind: str  # "string", "number" (or true, false, null), "key"
+    start: int
+    end: int
+    path: tuple[bytes | int, ...]  # outermost first; a key's ends with itself
+    member: tuple[int, int] | None  # the member or element that it is the value of, quotes included; None for a key
 
 
 class Document(NamedTuple):
@@ -123,8 +135,63 @@ def read(data: bytes, start: int, max_depth: int) -> Document | None:
 
 def read_all(data: bytes, max_depth: int) -> Document | None:
     """The document that ``data`` is, white space and a byte order mark aside; None if it is none."""
-    document = read(data, 3 if data.startswith(b"\xef\xbb\xbf") else 0, max_depth)
+    document = read(data, _after_mark(data), max_depth)
     return document if document is not None and _BLANK.match(data, document.end) else None
+
+
+def _after_mark(data: bytes) -> int:
+    return 3 if data.startswith(b"\xef\xbb\xbf") else 0
+
+
+def locate(
+    data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, int]], /
+) -> tuple[int, list[Place]] | None:
+    """Where the JSON document at ``data[start]`` ends, and which of its scalars and keys overlap one of ``spans``.
+
+    Reads as `read` does, None included. ``spans`` are offsets in ``data``, [low, high), sorted by low; they may
+    overlap. A string or key counts with its quotes. A span that touches a key, or what stands between it and its
+    value, finds the scalars under that key too: its value, or what stands in it through arrays alone.
+
+    Raises BudgetExceeded("depth") as `read` does.
+    """
+    document = read(data, start, max_depth)
+    return None if document is None else (document.end, list(_touched(data, document.scalars, spans)))
+
+
+def locate_all(data: bytes, max_depth: int, spans: Sequence[tuple[int, int]]) -> tuple[int, list[Place]] | None:
+    """`locate` in the document that ``data`` is, white space and a byte order mark aside; None if it is none."""
+    found = locate(data, _after_mark(data), max_depth, spans)
+    return found if found is not None and _BLANK.match(data, found[0]) else None
+
+
+def _touched(data: bytes, scalars: list[Scalar], spans: Sequence[tuple[int, int]]) -> Iterator[Place]:
+    following, reach = 0, 0  # the first span that begins later, and how far those before it reach
+
+    def touched(low: int, high: int) -> bool:  # asked with rising bounds
+        nonlocal following, reach
+        while following < len(spans) and spans[following][0] < high:
+            reach = max(reach, spans[following][1])
+            following += 1
+        return reach > low
+
+    named: set[int] = set()  # the keys that are touched, by their steps: a duplicate of one is another
+    key_start, key_step = 0, None
+    for kind, start, end, step in scalars:
+        low, high = (start, end) if kind == "number" else (start - 1, end + 1)
+        if kind == "key":
+            key_start, key_step = low, step
+            if touched(low, high):
+                yield Place(kind, start, end, step.names() if step else (), None)
+            to_value = _TO_VALUE.match(data, high)
+            if to_value and touched(low, to_value.end()):
+                named.add(id(step))
+            continue
+        key = step
+        while key is not None and isinstance(key.name, int):
+            key = key.parent
+        if touched(low, high) or id(key) in named:
+            member = None if step is None else (key_start if step is key_step else low, high)
+            yield Place(kind, start, end, step.names() if step else (), member)
 
 
 _TO_COMMA = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
