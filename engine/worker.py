@@ -299,7 +299,7 @@ class Worker:
             return True
         # What is left of own partitions may be gone for good: deleted by retention, or only markers.
         quiet = now - self._last_record >= self._quiet
-        return quiet and rest <= self._session.assignment()
+        return quiet and not self._dirty and rest <= self._session.assignment()
 
     def _pause(self, failures: int, stop: Callable[[], bool]) -> None:
         """Backs off, longer each time, and not longer than a stop can wait."""
