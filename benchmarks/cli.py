@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from detectors.errors import ConfigError
 
 COMMANDS: dict[str, str] = {
     "throughput": "Records a second: the core, its limits, and the engine on a broker.",
+    "scaling": "How cost grows with workers, rules, sizes and hits.",
 }
 """Each command, whose module in `benchmarks.commands` holds it under its own name, and what it is in one line."""
 
@@ -54,6 +56,8 @@ def bench() -> None:
       sluicegate bench throughput
       sluicegate bench throughput --input activity.ndjson --json
     """
+    # What clients and workers say on the way is not what was asked for; what fails is said by who fails.
+    logging.basicConfig(level=logging.CRITICAL)
 
 
 # -- options that commands share; each adds its own to these

@@ -24,6 +24,7 @@ import orjson
 
 from benchmarks.corpora import Corpus
 from benchmarks.measurement import Row, Skipped, Task
+from detectors import gatecache
 from engine.config import Batch
 from engine.ledger.codec import encode
 from engine.ledger.model import DecisionBatch, OutcomeKind
@@ -104,11 +105,7 @@ class GateAlone:
     """Hyperscan with the patterns of a policy's gate, and nothing else. ``hits`` counts what it reported."""
 
     def __init__(self, policy: Policy) -> None:
-        patterns = policy.detector.gate.patterns
-        count = len(patterns)
-        self._database = hs.Database(mode=hs.HS_MODE_BLOCK)
-        flags = [hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH] * count
-        self._database.compile(expressions=list(patterns), ids=list(range(count)), elements=count, flags=flags)
+        self._database = _database(policy.detector.gate.patterns)
         self._scratch = hs.Scratch(self._database)
         self.hits = 0
 
@@ -150,6 +147,16 @@ def tasks(core: Core, gate: GateAlone, corpus: Corpus, clean: Corpus) -> tuple[l
     if clean.records:
         found += [core.task(CLEAN, clean), gate.task(GATE_CLEAN, clean)]
     return found, skipped
+
+
+def _database(patterns: tuple[bytes, ...]) -> hs.Database:
+    flags, count = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH, len(patterns)
+    database = gatecache.load(patterns, flags)
+    if database is None:
+        database = hs.Database(mode=hs.HS_MODE_BLOCK)
+        database.compile(expressions=list(patterns), ids=list(range(count)), elements=count, flags=[flags] * count)
+        gatecache.save(patterns, flags, database)
+    return database
 
 
 def _is_json(record: bytes) -> bool:

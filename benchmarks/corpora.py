@@ -11,7 +11,7 @@ decide on. The same seed gives the same bytes. `sized` makes records of a given 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,24 +75,16 @@ def generated(seed: int, count: int = RECORDS, *, hits: float = HITS, privileged
 
 
 def sized(seed: int, size: int, total: int, *, hits: float = HITS) -> Corpus:
-    """Records of about ``size`` bytes, ``total`` bytes together: smaller ones are a message of the activity,
-    larger ones an array of its records.
+    """Records of about ``size`` bytes, ``total`` bytes together: small ones have a few members of a record of the
+    activity, large ones are an array of its records.
 
-    The density of sensitive values in them is that of the activity, so that only the size of a record changes.
+    All sizes so hold the same kinds of values as densely, and only the size of a record changes.
     """
-    count = max(1, total // size)
-    if size < _WHOLE:
-        return Corpus(f"{size} B", tuple(_short(seed, size, count, hits)), f"generated, seed {seed}, {size} B each")
-    parts = generate(seed, sensitive=hits, privileged=0)
-    records = []
-    for _ in range(count):
-        batch, left = [], size - 2
-        while left > 0:
-            value = next(parts).value
-            batch.append(value)
-            left -= len(value) + 1
-        records.append(b"[" + b",".join(batch) + b"]" if len(batch) > 1 else batch[0])
-    return Corpus(f"{size} B", tuple(records), f"generated, seed {seed}, about {size} B each")
+    activity = (one.value for one in generate(seed, sensitive=hits, privileged=0))
+    make = _part if size < _WHOLE else _array
+    rng = random.Random(seed)  # noqa: S311 (nothing here is to be kept from anybody)
+    records = tuple(make(activity, size, rng) for _ in range(max(1, total // size)))
+    return Corpus(f"{size} B", records, f"generated, seed {seed}, about {size} B each")
 
 
 def read(path: Path, most: int | None = None) -> Corpus:
@@ -127,24 +119,27 @@ def _labelled(row: dict[str, Any]) -> bool:
     return "spans" in row or ("source" in row and "kind" in row)
 
 
-_WHOLE = 400  # bytes from which records of the activity are used whole
+_WHOLE = 600  # bytes from which records of the activity are used whole
 
 
-def _short(seed: int, size: int, count: int, hits: float) -> list[bytes]:
-    """Small records: a log line with a message cut to fit, a planted value in ``hits`` of them."""
-    rng = random.Random(seed)  # noqa: S311 (nothing here is to be kept from anybody)
-    activity = generate(seed, sensitive=1, privileged=0)
-    out = []
-    for number in range(count):
-        value = ""
-        while rng.random() < hits and not value:
-            value = next((v for v in next(activity).planted if len(v) < size - 40), "")
-        head = {"seq": number, "msg": ""}
-        text = f"{value} " if value else ""
-        room = size - len(orjson.dumps(head)) - len(text)
-        text += " ".join(rng.choices(_WORDS, k=max(1, room // 5)))[: max(0, room)]
-        out.append(orjson.dumps({"seq": number, "msg": text.strip()}))
-    return out
+def _array(activity: Iterator[bytes], size: int, _rng: random.Random) -> bytes:
+    records: list[bytes] = []
+    left = size - 2
+    while left > 0 or not records:
+        # The last one is left out where that comes closer.
+        if records and left < len(record := next(activity)) / 2:
+            break
+        if not records:
+            record = next(activity)
+        records.append(record)
+        left -= len(record) + 1
+    return b"[" + b",".join(records) + b"]"
 
 
-_WORDS = "order cart sync done retry cache batch table queue index build state check write ready flush close".split()
+def _part(activity: Iterator[bytes], size: int, rng: random.Random) -> bytes:
+    """Members of one record, from anywhere in it, as many as come closest to ``size``."""
+    members = list(orjson.loads(next(activity)).items())
+    start = rng.randrange(len(members))
+    members = members[start:] + members[:start]
+    documents = [orjson.dumps(dict(members[:count])) for count in range(1, len(members) + 1)]
+    return min(documents, key=lambda one: abs(len(one) - size))

@@ -30,19 +30,24 @@ _BODIES = (
 
 
 @contextmanager
-def padded_policy(path: Path | None, rules: int) -> Iterator[tuple[Path | None, Policy]]:
+def padded_policy(path: Path | None, rules: int, *, exactly: bool = False) -> Iterator[tuple[Path | None, Policy]]:
     """A policy of at least ``rules`` detection rules, with its file: ``path`` (None for the shipped one), with
-    generated rules where it has fewer. Raises ConfigError as `load_policy` does.
+    generated rules where it has fewer. With ``exactly``, a larger one is thinned out evenly. Raises ConfigError as
+    `load_policy` does.
     """
     policy = load_policy(path)
-    missing = rules - len(policy.detector.rules)
-    if missing <= 0:
+    ids = [one.rule.id for one in policy.detector.rules]
+    if len(ids) == rules or (len(ids) > rules and not exactly):
         yield path, policy
         return
+    few = min(rules, len(ids))
+    kept = {ids[number * len(ids) // few] for number in range(few)}
     with TemporaryDirectory(prefix="sluicegate-bench-") as name:
         folder = Path(name)
-        (folder / "padding.json").write_bytes(orjson.dumps({"family": "padding", "rules": made_rules(missing)}))
-        (folder / "policy.json").write_bytes(orjson.dumps(_extended(path or DEFAULT_POLICY, folder / "padding.json")))
+        made = made_rules(max(0, rules - len(ids)))
+        (folder / "made.json").write_bytes(orjson.dumps({"family": "made", "rules": made}))
+        changed = _changed(path or DEFAULT_POLICY, folder / "made.json", [one for one in ids if one not in kept])
+        (folder / "policy.json").write_bytes(orjson.dumps(changed))
         yield folder / "policy.json", load_policy(folder / "policy.json")
 
 
@@ -54,7 +59,7 @@ def made_rules(count: int, seed: int = 1) -> list[dict[str, Any]]:
         prefix = "".join(rng.choices("bcdfghjklmnpqrstvwxz", k=rng.randint(4, 7))) + rng.choice(("_", "-", ""))
         alphabet, letters, sizes = rng.choice(_BODIES)
         size = rng.choice(sizes)
-        body = "".join(rng.choices(letters, k=size))
+        body = "".join(rng.choices(letters, k=size - 1)) + letters[0]
         found.setdefault(
             prefix.rstrip("_-"),
             {
@@ -71,12 +76,13 @@ def made_rules(count: int, seed: int = 1) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _extended(path: Path, more: Path) -> dict[str, Any]:
-    """The policy of ``path`` with one more rule file, readable from another folder."""
+def _changed(path: Path, more: Path, without: list[str]) -> dict[str, Any]:
+    """The policy of ``path`` with one more rule file and some rules off, readable from another folder."""
     data = YamlFile.read(path).data
     found: dict[str, Any] = dict(data) if isinstance(data, dict) else {}
     rules = dict(found.get("rules") or {})
     rules["files"] = [str((path.parent / name).absolute()) for name in rules.get("files", [])] + [str(more)]
+    rules["disable"] = [*rules.get("disable", []), *without]
     found["rules"] = rules
     key = found.get("hash_key")
     if isinstance(key, dict) and "file" in key:

@@ -81,9 +81,15 @@ class Stage:
         path.write_bytes(orjson.dumps(data))
         return parse_config(YamlFile.read(path), self.folder)
 
-    def config_path(self, config: Config) -> Path:
-        """The file of ``config``, for another process."""
-        return self.folder / f"{config.file.group}.json"
+    def members(self, policy: Path | None, count: int) -> list[Path]:
+        """Configurations for ``count`` workers of one new group, as files for their processes."""
+        group = self.group()
+        self.config(policy, group=group)
+        data = orjson.loads((self.folder / f"{group}.json").read_bytes())
+        paths = [self.folder / f"{group}.{number}.json" for number in range(count)]
+        for number, path in enumerate(paths):
+            path.write_bytes(orjson.dumps(data | {"worker": str(number)}))
+        return paths
 
     def group(self) -> str:
         """A new consumer group."""
@@ -178,6 +184,11 @@ class Watch:
         if self._started is None or not self.commits:
             raise MeasuringFailed("no record came")
         return Took(self._ended[0] - self._started[0], self._ended[1] - self._started[1])
+
+    @property
+    def started(self) -> float:
+        """When the first records were at hand, by the monotonic clock; 0 if none were."""
+        return 0.0 if self._started is None else self._started[0]
 
     def poll(self, max_records: int, timeout: float) -> Sequence[ActivityRecord]:
         """See `engine.brokers.base.Session`, here and below."""

@@ -86,3 +86,25 @@ def test_a_small_catalogue_is_padded() -> None:
     """To as many rules as were asked for."""
     found = bench_json("throughput", "--no-stream", "--records", "20", "--repetitions", "1", "--rules", "600")
     assert found["startup"]["rules"] == 600
+
+
+def test_scaling_fits_exponents() -> None:
+    """Each axis is a series of points with the fit; the gate alone stands beside the core."""
+    found = bench_json("scaling", "size", "hits", "--volume", "0.2", "--repetitions", "1", "--rules", "1")
+    clean, mixed, hits = found["series"]
+    assert [one["x"] for one in hits["points"]] == [0, 0.1, 0.25, 0.5, 0.75, 1]
+    assert [len(one["points"]) for one in (clean, mixed)] == [len(one["gate"]) for one in (clean, mixed)] == [7, 7]
+    assert 0.5 < mixed["exponent"] < 2
+    assert "exponent" in hits["told"]
+
+
+def test_scaling_puts_workers_side_by_side() -> None:
+    """Processes of the core alone, and a group on a broker."""
+    found = bench_json(
+        *("scaling", "workers", "--workers", "2", "--volume", "0.1"),
+        *("--repetitions", "1", "--rules", "1", "--stream-records", "3000"),
+    )
+    alone, group = found["series"]
+    assert [one["x"] for one in alone["points"]] == [one["x"] for one in group["points"]] == [1, 2]
+    assert all(one["records_per_s"] > 0 for one in alone["points"])
+    assert group["points"][0]["records_per_s"] > 0

@@ -1,0 +1,128 @@
+"""Several processes that work at the same time: the core alone, or workers of one group on a broker.
+
+Each child is ``python -m benchmarks.crew ROLE …``: it gets ready, says so, waits for a line on its standard input,
+works, and writes one JSON object. So all of them begin together, and getting ready is not counted.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks.measurement import MeasuringFailed, Took
+
+_LONGEST = 900.0  # seconds for all that a child does
+_READY = b"ready\n"
+
+
+def core_crew(policy: Path | None, records: Path, workers: int, seconds: float) -> float:
+    """Records a second of ``workers`` processes together, each with a core of its own, over the NDJSON in ``records``.
+
+    Raises MeasuringFailed.
+    """
+    command = ["core", str(policy or ""), str(records), str(seconds)]
+    found = _work([command] * workers)
+    return sum(float(one["records"]) / float(one["seconds"]) for one in found)
+
+
+def engine_crew(configs: Sequence[Path]) -> tuple[int, Took]:
+    """Records, and the time for them, while all workers (one by each configuration) were at work.
+
+    The time in which some of them had not begun yet, or were done already, does not count. What is in hand when it
+    begins counts, what is in hand when it ends does not. Raises MeasuringFailed.
+    """
+    found = _work([["engine", str(config)] for config in configs])
+    if not all(len(one["commits"]) > 1 for one in found):
+        raise MeasuringFailed("some workers had nothing to do; give it more records")
+    since = max(one["commits"][0][0] for one in found)
+    until = min(one["commits"][-1][0] for one in found)
+    records = sum(count for one in found for at, count in one["commits"] if since < at <= until)
+    if until <= since or not records:
+        raise MeasuringFailed("the workers were never all at work; give it more records")
+    return records, Took(until - since)
+
+
+def _work(roles: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    command = [sys.executable, "-P", "-m", "benchmarks.crew"]
+    children = [
+        subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            [*command, *role], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for role in roles
+    ]
+    try:
+        for child in children:
+            if child.stdout is None or child.stdout.readline() != _READY:
+                raise MeasuringFailed(f"a process did not get ready{_last_words(child)}")
+        for child in children:
+            if child.stdin is not None:
+                child.stdin.write(b"go\n")
+                child.stdin.flush()
+        out = [child.communicate(timeout=_LONGEST)[0] for child in children]
+    except subprocess.TimeoutExpired:
+        raise MeasuringFailed(f"a process was not done in {_LONGEST:.0f} s") from None
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    if any(child.returncode for child in children):
+        raise MeasuringFailed("a process failed")
+    return [orjson.loads(one) for one in out]
+
+
+def _last_words(child: subprocess.Popen[bytes]) -> str:
+    child.kill()
+    lines = child.communicate()[1].decode(errors="replace").strip().splitlines()
+    return f": {lines[-1]}" if lines else ""
+
+
+def _get_ready() -> None:
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.buffer.flush()
+    sys.stdin.buffer.readline()
+
+
+def _core(policy: str, records: str, seconds: str) -> dict[str, Any]:
+    from benchmarks.core import Core
+    from benchmarks.corpora import read
+    from engine.policy import load_policy
+
+    core, corpus = Core(load_policy(Path(policy) if policy else None)), read(Path(records))
+    run = core.task("core", corpus).run
+    run()
+    _get_ready()
+    passes, started = 0, time.perf_counter()
+    while (took := time.perf_counter() - started) < float(seconds):
+        run()
+        passes += 1
+    return {"records": passes * len(corpus.records), "seconds": took}
+
+
+def _engine(path: str) -> dict[str, Any]:
+    from benchmarks.streams import Watch
+    from engine.brokers.base import Session
+    from engine.config import load_config
+    from engine.startup import run_worker
+
+    watches: list[Watch] = []
+
+    def wrap(session: Session) -> Session:
+        watches.append(Watch(session))
+        return watches[-1]
+
+    config = load_config(Path(path))
+    _get_ready()
+    end = time.monotonic() + _LONGEST
+    run_worker(config, stop=lambda: time.monotonic() > end, drain=True, wrap=wrap)
+    return {"commits": [(watches[0].started, 0), *watches[0].commits]}
+
+
+if __name__ == "__main__":
+    role, *rest = sys.argv[1:]
+    sys.stdout.buffer.write(orjson.dumps(_core(*rest) if role == "core" else _engine(*rest)))
