@@ -20,6 +20,7 @@ from detectors.errors import ConfigError
 COMMANDS: dict[str, str] = {
     "throughput": "Records a second: the core, its limits, and the engine on a broker.",
     "scaling": "How cost grows with workers, rules, sizes and hits.",
+    "peers": "Other redactors and scanners on the same bytes.",
 }
 """Each command, whose module in `benchmarks.commands` holds it under its own name, and what it is in one line."""
 

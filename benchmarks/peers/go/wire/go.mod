@@ -1,0 +1,3 @@
+module sluicegate/peers/wire
+
+go 1.24
