@@ -19,6 +19,7 @@ from detectors.errors import ConfigError
 
 COMMANDS: dict[str, str] = {
     "throughput": "Records a second: the core, its limits, and the engine on a broker.",
+    "latency": "End to end, from the moment a record was due, at fixed rates.",
     "scaling": "How cost grows with workers, rules, sizes and hits.",
     "peers": "Other redactors and scanners on the same bytes.",
 }

@@ -83,17 +83,19 @@ class Core:
 
 @dataclass(frozen=True)
 class Composition:
-    """What the core makes of a corpus: records by outcome, and those without findings."""
+    """What the core makes of a corpus: records by outcome, those without findings, and whether each goes on."""
 
     outcomes: dict[str, int]
     clean: Corpus
+    passes: tuple[bool, ...]
 
     @classmethod
     def of(cls, core: Core, corpus: Corpus) -> Composition:
         """By running it once."""
         kinds = [kind(one) for values in _batched(corpus.records) for one in core.sanitize(list(values))]
         clean = [value for value, one in zip(corpus.records, kinds, strict=True) if one is OutcomeKind.CLEAN]
-        return cls(dict(Counter(map(str, kinds))), Corpus(f"{corpus.name}, clean", tuple(clean), corpus.origin))
+        passes = tuple(one in (OutcomeKind.CLEAN, OutcomeKind.REDACTED) for one in kinds)
+        return cls(dict(Counter(map(str, kinds))), Corpus(f"{corpus.name}, clean", tuple(clean), corpus.origin), passes)
 
     def as_json(self) -> dict[str, Any]:
         """For files: also the share of records that were not clean."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ _READY = b"ready\n"
 
 
 def core_crew(policy: Path | None, records: Path, workers: int, seconds: float) -> float:
-    """Records a second of ``workers`` processes together, each with a core of its own, over the NDJSON in ``records``.
+    """Records a second of ``workers`` processes together, each with a core of its own.
 
-    Raises MeasuringFailed.
+    ``records`` is a file as `benchmarks.corpora.store` writes it. Raises MeasuringFailed.
     """
     command = ["core", str(policy or ""), str(records), str(seconds)]
     found = _work([command] * workers)
@@ -90,10 +91,11 @@ def _get_ready() -> None:
 
 def _core(policy: str, records: str, seconds: str) -> dict[str, Any]:
     from benchmarks.core import Core
-    from benchmarks.corpora import read
+    from benchmarks.corpora import Corpus, restore
     from engine.policy import load_policy
 
-    core, corpus = Core(load_policy(Path(policy) if policy else None)), read(Path(records))
+    core = Core(load_policy(Path(policy) if policy else None))
+    corpus = Corpus("crew", tuple(restore(Path(records))), records)
     run = core.task("core", corpus).run
     run()
     _get_ready()
@@ -123,6 +125,24 @@ def _engine(path: str) -> dict[str, Any]:
     return {"commits": [(watches[0].started, 0), *watches[0].commits]}
 
 
+def _serve(path: str) -> dict[str, Any]:
+    """A worker until the standard input ends."""
+    from engine.config import load_config
+    from engine.startup import run_worker
+
+    ended = threading.Event()
+
+    def listen() -> None:
+        sys.stdin.buffer.read()
+        ended.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    counters = run_worker(load_config(Path(path)), stop=ended.is_set)
+    return {"records": counters.records}
+
+
+ROLES: dict[str, Callable[..., dict[str, Any]]] = {"core": _core, "engine": _engine, "serve": _serve}
+
 if __name__ == "__main__":
-    role, *rest = sys.argv[1:]
-    sys.stdout.buffer.write(orjson.dumps(_core(*rest) if role == "core" else _engine(*rest)))
+    name, *rest = sys.argv[1:]
+    sys.stdout.buffer.write(orjson.dumps(ROLES[name](*rest)))

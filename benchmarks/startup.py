@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from benchmarks.corpora import Corpus
+from benchmarks.corpora import Corpus, restore, store
 from benchmarks.measurement import MeasuringFailed
 
 
@@ -42,7 +42,7 @@ def startup(policy: Path | None, corpus: Corpus, *, repetitions: int) -> Startup
     """Measured in ``repetitions`` processes, after one that fills the cache. Raises MeasuringFailed."""
     with TemporaryDirectory(prefix="sluicegate-bench-") as name:
         path = Path(name) / "records"
-        path.write_bytes(orjson.dumps([one.decode("utf-8", "replace") for one in corpus.records[:20_000]]))
+        store(corpus.records[:20_000], path)
         runs = [_run(policy, path) for _ in range(repetitions + 1)][1:]
     sizes = [run["mb"] for run in runs if run["mb"] is not None]
     return Startup(
@@ -74,7 +74,7 @@ def main(policy: str, records: str, began: str) -> None:
     core = Core(loaded)
     took = time.perf_counter() - at
     seconds = time.time() - float(began)
-    values = [one.encode() for one in orjson.loads(Path(records).read_bytes())]
+    values = restore(Path(records))
     for first in range(0, len(values), BATCH):
         core.accounted(values[first : first + BATCH], first)
     found = {"seconds": seconds, "policy_seconds": took, "mb": rss_mb(), "rules": len(loaded.detector.rules)}

@@ -22,7 +22,7 @@ from benchmarks.measurement import MeasuringFailed, Took
 from detectors.errors import SluicegateError
 from detectors.yamlfile import YamlFile
 from engine.brokers import open_broker
-from engine.brokers.base import Broker, Session, TopicSpec
+from engine.brokers.base import Broker, BrokerUnavailable, Session, TopicSpec
 from engine.config import Batch, Config, parse_config
 from engine.records import ActivityRecord, OutputRecord, TopicPartition
 
@@ -132,6 +132,18 @@ class Stage:
     def _make(self, *topics: str) -> None:
         self.broker.create_topics(TopicSpec(name, self.partitions) for name in topics)
         self.made += topics
+        reader, patience = self.broker.reader(topics), time.monotonic() + PATIENCE
+        try:
+            while True:  # partitions that were made a moment ago may have no leader yet
+                try:
+                    reader.end_offsets()
+                    return
+                except BrokerUnavailable:
+                    if time.monotonic() > patience:
+                        raise
+                    time.sleep(0.1)
+        finally:
+            reader.close()
 
 
 ROLES = ("sanitized", "approvals", "decisions", "quarantine")

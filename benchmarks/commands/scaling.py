@@ -13,6 +13,7 @@ import click
 from benchmarks import cli
 
 if TYPE_CHECKING:
+    from benchmarks.corpora import Corpus
     from benchmarks.growth import Series
     from benchmarks.measurement import Row
     from benchmarks.streams import Stage
@@ -85,8 +86,8 @@ def scaling(
         core, gate = Core(loaded), GateAlone(loaded)
         if "workers" in chosen:
             corpus = generated(seed, records)
-            with _ndjson(corpus.records) as file:
-                found.append(_core_workers(path, file, counts, repetitions, advance))
+            with _stored(corpus) as file:
+                found.append(_core_workers(path, file, corpus, counts, repetitions, advance))
             if stream:
                 found += _stream_workers(
                     path, corpus.records, counts, broker, stream_records, repetitions, troubles, advance
@@ -112,7 +113,7 @@ def scaling(
 
 
 def _core_workers(
-    policy: Path | None, records: Path, counts: list[int], repetitions: int, advance: Callable[[], None]
+    policy: Path | None, records: Path, corpus: Corpus, counts: list[int], repetitions: int, advance: Callable[[], None]
 ) -> Series:
     from benchmarks.crew import core_crew
     from benchmarks.growth import Series
@@ -121,7 +122,7 @@ def _core_workers(
     share = 1_000_000  # records; only the rate counts, and it is that of all processes together
 
     def task(count: int) -> Task:
-        size = records.stat().st_size * share // max(1, len(records.read_bytes().splitlines()))
+        size = corpus.size * share // len(corpus.records)
         return Task(str(count), lambda: Took(share / core_crew(policy, records, count, WORK)), share, size, once=True)
 
     rows = measure([task(count) for count in counts], repetitions=repetitions, advance=advance)
@@ -213,8 +214,10 @@ def _up_to(most: int) -> list[int]:
 
 
 @contextmanager
-def _ndjson(records: tuple[bytes, ...]) -> Iterator[Path]:
+def _stored(corpus: Corpus) -> Iterator[Path]:
+    from benchmarks.corpora import store
+
     with TemporaryDirectory(prefix="sluicegate-bench-") as folder:
-        path = Path(folder) / "records.ndjson"
-        path.write_bytes(b"\n".join(records) + b"\n")
+        path = Path(folder) / "records"
+        store(corpus.records, path)
         yield path

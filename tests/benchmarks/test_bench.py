@@ -108,3 +108,15 @@ def test_scaling_puts_workers_side_by_side() -> None:
     assert [one["x"] for one in alone["points"]] == [one["x"] for one in group["points"]] == [1, 2]
     assert all(one["records_per_s"] > 0 for one in alone["points"])
     assert group["points"][0]["records_per_s"] > 0
+
+
+def test_latency_is_told_by_rate_and_commit_interval() -> None:
+    """Direct and through the engine at each rate, with what the engine adds."""
+    found = bench_json(
+        *("latency", "--records", "100", "--rules", "1", "--rate", "100", "--seconds", "0.5", "--repetitions", "1"),
+        *("--commit-interval", "5", "--commit-interval", "400"),
+    )
+    assert [one["commit_interval_ms"] for one in found["latency"]] == [None, 5, 400]
+    for one in found["latency"]:
+        assert 0 < one["p50_ms"] <= one["p95_ms"] <= one["p99_ms"] <= one["p99.9_ms"] <= one["max_ms"]
+    assert found["latency"][2]["added_p50_ms"] > found["latency"][1]["added_p50_ms"]
