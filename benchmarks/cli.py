@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "throughput": "Records a second: the core, its limits, and the engine on a broker.",
     "latency": "End to end, from the moment a record was due, at fixed rates.",
     "scaling": "How cost grows with workers, rules, sizes and hits.",
+    "soak": "Memory over millions of records.",
     "peers": "Other redactors and scanners on the same bytes.",
 }
 """Each command, whose module in `benchmarks.commands` holds it under its own name, and what it is in one line."""
@@ -135,10 +136,10 @@ def chosen(
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr while it is a terminal; gives what moves it on by one."""
+def progress(what: str, total: int) -> Iterator[Callable[..., None]]:
+    """A bar on stderr while it is a terminal; gives what moves it on, by one if it is not told by how many."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda by=1: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -152,4 +153,4 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda by=1: bar.advance(task, by)

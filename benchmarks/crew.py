@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 
 from benchmarks.measurement import MeasuringFailed, Took
+from engine.progress import Progress
 
 _LONGEST = 900.0  # seconds for all that a child does
 _READY = b"ready\n"
@@ -126,22 +128,62 @@ def _engine(path: str) -> dict[str, Any]:
 
 
 def _serve(path: str) -> dict[str, Any]:
-    """A worker until the standard input ends."""
+    """A worker until the standard input ends; says how many records it has done."""
     from engine.config import load_config
     from engine.startup import run_worker
 
-    ended = threading.Event()
+    ended, config = threading.Event(), load_config(Path(path))
+    progress = _telling(Progress(config.file.worker))
 
     def listen() -> None:
         sys.stdin.buffer.read()
         ended.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    counters = run_worker(load_config(Path(path)), stop=ended.is_set)
-    return {"records": counters.records}
+    run_worker(config, stop=ended.is_set, progress=progress)
+    return {}
 
 
-ROLES: dict[str, Callable[..., dict[str, Any]]] = {"core": _core, "engine": _engine, "serve": _serve}
+def _soak(policy: str, records: str, total: str) -> dict[str, Any]:
+    """A worker on a log that needs no broker; says how many records it has done."""
+    from benchmarks.core import KEY, TOPIC
+    from benchmarks.corpora import restore
+    from benchmarks.endless import EndlessLog
+    from engine.attempts import Attempts
+    from engine.config import TopicSet
+    from engine.ledger.codec import encode
+    from engine.policy import load_policy
+    from engine.sanitizer import Sanitizer
+    from engine.worker import Worker
+
+    session = EndlessLog(TOPIC, restore(Path(records)), int(total))
+    sanitizer = Sanitizer(load_policy(Path(policy) if policy else None), secret=KEY)
+    with TemporaryDirectory(prefix="sluicegate-bench-") as folder:
+        attempts = Attempts(Path(folder) / "attempts.json")
+        topics = {TOPIC: TopicSet(activity=TOPIC)}
+        progress = _telling(Progress("0"))
+        worker = Worker(session, sanitizer, topics, encode, attempts=attempts, name="0", progress=progress)
+        worker.run(stop=lambda: session.done)
+    sys.stdout.buffer.write(b"%d\n" % progress.counters.records)
+    sys.stdout.buffer.flush()
+    sys.stdin.buffer.readline()  # stays as it is until it has been looked at
+    return {}
+
+
+def _telling(progress: Progress) -> Progress:
+    """``progress``, with its count written out four times a second."""
+
+    def tell() -> None:
+        while True:
+            time.sleep(0.25)
+            sys.stdout.buffer.write(b"%d\n" % progress.counters.records)
+            sys.stdout.buffer.flush()
+
+    threading.Thread(target=tell, daemon=True).start()
+    return progress
+
+
+ROLES: dict[str, Callable[..., dict[str, Any]]] = {"core": _core, "engine": _engine, "serve": _serve, "soak": _soak}
 
 if __name__ == "__main__":
     name, *rest = sys.argv[1:]

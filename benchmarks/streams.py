@@ -151,7 +151,7 @@ ROLES = ("sanitized", "approvals", "decisions", "quarantine")
 
 @contextmanager
 def staged(url: str | None, *, partitions: int = PARTITIONS) -> Iterator[Stage]:
-    """A stage on the broker at ``url`` (an embedded one of its own if None), cleared away at the end.
+    """A stage on the broker at ``url`` (an embedded one of its own for "embedded" or None), cleared away at the end.
 
     Raises ConfigError for a URL that cannot be used, BrokerError if the broker does not answer.
     """
@@ -173,7 +173,7 @@ def staged(url: str | None, *, partitions: int = PARTITIONS) -> Iterator[Stage]:
 
 def failed_with(error: SluicegateError, url: str | None) -> str:
     """Why nothing could be measured on a broker, and what to do, in one line."""
-    where = "the embedded broker" if url is None else url
+    where = "the embedded broker" if url in (None, "embedded") else url
     return f"{where}: {error}"
 
 

@@ -120,3 +120,14 @@ def test_latency_is_told_by_rate_and_commit_interval() -> None:
     for one in found["latency"]:
         assert 0 < one["p50_ms"] <= one["p95_ms"] <= one["p99_ms"] <= one["p99.9_ms"] <= one["max_ms"]
     assert found["latency"][2]["added_p50_ms"] > found["latency"][1]["added_p50_ms"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
+def test_soak_watches_memory() -> None:
+    """Without a broker, and on one; short as it is, it tells records, level and growth."""
+    for more in ((), ("--broker", "embedded")):
+        done = bench("soak", "--records", "12000", "--rules", "1", *more, "--json")
+        found = json.loads(done.stdout)["soak"]
+        assert done.returncode == (0 if found["flat"] else 1)
+        assert found["records"] == 12_000
+        assert 20 < found["level_mb"] <= found["peak_mb"] < 1000
