@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "scaling": "How cost grows with workers, rules, sizes and hits.",
     "soak": "Memory over millions of records.",
     "peers": "Other redactors and scanners on the same bytes.",
+    "quality": "What is found, missed and harmed, on labelled texts.",
 }
 """Each command, whose module in `benchmarks.commands` holds it under its own name, and what it is in one line."""
 
