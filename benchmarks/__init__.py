@@ -6,6 +6,7 @@
 - `benchmarks.measurement`: how time is taken: repetitions that take turns, a warm-up, medians, spread.
 - `benchmarks.tables`: results as a table for people and as JSON for everything else; ratios.
 - `benchmarks.peers`: other tools, as programs that are measured beside ours.
+- `benchmarks.quality`: what is found, missed and harmed, on labelled texts.
 - `benchmarks.machine`: where it was measured, and with which versions.
 
 Further modules hold what is timed, a subject each; commands only put the parts together.
