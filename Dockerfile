@@ -1,13 +1,15 @@
 # Sluicegate as an image: `docker build -t sluicegate .`
 # What it holds is the wheel of this tree, with the versions that requirements.lock names, and no build tools.
 
-FROM python:3.11-slim AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+# The full image to build in: it has a C compiler, for engine/_native.c.
+FROM python:3.11 AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 SLUICEGATE_NATIVE=require
 WORKDIR /src
 # The dependencies first: they change less often than the code.
 COPY requirements.lock pyproject.toml README.md ./
 RUN pip wheel --wheel-dir /wheels --constraint requirements.lock \
     $(python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])')
+COPY hatch_build.py ./
 COPY detectors/ detectors/
 COPY engine/ engine/
 COPY approvals/ approvals/

@@ -10,10 +10,11 @@ READY := $(VENV)/.ready
 .PHONY: demo test check lint format lock clean
 .DEFAULT_GOAL := test
 
-$(READY): pyproject.toml requirements.lock
+$(READY): pyproject.toml requirements.lock hatch_build.py engine/_native.c
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	$(BIN)/python -m engine.native
 	touch $@
 
 demo: $(READY)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import NamedTuple
 
+from engine.native import compiled
+
 _ESCAPE = re.compile(
     rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL
 )
@@ -63,14 +65,17 @@ class Spelling(NamedTuple):
 
 
 class Unescaped:
-    """A decoded text, and the way back from its offsets to what it was decoded from."""
+    """A decoded text, and the way back from its offsets to what it was decoded from: by a walk, or by an index."""
 
-    __slots__ = ("_index", "_raw", "_spelling", "_walks", "text")
+    __slots__ = ("_index", "_raw", "_spelling", "_walk", "_walks", "text")
 
-    def __init__(self, spelling: Spelling, raw: bytes, text: bytes) -> None:
+    def __init__(
+        self, text: bytes, raw: bytes, spelling: Spelling, walk: Callable[[bytes, int, bool], int] | None = None
+    ) -> None:
         self.text = text
         self._raw = raw
         self._spelling = spelling
+        self._walk = walk or spelling.raw_offset
         self._walks = _WALKS
         self._index: list[Piece] | None = None
 
@@ -82,7 +87,7 @@ class Unescaped:
         if self._index is None:
             if self._walks:
                 self._walks -= 1
-                return self._spelling.raw_offset(self._raw, offset, end)
+                return self._walk(self._raw, offset, end)
             self._index = list(self._spelling.pieces(self._raw))
         i = bisect_right(self._index, offset, key=_start)
         return _offset_after(self._index[i - 1] if i else None, offset, end)
@@ -90,12 +95,26 @@ class Unescaped:
 
 def unescape(raw: bytes) -> Unescaped:
     """Decodes the escapes of a JSON string; a lone surrogate becomes its three-byte form."""
-    return Unescaped(_JSON, raw, _JSON.text(raw))
+    return Unescaped(unescape_bytes(raw), raw, JSON, raw_offset)
 
 
 def unquote(raw: bytes) -> Unescaped:
     """Decodes percent-encoding."""
-    return Unescaped(_QUOTED, raw, _QUOTED.text(raw))
+    return Unescaped(PERCENT_ENCODING.text(raw), raw, PERCENT_ENCODING)
+
+
+def unescape_bytes_pure(raw: bytes, /) -> bytes:
+    """The text of `unescape` alone."""
+    return JSON.text(raw)
+
+
+def raw_offset_pure(raw: bytes, offset: int, end: bool, /) -> int:
+    """`Unescaped.place` of `unescape`, found by walking over the escapes before ``offset``."""
+    return JSON.raw_offset(raw, offset, end)
+
+
+unescape_bytes: Callable[[bytes], bytes] = compiled.unescape_bytes if compiled else unescape_bytes_pure
+raw_offset: Callable[[bytes, int, bool], int] = compiled.raw_offset if compiled else raw_offset_pure
 
 
 def escape(text: bytes) -> bytes:
@@ -134,5 +153,5 @@ def _escaped(match: re.Match[bytes]) -> bytes:
 
 
 _start = attrgetter("start")
-_JSON = Spelling(_ESCAPE, _decoded)
-_QUOTED = Spelling(_PERCENT, lambda match: bytes([int(match[1], 16)]))
+JSON = Spelling(_ESCAPE, _decoded)
+PERCENT_ENCODING = Spelling(_PERCENT, lambda match: bytes([int(match[1], 16)]))

@@ -8,11 +8,13 @@ What it takes it never changes, except where something is redacted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
-from engine.escapes import unescape
+from engine.escapes import unescape_bytes
+from engine.native import compiled
 
 _TOKEN = re.compile(
     rb'[ \t\r\n]*(?:"([^"\\]*(?:\\.[^"\\]*)*)"(?:[ \t\r\n]*(:))?|([{\[])|([}\]])|(,)'
@@ -92,7 +94,7 @@ def read(data: bytes, start: int, max_depth: int) -> Document | None:
                 return None
             low, high = token.span(1)
             key = data[low:high]
-            step = Step(outer, unescape(key).text if b"\\" in key else key)
+            step = Step(outer, unescape_bytes(key) if b"\\" in key else key)
             add(Scalar("key", low, high, step))
             state = _VALUE
             continue
@@ -143,7 +145,7 @@ def _after_mark(data: bytes) -> int:
     return 3 if data.startswith(b"\xef\xbb\xbf") else 0
 
 
-def locate(
+def locate_pure(
     data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, int]], /
 ) -> tuple[int, list[Place]] | None:
     """Where the JSON document at ``data[start]`` ends, and which of its scalars and keys overlap one of ``spans``.
@@ -156,6 +158,10 @@ def locate(
     """
     document = read(data, start, max_depth)
     return None if document is None else (document.end, list(_touched(data, document.scalars, spans)))
+
+
+Locate = Callable[[bytes, int, int, Sequence[tuple[int, int]]], tuple[int, list[Place]] | None]
+locate: Locate = partial(compiled.locate, Place) if compiled else locate_pure
 
 
 def locate_all(data: bytes, max_depth: int, spans: Sequence[tuple[int, int]]) -> tuple[int, list[Place]] | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dockerfile import Stage, read_dockerfile
+from implementations import HELPER
 
 ROOT = Path(__file__).parents[2]
 BUILD, FINAL = read_dockerfile(ROOT / "Dockerfile")
@@ -35,9 +36,9 @@ def copies(stage: Stage) -> list[tuple[list[str], str]]:
 
 
 def test_the_image_is_slim() -> None:
-    """The final stage takes a folder of the build stage, installs nothing, and is what Debian calls slim."""
+    """The final stage takes a folder of the build stage, installs nothing, and is that stage's base made slim."""
     assert BUILD.name == "build"
-    assert BUILD.base == FINAL.base == "python:3.11-slim"
+    assert FINAL.base == f"{BUILD.base}-slim" == "python:3.11-slim"
     assert FINAL.all("COPY") == ["--from=build /opt/sluicegate /opt/sluicegate"]
     assert not re.search(r"\b(apt|apt-get|pip|gcc|curl|wget)\b", " ".join(FINAL.all("RUN")))
 
@@ -143,10 +144,19 @@ def test_the_wheel_holds_what_is_no_code(image: Path) -> None:
         path.relative_to(ROOT)
         for package in packages
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".c", ".so")
     ]
     assert {path.suffix for path in data} >= {".yaml", ".avsc", ".html", ".css", ".js", ".svg"}
     assert [path for path in data if not (installed / path).is_file()] == []
+
+
+def test_the_image_has_the_compiled_helper(image: Path) -> None:
+    """Or no image: a slower one would be made in silence. Here it has it where it could be compiled."""
+    assert BUILD.environment()["SLUICEGATE_NATIVE"] == "require"
+    done = subprocess.run(
+        [image / "bin" / "python", "-m", "engine.native"], cwd=image, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("compiled helper: in use" if HELPER else "compiled helper: not in use")
 
 
 def test_the_image_holds_no_tools(image: Path) -> None:

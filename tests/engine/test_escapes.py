@@ -7,11 +7,13 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from implementations import Loops, each_implementation
 from strategies import escaped
 
 from engine.escapes import unescape, unquote
 
 
+@each_implementation
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
@@ -34,28 +36,29 @@ from engine.escapes import unescape, unquote
         (b"", b""),
     ],
 )
-def test_each_escape_is_decoded(raw: bytes, text: bytes) -> None:
+def test_each_escape_is_decoded(loops: Loops, raw: bytes, text: bytes) -> None:
     """Lone surrogates to their three bytes; what is no escape of JSON to the character itself."""
-    assert unescape(raw).text == text
+    assert loops.unescape(raw).text == text
 
 
-@given(escaped)
-def test_an_offset_is_placed_before_or_after_its_escape(raw: bytes) -> None:
+@each_implementation
+@given(raw=escaped)
+def test_an_offset_is_placed_before_or_after_its_escape(loops: Loops, raw: bytes) -> None:
     """The raw bytes before and after a place decode to the text before and after it, whole escapes at a time."""
-    source = unescape(raw)
+    source = loops.unescape(raw)
     places = [(source.place(i, end=False), source.place(i, end=True)) for i in range(len(source.text) + 1)]
-    fresh = unescape(raw)
+    fresh = loops.unescape(raw)
     assert [fresh.place(i, end=True) for i in reversed(range(len(source.text) + 1))] == [b for _, b in reversed(places)]
     for offset, (low, high) in enumerate(places):
-        before, after = unescape(raw[:low]).text, unescape(raw[high:]).text
+        before, after = loops.unescape(raw[:low]).text, loops.unescape(raw[high:]).text
         if low == high:
             assert (before, after) == (source.text[:offset], source.text[offset:])
         else:  # in the midst of an escape's text
             assert source.text.startswith(before)
             assert source.text.endswith(after)
-            assert unescape(raw[low:high]).text == source.text[len(before) : len(source.text) - len(after)]
+            assert loops.unescape(raw[low:high]).text == source.text[len(before) : len(source.text) - len(after)]
             assert len(before) < offset < len(source.text) - len(after)
-            assert len(unescape(raw[low:high]).text) <= 4
+            assert len(loops.unescape(raw[low:high]).text) <= 4
 
 
 @given(st.text("%0aF2é ", max_size=30).map(str.encode))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from implementations import Loops, each_implementation
 from strategies import lax_spellings, spans_in
 
 from detectors.errors import BudgetExceeded
-from engine.jsontext import Place, Scalar, Step, locate, locate_all, read
+from engine.jsontext import Place, Scalar, Step, locate_all, read
 
 
 def picked(data: bytes, start: int, spans: Sequence[tuple[int, int]]) -> tuple[int, list[Place]] | None:
@@ -47,16 +48,18 @@ def picked(data: bytes, start: int, spans: Sequence[tuple[int, int]]) -> tuple[i
     return document.end, out
 
 
-@given(lax_spellings(), st.data())
-def test_what_is_located_is_what_a_whole_reading_would_pick(data: bytes, choice: st.DataObject) -> None:
+@each_implementation
+@given(data=lax_spellings(), choice=st.data())
+def test_what_is_located_is_what_a_whole_reading_would_pick(loops: Loops, data: bytes, choice: st.DataObject) -> None:
     """Whatever the spelling, and wherever the spans lie."""
     spans = choice.draw(spans_in(data))
-    assert locate(data, 0, 100, spans) == picked(data, 0, spans)
+    assert loops.locate(data, 0, 100, spans) == picked(data, 0, spans)
 
 
 RECORD = b'{"a": "one", "k" : ["two", [3], {"x": "four"}, "five"], "k":6}'
 
 
+@each_implementation
 @pytest.mark.parametrize(
     ("touched", "found"),
     [
@@ -79,21 +82,22 @@ RECORD = b'{"a": "one", "k" : ["two", [3], {"x": "four"}, "five"], "k":6}'
     ],
 )
 def test_a_span_finds_what_it_touches_and_what_stands_under_the_key_it_touches(
-    touched: bytes, found: list[bytes]
+    loops: Loops, touched: bytes, found: list[bytes]
 ) -> None:
     """A string with its quotes; a key with the way to its value."""
     low = RECORD.index(touched)
-    document = locate(RECORD, 0, 100, [(low, low + len(touched))])
+    document = loops.locate(RECORD, 0, 100, [(low, low + len(touched))])
     assert document is not None
     end, places = document
     assert end == len(RECORD)
     assert [RECORD[place.start : place.end] for place in places] == found
 
 
-def test_a_place_knows_its_path_and_its_member() -> None:
+@each_implementation
+def test_a_place_knows_its_path_and_its_member(loops: Loops) -> None:
     """Keys decoded, indexes as numbers; the member is what would be cut with it."""
     data = b'{"\\u0061b": [1, {"c": "x"}]}'
-    located = locate(data, 0, 100, [(0, len(data))])
+    located = loops.locate(data, 0, 100, [(0, len(data))])
     assert located is not None
     assert located[1] == [
         Place("key", 2, 9, (b"ab",), None),
@@ -101,28 +105,31 @@ def test_a_place_knows_its_path_and_its_member() -> None:
         Place("key", 18, 19, (b"ab", 1, b"c"), None),
         Place("string", 23, 24, (b"ab", 1, b"c"), (17, 25)),
     ]
-    assert locate(b'"x"', 0, 100, [(0, 1)]) == (3, [Place("string", 1, 2, (), None)])
+    assert loops.locate(b'"x"', 0, 100, [(0, 1)]) == (3, [Place("string", 1, 2, (), None)])
 
 
-def test_a_document_within_a_text_is_located_where_it_stands() -> None:
+@each_implementation
+def test_a_document_within_a_text_is_located_where_it_stands(loops: Loops) -> None:
     """Spans and places are offsets in the whole text; what is outside of the document is not looked at."""
-    located = locate(b'call {"a":[1,{"b":2}]} done {', 5, 100, [(0, 12), (22, 25)])
+    located = loops.locate(b'call {"a":[1,{"b":2}]} done {', 5, 100, [(0, 12), (22, 25)])
     assert located == (22, [Place("key", 7, 8, (b"a",), None), Place("number", 11, 12, (b"a", 0), (11, 12))])
-    assert locate(b"text", 0, 100, [(0, 4)]) is None
+    assert loops.locate(b"text", 0, 100, [(0, 4)]) is None
 
 
+@each_implementation
 @pytest.mark.parametrize("start", [-5, -1, 3, 100])
-def test_a_start_outside_of_the_text_finds_what_read_finds(start: int) -> None:
+def test_a_start_outside_of_the_text_finds_what_read_finds(loops: Loops, start: int) -> None:
     """It is clipped."""
-    assert locate(b"[1]", start, 100, [(1, 2)]) == picked(b"[1]", start, [(1, 2)])
+    assert loops.locate(b"[1]", start, 100, [(1, 2)]) == picked(b"[1]", start, [(1, 2)])
 
 
-def test_nesting_is_bounded() -> None:
+@each_implementation
+def test_nesting_is_bounded(loops: Loops) -> None:
     """As it is for a whole reading."""
     with pytest.raises(BudgetExceeded, match="depth budget of 200"):
-        locate(b"[" * 10_000 + b"]" * 10_000, 0, 200, [])
+        loops.locate(b"[" * 10_000 + b"]" * 10_000, 0, 200, [])
     deep = b"[" * 200 + b"1" + b"]" * 200
-    assert locate(deep, 0, 200, [(200, 201)]) == (401, [Place("number", 200, 201, (0,) * 200, (200, 201))])
+    assert loops.locate(deep, 0, 200, [(200, 201)]) == (401, [Place("number", 200, 201, (0,) * 200, (200, 201))])
 
 
 def test_all_of_a_text_is_the_document_or_nothing_is_located() -> None:

@@ -1,0 +1,602 @@
+/* What `engine/jsontext.py` (locate) and `engine/escapes.py` (unescape_bytes, raw_offset) do, compiled.
+ *
+ * The Python functions are the reference, and tests hold the two equal on any input. Input are bytes objects, which
+ * do not change while they are read; no Python code runs in between, apart from the garbage collector. Nothing
+ * recurses: the containers around a value are frames on a stack of our own. Each function that can fail says so by
+ * what it returns, with an exception set.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define STRING_OF(token) #token
+#define STRING(macro) STRING_OF(macro)
+#ifndef SOURCE_DIGEST
+#define SOURCE_DIGEST xunknown
+#endif
+
+typedef unsigned char byte;
+
+typedef struct {
+    PyObject *budget_exceeded; /* the exception */
+    PyObject *string, *number, *key; /* the kinds of places */
+} State;
+
+/* --- escapes ------------------------------------------------------------------------------------------------ */
+
+static int hex_digit(byte c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The number that four hexadecimal digits give, or -1. */
+static int32_t hex_unit(const byte *p)
+{
+    int32_t unit = 0;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit(p[i]);
+        if (digit < 0)
+            return -1;
+        unit = unit << 4 | digit;
+    }
+    return unit;
+}
+
+/* Decodes the escape at `p`, of which `left` >= 2 bytes are there. Puts its text (1 to 4 bytes) into `text` and its
+ * written length into `written`; returns the text's length, which is never longer. */
+static int decode_escape(const byte *p, Py_ssize_t left, byte text[4], Py_ssize_t *written)
+{
+    int32_t unit = p[1] == 'u' && left >= 6 ? hex_unit(p + 2) : -1;
+    if (unit < 0) {
+        *written = 2;
+        switch (p[1]) {
+        case 'n': text[0] = '\n'; break;
+        case 'r': text[0] = '\r'; break;
+        case 't': text[0] = '\t'; break;
+        case 'b': text[0] = '\b'; break;
+        case 'f': text[0] = '\f'; break;
+        default: text[0] = p[1];
+        }
+        return 1;
+    }
+    *written = 6;
+    if (unit < 0x80) {
+        text[0] = (byte)unit;
+        return 1;
+    }
+    if (unit < 0x800) {
+        text[0] = (byte)(0xC0 | unit >> 6);
+        text[1] = (byte)(0x80 | (unit & 0x3F));
+        return 2;
+    }
+    if (unit >= 0xD800 && unit < 0xDC00 && left >= 12 && p[6] == '\\' && p[7] == 'u') {
+        int32_t low = hex_unit(p + 8);
+        if (low >= 0xDC00 && low < 0xE000) {
+            int32_t point = 0x10000 + ((unit & 0x3FF) << 10 | (low & 0x3FF));
+            *written = 12;
+            text[0] = (byte)(0xF0 | point >> 18);
+            text[1] = (byte)(0x80 | (point >> 12 & 0x3F));
+            text[2] = (byte)(0x80 | (point >> 6 & 0x3F));
+            text[3] = (byte)(0x80 | (point & 0x3F));
+            return 4;
+        }
+    }
+    text[0] = (byte)(0xE0 | unit >> 12);
+    text[1] = (byte)(0x80 | (unit >> 6 & 0x3F));
+    text[2] = (byte)(0x80 | (unit & 0x3F));
+    return 3;
+}
+
+/* Where the next escape begins at or after `at`, or `size`. A backslash at the very end is none. */
+static Py_ssize_t next_escape(const byte *raw, Py_ssize_t at, Py_ssize_t size)
+{
+    const byte *slash = at < size ? memchr(raw + at, '\\', (size_t)(size - at)) : NULL;
+    return slash != NULL && slash - raw < size - 1 ? slash - raw : size;
+}
+
+/* The decoded text of `size` raw bytes, as a new bytes object. */
+static PyObject *decoded(const byte *raw, Py_ssize_t size)
+{
+    Py_ssize_t at = 0, escape = next_escape(raw, 0, size), length = 0;
+    if (escape == size)
+        return PyBytes_FromStringAndSize((const char *)raw, size);
+    PyObject *text = PyBytes_FromStringAndSize(NULL, size);
+    if (text == NULL)
+        return NULL;
+    byte *out = (byte *)PyBytes_AS_STRING(text);
+    for (;;) {
+        memcpy(out + length, raw + at, (size_t)(escape - at));
+        length += escape - at;
+        if (escape == size)
+            break;
+        byte piece[4];
+        Py_ssize_t written;
+        int piece_length = decode_escape(raw + escape, size - escape, piece, &written);
+        memcpy(out + length, piece, (size_t)piece_length);
+        length += piece_length;
+        at = escape + written;
+        escape = next_escape(raw, at, size);
+    }
+    _PyBytes_Resize(&text, length);
+    return text;
+}
+
+static PyObject *unescape_bytes(PyObject *module, PyObject *raw)
+{
+    (void)module;
+    if (!PyBytes_Check(raw))
+        return PyErr_Format(PyExc_TypeError, "unescape_bytes takes bytes");
+    return decoded((const byte *)PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw));
+}
+
+static PyObject *raw_offset(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    (void)module;
+    if (count != 3 || !PyBytes_Check(args[0]) || !PyLong_Check(args[1]))
+        return PyErr_Format(PyExc_TypeError, "raw_offset takes bytes, an int and a bool");
+    const byte *raw = (const byte *)PyBytes_AS_STRING(args[0]);
+    Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    Py_ssize_t offset = PyLong_AsSsize_t(args[1]);
+    if (offset == -1 && PyErr_Occurred())
+        return NULL;
+    int end = PyObject_IsTrue(args[2]);
+    if (end < 0)
+        return NULL;
+    Py_ssize_t at = 0, start = 0; /* just behind the last escape: in the raw bytes, in the text */
+    while (at < size && offset >= start) {
+        /* An escape that counts begins where its text is at `offset`, or before. */
+        Py_ssize_t ahead = offset - start, left = size - at;
+        Py_ssize_t stop = ahead < left ? at + ahead + 1 : size;
+        const byte *slash = memchr(raw + at, '\\', (size_t)(stop - at));
+        if (slash == NULL || slash - raw == size - 1)
+            break;
+        Py_ssize_t escape = slash - raw, written;
+        start += escape - at;
+        if (offset == start)
+            return PyLong_FromSsize_t(escape);
+        byte piece[4];
+        int length = decode_escape(slash, size - escape, piece, &written);
+        at = escape + written;
+        if (offset < start + length)
+            return PyLong_FromSsize_t(end ? at : escape);
+        start += length;
+    }
+    if (offset > PY_SSIZE_T_MAX - (at - start))
+        return PyErr_Format(PyExc_OverflowError, "offset out of range");
+    return PyLong_FromSsize_t(offset + (at - start));
+}
+
+/* --- tokens of JSON ------------------------------------------------------------------------------------------ */
+
+static Py_ssize_t skip_blank(const byte *data, Py_ssize_t at, Py_ssize_t size)
+{
+    while (at < size && (data[at] == ' ' || data[at] == '\n' || data[at] == '\t' || data[at] == '\r'))
+        at++;
+    return at;
+}
+
+/* Is one of the eight bytes of `word` the byte that is repeated in `pattern`? (Mycroft's test for a zero byte.) */
+static bool holds(uint64_t word, uint64_t pattern)
+{
+    uint64_t x = word ^ pattern;
+    return ((x - 0x0101010101010101u) & ~x & 0x8080808080808080u) != 0;
+}
+
+/* Where the closing quote of the string stands whose text begins at `at`; -1 if there is none. */
+static Py_ssize_t string_end(const byte *data, Py_ssize_t at, Py_ssize_t size)
+{
+    while (at < size) {
+        for (uint64_t word; size - at >= 8; at += 8) {
+            memcpy(&word, data + at, 8);
+            if (holds(word, 0x2222222222222222u) || holds(word, 0x5C5C5C5C5C5C5C5Cu))
+                break;
+        }
+        while (at < size && data[at] != '"' && data[at] != '\\')
+            at++;
+        if (at < size && data[at] == '"')
+            return at;
+        at += 2; /* an escape, whatever it is */
+    }
+    return -1;
+}
+
+static Py_ssize_t skip_digits(const byte *data, Py_ssize_t at, Py_ssize_t size)
+{
+    while (at < size && data[at] >= '0' && data[at] <= '9')
+        at++;
+    return at;
+}
+
+/* The end of `word` at `at`; -1 if it does not stand there. */
+static Py_ssize_t word_end(const byte *data, Py_ssize_t at, Py_ssize_t size, const char *word)
+{
+    Py_ssize_t length = (Py_ssize_t)strlen(word);
+    return size - at >= length && memcmp(data + at, word, (size_t)length) == 0 ? at + length : -1;
+}
+
+/* The end of the number, NaN, Infinity, true, false or null that begins at `at` < size; -1 if there is none. */
+static Py_ssize_t scalar_end(const byte *data, Py_ssize_t at, Py_ssize_t size)
+{
+    switch (data[at]) {
+    case 't': return word_end(data, at, size, "true");
+    case 'f': return word_end(data, at, size, "false");
+    case 'n': return word_end(data, at, size, "null");
+    case 'N': return word_end(data, at, size, "NaN");
+    case '-': at++;
+    }
+    if (at < size && data[at] == 'I')
+        return word_end(data, at, size, "Infinity");
+    Py_ssize_t end = skip_digits(data, at, size);
+    if (end == at)
+        return -1;
+    if (data[at] == '0')
+        end = at + 1;
+    if (end < size && data[end] == '.') {
+        Py_ssize_t fraction = skip_digits(data, end + 1, size);
+        if (fraction > end + 1)
+            end = fraction;
+    }
+    if (end < size && (data[end] == 'e' || data[end] == 'E')) {
+        Py_ssize_t digits = end + 1;
+        if (digits < size && (data[digits] == '+' || data[digits] == '-'))
+            digits++;
+        Py_ssize_t exponent = skip_digits(data, digits, size);
+        if (exponent > digits)
+            end = exponent;
+    }
+    return end;
+}
+
+/* --- locate -------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Py_ssize_t low, high;
+} Span;
+
+typedef struct { /* a container around what is read */
+    Py_ssize_t index; /* in an array: of the element */
+    Py_ssize_t key_start, key_end; /* in an object: the member's key, without its quotes */
+    PyObject *name; /* the key decoded or the index, once somebody asked for it */
+    bool is_object;
+    bool named; /* does a span touch the key that values here stand under, directly or through arrays? */
+} Frame;
+
+enum { FEW_SPANS = 8, FEW_FRAMES = 24 };
+
+typedef struct {
+    const byte *data;
+    Py_ssize_t size;
+    const State *state;
+    PyTypeObject *place; /* engine.jsontext.Place */
+    PyObject *places; /* the list that is returned */
+    Span *spans, few_spans[FEW_SPANS];
+    Py_ssize_t span_count, following, reach; /* the first span that begins later; how far those before it reach */
+    Frame *frames, few_frames[FEW_FRAMES];
+    Py_ssize_t depth, room;
+} Reader;
+
+/* Does a span overlap [low, high)? Asked with bounds that never fall. */
+static bool touched(Reader *r, Py_ssize_t low, Py_ssize_t high)
+{
+    while (r->following < r->span_count && r->spans[r->following].low < high) {
+        if (r->spans[r->following].high > r->reach)
+            r->reach = r->spans[r->following].high;
+        r->following++;
+    }
+    return r->reach > low;
+}
+
+static bool push(Reader *r, bool is_object, bool named)
+{
+    if (r->depth == r->room) {
+        if (r->room > PY_SSIZE_T_MAX / 2 / (Py_ssize_t)sizeof(Frame))
+            return PyErr_NoMemory(), false;
+        bool few = r->frames == r->few_frames;
+        Frame *frames = PyMem_Realloc(few ? NULL : r->frames, (size_t)r->room * 2 * sizeof(Frame));
+        if (frames == NULL)
+            return PyErr_NoMemory(), false;
+        if (few)
+            memcpy(frames, r->few_frames, sizeof(r->few_frames));
+        r->frames = frames;
+        r->room *= 2;
+    }
+    r->frames[r->depth++] = (Frame){.is_object = is_object, .named = named};
+    return true;
+}
+
+/* The path of what is read, outermost first. */
+static PyObject *path(Reader *r)
+{
+    PyObject *names = PyTuple_New(r->depth);
+    for (Py_ssize_t i = 0; names != NULL && i < r->depth; i++) {
+        Frame *frame = &r->frames[i];
+        if (frame->name == NULL)
+            frame->name = frame->is_object ? decoded(r->data + frame->key_start, frame->key_end - frame->key_start)
+                                           : PyLong_FromSsize_t(frame->index);
+        if (frame->name == NULL)
+            Py_CLEAR(names);
+        else {
+            Py_INCREF(frame->name);
+            PyTuple_SET_ITEM(names, i, frame->name);
+        }
+    }
+    return names;
+}
+
+/* Adds a place; its member is None where `member` is negative. */
+static bool add(Reader *r, PyObject *kind, Py_ssize_t start, Py_ssize_t end, Py_ssize_t member, Py_ssize_t member_end)
+{
+    PyObject *names = path(r), *place = NULL;
+    if (names == NULL)
+        return false;
+    /* The fields in a tuple, and that in the arguments' tuple. */
+    PyObject *args = member < 0 ? Py_BuildValue("((OnnNO))", kind, start, end, names, Py_None)
+                                : Py_BuildValue("((OnnN(nn)))", kind, start, end, names, member, member_end);
+    if (args != NULL) {
+        place = PyTuple_Type.tp_new(r->place, args, NULL);
+        Py_DECREF(args);
+    }
+    bool added = place != NULL && PyList_Append(r->places, place) == 0;
+    Py_XDECREF(place);
+    return added;
+}
+
+/* A value begins at `at`: does a span touch the key that it stands under, or what stands in between? */
+static bool is_named(Reader *r, Py_ssize_t at)
+{
+    if (r->depth == 0)
+        return false;
+    Frame *frame = &r->frames[r->depth - 1];
+    if (frame->is_object && !frame->named)
+        frame->named = touched(r, frame->key_start - 1, at);
+    return frame->named;
+}
+
+/* A scalar that is written from `low` to `high`, quotes included. */
+static bool scalar(Reader *r, Py_ssize_t low, Py_ssize_t high, bool is_string)
+{
+    bool named = is_named(r, low);
+    if (!touched(r, low, high) && !named)
+        return true;
+    Py_ssize_t member = -1;
+    if (r->depth > 0)
+        member = r->frames[r->depth - 1].is_object ? r->frames[r->depth - 1].key_start - 1 : low;
+    PyObject *kind = is_string ? r->state->string : r->state->number;
+    return add(r, kind, low + is_string, high - is_string, member, high);
+}
+
+/* A key whose text, without its quotes, is written from `low` to `high`. */
+static bool key(Reader *r, Py_ssize_t low, Py_ssize_t high)
+{
+    Frame *frame = &r->frames[r->depth - 1];
+    Py_CLEAR(frame->name);
+    frame->key_start = low;
+    frame->key_end = high;
+    frame->named = touched(r, low - 1, high + 1);
+    return !frame->named || add(r, r->state->key, low, high, -1, -1);
+}
+
+enum { FAILED = -1, NOT_JSON = -2 };
+
+/* Reads the document at `at`; returns where it ends, or NOT_JSON, or FAILED with an exception set. */
+static Py_ssize_t read_document(Reader *r, Py_ssize_t at, Py_ssize_t max_depth, PyObject *max_depth_given)
+{
+    enum { VALUE, VALUE_OR_CLOSE, KEY_ONLY, KEY_OR_CLOSE, AFTER } expected = VALUE;
+    const byte *data = r->data;
+    const Py_ssize_t size = r->size;
+    for (;;) {
+        at = skip_blank(data, at, size);
+        if (at >= size)
+            return NOT_JSON;
+        const byte c = data[at];
+        switch (c) {
+        case '"': {
+            const Py_ssize_t end = string_end(data, at + 1, size);
+            if (end < 0 || expected == AFTER)
+                return NOT_JSON;
+            const bool is_key = expected == KEY_ONLY || expected == KEY_OR_CLOSE;
+            if (is_key || r->depth == 0) { /* in an array or a member, a colon is noticed as the next token */
+                const Py_ssize_t colon = skip_blank(data, end + 1, size);
+                if ((colon < size && data[colon] == ':') != is_key)
+                    return NOT_JSON;
+                if (is_key) {
+                    if (!key(r, at + 1, end))
+                        return FAILED;
+                    at = colon + 1;
+                    expected = VALUE;
+                    continue;
+                }
+            }
+            if (!scalar(r, at, end + 1, true))
+                return FAILED;
+            at = end + 1;
+            break;
+        }
+        case ',': {
+            if (expected != AFTER || r->depth == 0)
+                return NOT_JSON;
+            Frame *frame = &r->frames[r->depth - 1];
+            expected = frame->is_object ? KEY_ONLY : VALUE;
+            if (!frame->is_object) {
+                frame->index++;
+                Py_CLEAR(frame->name);
+            }
+            at++;
+            continue;
+        }
+        case '{':
+        case '[':
+            if (expected > VALUE_OR_CLOSE)
+                return NOT_JSON;
+            if (r->depth >= max_depth) {
+                PyObject *error = PyObject_CallFunction(r->state->budget_exceeded, "sO", "depth", max_depth_given);
+                if (error != NULL)
+                    PyErr_SetObject(r->state->budget_exceeded, error);
+                Py_XDECREF(error);
+                return FAILED;
+            }
+            /* Into an array, what the key is reaches; into an object, it does not. */
+            if (!push(r, c == '{', is_named(r, at) && c == '['))
+                return FAILED;
+            expected = c == '{' ? KEY_OR_CLOSE : VALUE_OR_CLOSE;
+            at++;
+            continue;
+        case '}':
+        case ']': {
+            if (expected != AFTER && expected != (c == '}' ? KEY_OR_CLOSE : VALUE_OR_CLOSE))
+                return NOT_JSON;
+            if (r->depth == 0 || r->frames[r->depth - 1].is_object != (c == '}'))
+                return NOT_JSON;
+            r->depth--;
+            Py_CLEAR(r->frames[r->depth].name);
+            at++;
+            break;
+        }
+        default: {
+            const Py_ssize_t end = expected > VALUE_OR_CLOSE ? -1 : scalar_end(data, at, size);
+            if (end < 0)
+                return NOT_JSON;
+            if (!scalar(r, at, end, false))
+                return FAILED;
+            at = end;
+        }
+        }
+        if (r->depth == 0)
+            return at;
+        expected = AFTER;
+    }
+}
+
+/* Fills in the spans from a sequence of pairs of int. */
+static bool take_spans(Reader *r, PyObject *given)
+{
+    PyObject *pairs = PySequence_Fast(given, "spans are a sequence of pairs of int");
+    if (pairs == NULL)
+        return false;
+    const Py_ssize_t count = PySequence_Fast_GET_SIZE(pairs);
+    bool taken = count <= FEW_SPANS || (r->spans = PyMem_New(Span, (size_t)count)) != NULL;
+    if (!taken)
+        PyErr_NoMemory();
+    for (Py_ssize_t i = 0; taken && i < count; i++) {
+        PyObject *pair = PySequence_Fast_GET_ITEM(pairs, i);
+        taken = PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2 && PyLong_Check(PyTuple_GET_ITEM(pair, 0)) &&
+                PyLong_Check(PyTuple_GET_ITEM(pair, 1));
+        if (!taken)
+            PyErr_SetString(PyExc_TypeError, "spans are a sequence of pairs of int");
+        else /* without an exception to raise, an int of any size is clipped */
+            r->spans[i] = (Span){PyNumber_AsSsize_t(PyTuple_GET_ITEM(pair, 0), NULL),
+                                 PyNumber_AsSsize_t(PyTuple_GET_ITEM(pair, 1), NULL)};
+    }
+    r->span_count = count;
+    Py_DECREF(pairs);
+    return taken;
+}
+
+static PyObject *locate(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 5 || !PyType_Check(args[0]) || !PyType_IsSubtype((PyTypeObject *)args[0], &PyTuple_Type) ||
+        !PyBytes_Check(args[1]) || !PyLong_Check(args[2]) || !PyLong_Check(args[3]))
+        return PyErr_Format(PyExc_TypeError, "locate takes a tuple type, bytes, an int, an int and spans");
+    Reader r = {
+        .data = (const byte *)PyBytes_AS_STRING(args[1]),
+        .size = PyBytes_GET_SIZE(args[1]),
+        .state = PyModule_GetState(module),
+        .place = (PyTypeObject *)args[0],
+        .room = FEW_FRAMES,
+    };
+    r.spans = r.few_spans;
+    r.frames = r.few_frames;
+    Py_ssize_t start = PyLong_AsSsize_t(args[2]), max_depth = PyNumber_AsSsize_t(args[3], NULL);
+    if (start == -1 && PyErr_Occurred())
+        return NULL;
+    Py_ssize_t end = FAILED;
+    if (take_spans(&r, args[4]) && (r.places = PyList_New(0)) != NULL)
+        end = read_document(&r, start < 0 ? 0 : start, max_depth, args[3]);
+    for (Py_ssize_t i = 0; i < r.depth; i++)
+        Py_CLEAR(r.frames[i].name);
+    if (r.frames != r.few_frames)
+        PyMem_Free(r.frames);
+    if (r.spans != r.few_spans)
+        PyMem_Free(r.spans);
+    if (end >= 0)
+        return Py_BuildValue("(nN)", end, r.places);
+    Py_XDECREF(r.places);
+    if (end == FAILED)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* --- the module ---------------------------------------------------------------------------------------------- */
+
+static int fill(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    PyObject *errors = PyImport_ImportModule("detectors.errors");
+    if (errors == NULL)
+        return -1;
+    state->budget_exceeded = PyObject_GetAttrString(errors, "BudgetExceeded");
+    Py_DECREF(errors);
+    state->string = PyUnicode_InternFromString("string");
+    state->number = PyUnicode_InternFromString("number");
+    state->key = PyUnicode_InternFromString("key");
+    if (!state->budget_exceeded || !state->string || !state->number || !state->key)
+        return -1;
+    return PyModule_AddStringConstant(module, "SOURCE_DIGEST", STRING(SOURCE_DIGEST));
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = PyModule_GetState(module);
+    Py_VISIT(state->budget_exceeded);
+    return 0;
+}
+
+static int clear(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    Py_CLEAR(state->budget_exceeded);
+    Py_CLEAR(state->string);
+    Py_CLEAR(state->number);
+    Py_CLEAR(state->key);
+    return 0;
+}
+
+static void release(void *module)
+{
+    clear(module);
+}
+
+static PyMethodDef functions[] = {
+    {"unescape_bytes", unescape_bytes, METH_O, "engine.escapes.unescape_bytes_pure"},
+    {"raw_offset", (PyCFunction)(void (*)(void))raw_offset, METH_FASTCALL, "engine.escapes.raw_offset_pure"},
+    {"locate", (PyCFunction)(void (*)(void))locate, METH_FASTCALL, "engine.jsontext.locate_pure, after its Place"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, fill},
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "engine._native",
+    .m_doc = "The inner loops of reading a record, compiled.",
+    .m_size = sizeof(State),
+    .m_methods = functions,
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = release,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,76 @@
+"""Compiles `engine/_native.c` while a wheel or an editable install is made, if that can be done here.
+
+Without a C compiler or Python's headers it goes on without: the same results, more slowly. With
+SLUICEGATE_NATIVE=require in the environment that is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.config import BuilderConfig
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from setuptools import Distribution, Extension
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
+
+_SOURCE = "engine/_native.c"
+_MODULE = "engine._native"
+
+
+class CustomBuildHook(BuildHookInterface[BuilderConfig]):
+    """What pyproject.toml names as the hook of wheels, of which an editable install is one."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Puts the library into the wheel; for an editable install, beside its source."""
+        self._scratch = Path(tempfile.mkdtemp(prefix="sluicegate-build-"))
+        command = _command(Path(self.root, _SOURCE), self._scratch)
+        name = command.get_ext_filename(_MODULE)
+        beside_source = Path(self.root, name)
+        if version == "editable":
+            beside_source.unlink(missing_ok=True)  # one of an older source would be used in silence
+        try:
+            command.run()
+        except (BaseError, CCompilerError, OSError) as error:
+            self._go_on_without(error)
+            return
+        built = self._scratch / name
+        if version == "editable":
+            shutil.move(built, beside_source)
+        else:
+            build_data["force_include"][str(built)] = name
+            build_data["pure_python"] = False
+            build_data["infer_tag"] = True
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Leaves nothing behind."""
+        shutil.rmtree(self._scratch)
+
+    def _go_on_without(self, error: Exception) -> None:
+        reason = str(error)
+        if not reason or len(reason) > 120:  # a command of many words
+            reason = "the compiler failed, see above"
+        message = (
+            f"{_SOURCE} could not be compiled ({reason}). It needs a C compiler and Python's headers "
+            "(Debian: apt-get install gcc libc6-dev python3-dev)."
+        )
+        if os.environ.get("SLUICEGATE_NATIVE") == "require":
+            shutil.rmtree(self._scratch)
+            self.app.abort(f"{message} SLUICEGATE_NATIVE=require makes this an error.")
+        self.app.display_warning(f"{message} Going on without it: the same results, more slowly.")
+
+
+def _command(source: Path, scratch: Path) -> build_ext:
+    """The command that compiles ``source`` into ``scratch``; the library knows which source it was made from."""
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    extension = Extension(_MODULE, [str(source)], define_macros=[("SOURCE_DIGEST", f"x{digest}")])
+    command = build_ext(Distribution({"name": "sluicegate", "ext_modules": [extension]}))
+    command.build_lib = str(scratch)
+    command.build_temp = str(scratch / "objects")
+    command.ensure_finalized()
+    return command

@@ -1,0 +1,195 @@
+"""The compiled helper does exactly what the Python functions do, and is there where it should be."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from implementations import COMPILED, HELPER, PYTHON, Loops
+from strategies import escaped, lax_spellings, nested, spans_in
+
+from detectors.errors import BudgetExceeded
+from engine.jsontext import Place
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 2**80
+
+
+@pytest.fixture(scope="module")
+def compiled(request: pytest.FixtureRequest) -> Loops:
+    """The compiled helper: without it a failure in CI, else one loud skip."""
+    if COMPILED is None:
+        message = "THE COMPILED HELPER IS NOT TESTED: it was not built; it needs a C compiler and Python's headers"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n*** {message} ***", file=sys.stderr)
+        pytest.skip(message)
+    return COMPILED
+
+
+def outcome(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What it returns, or that it went over which budget."""
+    try:
+        return function(*arguments)
+    except BudgetExceeded as error:
+        return error.budget, error.limit, str(error)
+
+
+@settings(max_examples=1000)
+@given(
+    data=lax_spellings() | st.binary(max_size=40) | st.text('{}[]",:\\u0041 \t1e-.tfnaN', max_size=40).map(str.encode),
+    choice=st.data(),
+    depth=st.integers(0, 6) | st.just(200),
+)
+def test_locating_is_the_same(compiled: Loops, data: bytes, choice: st.DataObject, depth: int) -> None:
+    """Places, their types, what is no JSON, what is nested too deeply: on any bytes, from any start."""
+    spans = choice.draw(spans_in(data))
+    start = choice.draw(st.just(0) | st.integers(-2, len(data) + 2))
+    expected = outcome(PYTHON.locate, data, start, depth, spans)
+    found = outcome(compiled.locate, data, start, depth, spans)
+    assert found == expected
+    if found is not None and isinstance(found[1], list):
+        assert all(type(place) is Place for place in found[1])
+        assert [list(map(type, place)) for place in found[1]] == [list(map(type, place)) for place in expected[1]]
+        assert [list(map(type, place.path)) for place in found[1]] == [
+            list(map(type, place.path)) for place in expected[1]
+        ]
+
+
+@settings(max_examples=1000)
+@given(raw=escaped | st.binary(max_size=20), offset=st.integers(-2, 40), end=st.booleans())
+@example(raw=b"\\", offset=1, end=True)
+@example(raw=b"\\ud83d\\ude00\\", offset=4, end=True)
+def test_escapes_are_the_same(compiled: Loops, raw: bytes, offset: int, end: bool) -> None:
+    """Their text, and each way back, of offsets that are beyond the text too."""
+    assert compiled.unescape_bytes(raw) == PYTHON.unescape_bytes(raw)
+    assert compiled.raw_offset(raw, offset, end) == PYTHON.raw_offset(raw, offset, end)
+
+
+@pytest.mark.parametrize("depth", [23, 24, 25, 48, 49, 200, 5000])
+@pytest.mark.parametrize("shape", [(b"[", b"]"), (b'{"\\u0061":', b"}"), (b'{"a": [', b"]}")])
+def test_deep_nesting_is_the_same(compiled: Loops, depth: int, shape: tuple[bytes, bytes]) -> None:
+    """At every size of the stack of containers, and beyond what may be nested."""
+    opening, closing = shape
+    data = opening * depth + b'"x"' + closing * depth
+    middle = len(opening) * depth
+    for spans in ([], [(middle, middle + 1)], [(0, len(data))]):
+        for start in (0, len(opening) * (depth - 1)):
+            for max_depth in (depth - 1, 2 * depth):
+                arguments = data, start, max_depth, spans
+                assert outcome(compiled.locate, *arguments) == outcome(PYTHON.locate, *arguments)
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+def test_many_spans_and_long_strings_are_the_same(compiled: Loops, cut: int) -> None:
+    """Strings with quotes and escapes at every offset of a word; more spans than fit on the stack."""
+    strings = [b'"' + b"x" * before + mark + b"y" * 9 + b'"' for before in range(20) for mark in (b"", b'\\"', b"\\\\")]
+    data = b"[" + b", ".join(strings) + b"]"[cut:]
+    spans = [(at, at + 2) for at in range(0, len(data), 7)]
+    assert compiled.locate(data, 0, 9, spans) == PYTHON.locate(data, 0, 9, spans)
+
+
+def test_json_in_json_is_the_same(compiled: Loops) -> None:
+    """Whose strings are mostly escapes."""
+    data = nested('é"\n😀\\', 6, ascii_only=True)
+    located = compiled.locate(data, 0, 9, [(len(data) // 2, len(data) // 2 + 1)])
+    assert located is not None
+    assert located == PYTHON.locate(data, 0, 9, [(len(data) // 2, len(data) // 2 + 1)])
+    [place] = located[1]
+    assert compiled.unescape_bytes(data[place.start : place.end]) == nested('é"\n😀\\', 5, ascii_only=True)
+
+
+@pytest.mark.parametrize("number", [LIMIT, -LIMIT])
+def test_numbers_of_any_size_are_taken(compiled: Loops, number: int) -> None:
+    """As Python takes them; offsets must be some that there can be."""
+    for arguments in ((b"[1]", 0, 9, [(number, LIMIT)]), (b"[1]", 0, number, [(1, 2)])):
+        assert outcome(compiled.locate, *arguments) == outcome(PYTHON.locate, *arguments)
+    for loops in (compiled, PYTHON):
+        with pytest.raises(OverflowError):
+            loops.locate(b"[1]", number, 9, [])
+    with pytest.raises(OverflowError):
+        compiled.raw_offset(b"x", number, True)
+    with pytest.raises(OverflowError):
+        compiled.raw_offset(b"\\n", sys.maxsize, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        (Place, b"[]", 0, 9),
+        (Place, b"[]", 0, 9, [], 1),
+        (dict, b"[]", 0, 9, []),
+        (None, b"[]", 0, 9, []),
+        (Place, "[]", 0, 9, []),
+        (Place, bytearray(b"[]"), 0, 9, []),
+        (Place, b"[]", 0.0, 9, []),
+        (Place, b"[]", 0, None, []),
+        (Place, b"[]", 0, 9, None),
+        (Place, b"[]", 0, 9, [1]),
+        (Place, b"[]", 0, 9, [(1, 2)] * 9 + [(1,)]),
+        (Place, b"[]", 0, 9, [(1, "2")]),
+        (Place, b"[]", 0, 9, [[1, 2]]),
+    ],
+)
+def test_what_is_no_argument_is_refused(compiled: Loops, arguments: tuple[Any, ...]) -> None:
+    """With an exception, not a crash."""
+    assert HELPER is not None
+    with pytest.raises(TypeError):
+        HELPER.locate(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [(), ("x", 0, True), (b"x", "0", True), (b"x", 0)])
+def test_what_is_no_argument_of_an_escape_is_refused(compiled: Loops, arguments: tuple[Any, ...]) -> None:
+    """The same."""
+    assert HELPER is not None
+    with pytest.raises(TypeError):
+        HELPER.raw_offset(*arguments)
+    with pytest.raises(TypeError):
+        HELPER.unescape_bytes("x")
+
+
+def test_the_helper_was_compiled_from_this_source(compiled: Loops) -> None:
+    """Else all the others test another one."""
+    assert HELPER is not None
+    digest = hashlib.sha256((ROOT / "engine" / "_native.c").read_bytes()).hexdigest()
+    assert f"x{digest}" == HELPER.SOURCE_DIGEST, "engine/_native.c has changed: run make"
+
+
+def told(**environment: str) -> str:
+    """What `python -m engine.native` says."""
+    command = [sys.executable, "-m", "engine.native"]
+    given = {name: value for name, value in os.environ.items() if name != "SLUICEGATE_PURE"} | environment
+    return subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout
+
+
+def test_one_line_tells_which_is_used(compiled: Loops) -> None:
+    """And why the other isn't."""
+    assert told() == "compiled helper: in use\n"
+    assert told(SLUICEGATE_PURE="1").endswith("(SLUICEGATE_PURE=1)\n")
+
+
+def test_records_come_out_the_same_without_the_helper(compiled: Loops) -> None:
+    """From the command line to the last byte, escapes and JSON in strings included."""
+    records = (ROOT / "examples" / "agent.ndjson").read_bytes()
+    records += b"\n".join(
+        nested('mail jane\\u0040corp.example.com é "😀" AKIA', depth, ascii_only=ascii_only)
+        for depth in range(4)
+        for ascii_only in (True, False)
+    )
+
+    def cleaned(pure: str) -> bytes:
+        command = [sys.executable, "-m", "sluicegate", "sanitize"]
+        environment = os.environ | {"SLUICEGATE_PURE": pure}
+        return subprocess.run(command, input=records, env=environment, capture_output=True, check=True).stdout
+
+    assert cleaned("0") == cleaned("1") != records

@@ -1,0 +1,43 @@
+"""Python's inner loops and, where it was built, the compiled helper: tests of what both must do run over each."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+
+import pytest
+
+from engine.escapes import JSON, Unescaped, raw_offset_pure, unescape_bytes_pure
+from engine.jsontext import Locate, Place, locate_pure
+
+
+@dataclass(frozen=True)
+class Loops:
+    """One implementation of the functions that there are two of."""
+
+    locate: Locate
+    unescape_bytes: Callable[[bytes], bytes]
+    raw_offset: Callable[[bytes, int, bool], int]
+
+    def unescape(self, raw: bytes) -> Unescaped:
+        """`engine.escapes.unescape` with these."""
+        return Unescaped(self.unescape_bytes(raw), raw, JSON, self.raw_offset)
+
+
+def _load() -> ModuleType | None:  # whatever SLUICEGATE_PURE says
+    return importlib.import_module("engine._native") if importlib.util.find_spec("engine._native") else None
+
+
+PYTHON = Loops(locate_pure, unescape_bytes_pure, raw_offset_pure)
+HELPER = _load()
+COMPILED = HELPER and Loops(partial(HELPER.locate, Place), HELPER.unescape_bytes, HELPER.raw_offset)
+
+each_implementation = pytest.mark.parametrize(
+    "loops",
+    [pytest.param(PYTHON, id="python"), *([pytest.param(COMPILED, id="compiled")] if COMPILED else [])],
+)
+"""Runs a test with ``loops`` as Python's, and as the compiled ones where there are some."""
