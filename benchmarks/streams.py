@@ -157,7 +157,7 @@ def staged(url: str | None, *, partitions: int = PARTITIONS) -> Iterator[Stage]:
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="sluicegate-bench-")))
-        where = f"embedded:{folder / 'log.db'}" if url is None else url
+        where = f"embedded:{folder / 'log.db'}" if url in (None, "embedded") else str(url)
         if where.startswith("kafka:") and "timeout=" not in where:
             where += f"{'&' if '?' in where else '?'}timeout={PATIENCE}"
         broker = stack.enter_context(open_broker(where))

@@ -11,6 +11,7 @@ import click
 from benchmarks import cli
 
 SOAKED = 1_000_000
+_TOLD = {True: "flat", False: "it grows", None: "too short to tell whether it grows"}
 
 
 @click.command()
@@ -77,8 +78,8 @@ def soak(
         click.echo(
             f"{found.samples[-1][0]:,} records in {found.seconds:,.0f} s ({rate:,.0f} records/s): "
             f"{found.level:.1f} MB on average, {found.peak:.1f} MB at most, "
-            f"{found.growth:+.2f} MB for a million records: {'flat' if found.flat else 'it grows'}."
+            f"{found.growth:+.2f} MB for a million records: {_TOLD[found.flat]}."
         )
     troubles.exit()
-    if not found.flat:
+    if found.flat is False:
         sys.exit(1)

@@ -102,7 +102,7 @@ def test_scaling_puts_workers_side_by_side() -> None:
     """Processes of the core alone, and a group on a broker."""
     found = bench_json(
         *("scaling", "workers", "--workers", "2", "--volume", "0.1"),
-        *("--repetitions", "1", "--rules", "1", "--stream-records", "3000"),
+        *("--repetitions", "1", "--rules", "1", "--stream-records", "800"),
     )
     alone, group = found["series"]
     assert [one["x"] for one in alone["points"]] == [one["x"] for one in group["points"]] == [1, 2]
@@ -126,8 +126,8 @@ def test_latency_is_told_by_rate_and_commit_interval() -> None:
 def test_soak_watches_memory() -> None:
     """Without a broker, and on one; short as it is, it tells records, level and growth."""
     for more in ((), ("--broker", "embedded")):
-        done = bench("soak", "--records", "12000", "--rules", "1", *more, "--json")
+        done = bench("soak", "--records", "4000", "--rules", "1", *more, "--json")
         found = json.loads(done.stdout)["soak"]
-        assert done.returncode == (0 if found["flat"] else 1)
-        assert found["records"] == 12_000
+        assert done.returncode == (1 if found["flat"] is False else 0)
+        assert found["records"] == 4_000
         assert 20 < found["level_mb"] <= found["peak_mb"] < 1000

@@ -37,6 +37,11 @@ def test_a_leak_is_found() -> None:
     assert one.as_json()["flat"] is False
 
 
+def test_a_short_soak_tells_nothing() -> None:
+    """Neither flat nor growing."""
+    assert soaked(100, 101, 120).flat is None
+
+
 def test_the_endless_log_is_read_to_its_end(tmp_path: Path) -> None:
     """A worker reads each of its records once, on all partitions, and is done."""
     session = EndlessLog("activity", [b'{"a": "jane@example.com"}', b"{}"], 1001, partitions=3)
