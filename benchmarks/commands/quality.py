@@ -25,6 +25,7 @@ from detectors.errors import ConfigError
 @cli.seed_option
 @click.option("--offenders", "count", default=3, show_default=True, help="Rows listed of each kind of trouble of ours.")
 @click.option("--show-text", is_flag=True, help="With their text, which may hold secrets.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with plots.")
 @cli.json_option
 def quality(
     files: tuple[Path, ...],
@@ -37,6 +38,7 @@ def quality(
     seed: int,
     count: int,
     show_text: bool,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Measure what is found, missed and harmed, on labelled NDJSON files.
@@ -50,7 +52,7 @@ def quality(
     \b
     Examples:
       sluicegate bench quality labelled.ndjson
-      sluicegate bench quality --peers --by entity --json labelled.ndjson other.ndjson
+      sluicegate bench quality --peers --by entity --html quality.html labelled.ndjson other.ndjson
     """
     from benchmarks.measurement import MeasuringFailed
     from benchmarks.quality import rows, tools
@@ -61,6 +63,8 @@ def quality(
     from engine.policy import load_policy
 
     troubles = cli.Troubles()
+    if html is not None:
+        html.touch()  # rather now than after an hour
     meanings = Labels.read(labels)
     loaded = load_policy(policy)
     sets = []
@@ -95,22 +99,24 @@ def quality(
                     judged.append(Judged(tool.name, score, seconds))
                 advance()
             found[one.path] = [*judged, *missing]
-    if as_json:
-        write_json(
-            header()
-            | {
-                "rules": len(loaded.detector.rules),
-                "sets": [
-                    {
-                        "name": one.name,
-                        "path": one.path,
-                        "rows": len(one.rows),
-                        "tools": {judged.tool: judged.as_json() for judged in found[one.path]},
-                    }
-                    for one in sets
-                ],
+    document = header() | {
+        "rules": len(loaded.detector.rules),
+        "sets": [
+            {
+                "name": one.name,
+                "path": one.path,
+                "rows": len(one.rows),
+                "tools": {judged.tool: judged.as_json() for judged in found[one.path]},
             }
-        )
+            for one in sets
+        ],
+    }
+    if html is not None:
+        from benchmarks.quality.report import report
+
+        html.write_text(report(document), encoding="utf-8")
+    if as_json:
+        write_json(document)
     else:
         for one in sets:
             show(one, found[one.path], by=by)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,18 +35,20 @@ class Judged:
         return {**self.score.as_json(), "records_per_s": round(rows / max(self.seconds, 1e-9), 1)}
 
 
-COLUMNS = (
-    ("precision", lambda f: _percent(f["overlapping"]["precision"])),
-    ("recall", lambda f: _percent(f["overlapping"]["recall"])),
-    ("F1", lambda f: _percent(f["overlapping"]["f1"])),
-    ("exact", lambda f: _percent(f["exact"]["f1"])),
-    ("typed", lambda f: _percent(f["typed"]["f1"]) if f.get("tells_labels", True) else "–"),
-    ("clean", lambda f: _percent(f["clean"])),
+Column = tuple[str, Callable[[Mapping[str, Any]], str]]
+
+COLUMNS: tuple[Column, ...] = (
+    ("precision", lambda f: percent(f["overlapping"]["precision"])),
+    ("recall", lambda f: percent(f["overlapping"]["recall"])),
+    ("F1", lambda f: percent(f["overlapping"]["f1"])),
+    ("exact", lambda f: percent(f["exact"]["f1"])),
+    ("typed", lambda f: percent(f["typed"]["f1"]) if f.get("tells_labels", True) else "–"),
+    ("clean", lambda f: percent(f["clean"])),
     ("leaked", lambda f: f"{f['leaked']:,}" if f["spans"] else "–"),
 )
-MORE = (
-    ("no spans", lambda f: _percent(f["unspanned_changed"])),
-    ("negatives", lambda f: _percent(f["negatives_changed"])),
+MORE: tuple[Column, ...] = (
+    ("no spans", lambda f: percent(f["unspanned_changed"])),
+    ("negatives", lambda f: percent(f["negatives_changed"])),
     ("raw/10k", lambda f: _number(f["raw_changed_per_10k"])),
     ("alarms/10k", lambda f: _number(f["false_alarms_per_10k"])),
     ("lost", lambda f: f"{f['lost']:,}"),
@@ -66,7 +68,7 @@ def show(judged_set: LabelledSet, judged: Sequence[Judged], *, by: str | None) -
     ours = found.get(OURS, {})
     if by and "skipped" not in ours:
         parts = ours["entities" if by == "entity" else "families"]
-        values = (("values", lambda f: f"{f['spans']:,}"), *COLUMNS)
+        values: tuple[Column, ...] = (("values", lambda f: f"{f['spans']:,}"), *COLUMNS)
         _print(f"{judged_set.name}, {OURS} by {by}", by, parts, values)
 
 
@@ -90,7 +92,7 @@ def offenders(judged_set: LabelledSet, judged: Judged, *, count: int, text: bool
     click.echo("")
 
 
-def _print(title: str, head: str, found: Mapping[str, Mapping[str, Any]], columns: Sequence[tuple[str, Any]]) -> None:
+def _print(title: str, head: str, found: Mapping[str, Mapping[str, Any]], columns: Sequence[Column]) -> None:
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column(head, min_width=14)
     for name, _ in columns:
@@ -105,7 +107,8 @@ def _print(title: str, head: str, found: Mapping[str, Mapping[str, Any]], column
     console.print(table, crop=False)
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share as people write it."""
     return "–" if value is None else f"{value:.1%}"
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -373,6 +374,32 @@ def test_offenders_are_named_and_their_text_only_if_asked_for(labelled: Path) ->
     assert "swordfishes" not in plain.stdout
     assert "«swordfishes»" in shown.stdout
     assert "sluicegate by family" in shown.stdout
+
+
+def test_the_page_stands_for_itself(labelled: Path, tmp_path: Path) -> None:
+    """Plots, figures, method, machine and command; no script, no address to fetch from, none of the texts."""
+    done = quality(labelled, "--html", tmp_path / "page.html")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "page.html").read_text()
+    ElementTree.fromstring(
+        page.replace("<!doctype html>", "").replace('<meta charset="utf-8">', "").replace('scale=1">', 'scale=1"/>')
+    )
+    assert page.count("<svg") == 4
+    assert "CREDIT_CARD" in page
+    assert "bench quality" in page
+    assert "hyperscan" in page
+    assert not re.search(r"<script|<link|src=|href=|url\(|@import", page)
+    assert "swordfishes" not in page
+    assert "jane" not in page
+
+
+def test_a_page_that_cannot_be_written_is_said_at_once(labelled: Path, tmp_path: Path) -> None:
+    """Before anything is measured."""
+    done = quality(labelled, "--html", tmp_path / "none" / "page.html")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "page.html" in done.stderr
+    assert done.stdout == ""
 
 
 def test_a_file_that_cannot_be_read_leaves_the_others(labelled: Path, tmp_path: Path) -> None:
