@@ -43,6 +43,10 @@ class EndlessLog:
         """All partitions."""
         return frozenset(self._places)
 
+    def at_end(self) -> frozenset[TopicPartition]:
+        """All of them, once all has been handed out."""
+        return frozenset(self._places if self._read >= self._total else ())
+
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """As if all records were there already."""
         return self._offsets(self._total)

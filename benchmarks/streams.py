@@ -215,6 +215,10 @@ class Watch:
         """As it is."""
         return self._session.assignment()
 
+    def at_end(self) -> frozenset[TopicPartition]:
+        """What has been read to its end."""
+        return self._session.at_end()
+
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """As they are."""
         return self._session.end_offsets()

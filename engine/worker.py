@@ -52,9 +52,7 @@ class Worker:
     """One member of the group, in one thread.
 
     ``topics`` by the name of their activity topic; ``name`` is the worker's, for decision batches; ``clock``
-    gives seconds since the epoch; ``progress`` is where it counts. ``quiet`` is how many seconds without a
-    record are taken as the end of the partitions owned, when draining: the last offsets before an end may be
-    gone, to retention or markers.
+    gives seconds since the epoch; ``progress`` is where it counts.
     """
 
     def __init__(
@@ -70,11 +68,10 @@ class Worker:
         progress: Progress | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
-        quiet: float = 2.0,
     ) -> None:
         self._session, self._sanitizer, self._topics, self._encode = session, sanitizer, topics, encode
         self._attempts, self._name, self._batch = attempts, name, batch or Batch()
-        self._clock, self._sleep, self._quiet = clock, sleep, quiet
+        self._clock, self._sleep = clock, sleep
         self.progress = progress or Progress(name)
         self.counters = self.progress.counters
         self._open = False  # whether a transaction is
@@ -84,7 +81,7 @@ class Worker:
         self._mean = max(4096, self._batch.bytes // 500)  # bytes a record, until some have been seen
         self._done: dict[TopicPartition, int] = {}  # committed offsets, as far as they are known here
         self._idle = True  # whether the last poll came back empty
-        self._last_record = self._looked = time.monotonic()
+        self._looked = time.monotonic()
 
     def run(self, *, stop: Callable[[], bool], drain: bool = False) -> None:
         """Works until ``stop()``, asked between batches, or with ``drain`` until what is there now is done.
@@ -119,7 +116,6 @@ class Worker:
                     self._done.update(self._session.committed())
                     self._attempts.went_on(self._done)
                     targets = self._session.end_offsets() if drain else None
-                    self._last_record = time.monotonic()
                     started = True
                 self._step()
                 failures = aborts = 0
@@ -154,8 +150,7 @@ class Worker:
         if records:
             started = time.monotonic()
             self._process(records, alone=alone)
-            self._last_record = time.monotonic()  # again: a batch may take longer than a stream may be silent
-            self.counters.seconds += self._last_record - started
+            self.counters.seconds += time.monotonic() - started
         if not self._dirty:
             self.progress.step(self._session, self._done, idle=self._idle)
 
@@ -171,7 +166,6 @@ class Worker:
             records += more
             size += sum(len(record.value or b"") for record in more)
         self._mean = max(1, size // len(records))
-        self._last_record = time.monotonic()
         return records
 
     def _ask(self, records: int, room: int) -> int:
@@ -298,8 +292,7 @@ class Worker:
         if not rest:
             return True
         # What is left of own partitions may be gone for good: deleted by retention, or only markers.
-        quiet = now - self._last_record >= self._quiet
-        return quiet and not self._dirty and rest <= self._session.assignment()
+        return not self._dirty and rest <= self._session.at_end()
 
     def _pause(self, failures: int, stop: Callable[[], bool]) -> None:
         """Backs off, longer each time, and not longer than a stop can wait."""

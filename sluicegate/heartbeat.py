@@ -53,6 +53,10 @@ class BeatingSession:
         """What is owned now."""
         return self._session.assignment()
 
+    def at_end(self) -> frozenset[TopicPartition]:
+        """What has been read to its end."""
+        return self._session.at_end()
+
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """Where each partition ends."""
         return self._session.end_offsets()

@@ -68,6 +68,13 @@ class Session(Protocol):
         """The partitions that this worker owns now."""
         ...
 
+    def at_end(self) -> frozenset[TopicPartition]:
+        """The partitions owned of which `poll` has given every record that there is for a reader by now.
+
+        What ends a partition may be no record: markers, or what retention took. So offsets alone do not tell.
+        """
+        ...
+
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """For every partition of the subscribed topics: the offset that the next record will get."""
         ...

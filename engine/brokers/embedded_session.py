@@ -89,6 +89,10 @@ class EmbeddedSession:
         """The partitions that this worker owned when it last looked."""
         return frozenset(self._logs[log] for log in self._leases)
 
+    def at_end(self) -> frozenset[TopicPartition]:
+        """The partitions owned of which every record has been given."""
+        return frozenset() if self._stale else frozenset(map(self._logs.__getitem__, self._tail.ended()))
+
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """For every partition of the subscribed topics: the offset that the next record will get."""
         ends = self._store.end_offsets(self._logs)

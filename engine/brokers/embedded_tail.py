@@ -28,6 +28,10 @@ class Tail:
         """Follows this log no longer."""
         self._next.pop(log, None)
 
+    def ended(self) -> list[int]:
+        """The logs that have no more records now."""
+        return [log for log, at in self._next.items() if not self._store.fetch(log, *at, limit=1)]
+
     def take(self, limit: int) -> list[ActivityRecord]:
         """The next records, up to ``limit`` and some tens of MiB, and moves on."""
         out: list[ActivityRecord] = []

@@ -70,6 +70,7 @@ class KafkaSession:
         self._buffer: list[ActivityRecord] = []  # fetched, not handed out
         self._removed: set[TopicPartition] = set()  # during the present call of the client
         self._stale: set[TopicPartition] = set()  # have to go back to the last commit
+        self._ended: set[TopicPartition] = set()  # nothing follows what was fetched of them
         self._generation: Any = None  # the client's note of who we are in the group, and since which rebalance
         self._unverified = False  # whether partitions came since the identity was checked
         self._open = self._closed = False
@@ -94,7 +95,10 @@ class KafkaSession:
         if self._link.down:
             self._look_for_brokers()
         room = max(1, min(max_records - len(self._buffer), _MOST))  # one at least: it also keeps us a member
+        end = time.monotonic() + timeout
         self._fetch(room, 0 if self._buffer else timeout)
+        while not self._buffer and (left := end - time.monotonic()) > 0:  # it was an event
+            self._fetch(room, left)
         if self._unverified:
             self._verify()
         records, self._buffer = self._buffer[:max_records], self._buffer[max_records:]
@@ -108,6 +112,11 @@ class KafkaSession:
     def assignment(self) -> frozenset[TopicPartition]:
         """The partitions that this worker owned when it last polled."""
         return frozenset(self._assigned)
+
+    def at_end(self) -> frozenset[TopicPartition]:
+        """The partitions owned of which every record has been given."""
+        waiting = {record.position[:2] for record in self._buffer}
+        return frozenset(one for one in self._ended if one not in waiting and one not in self._stale)
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """For every partition of the subscribed topics: where it ends for a read-committed reader."""
@@ -201,6 +210,7 @@ class KafkaSession:
             self._assigned.pop(where, None)
             self._next.pop(where, None)
             self._stale.discard(where)
+            self._ended.discard(where)
             self._removed.add(where)
 
     def _fetch(self, count: int, timeout: float) -> None:
@@ -221,7 +231,7 @@ class KafkaSession:
             self._stale |= self._removed & self._assigned.keys()
         if self._link.fatal is not None:
             raise self._judged(self._link.fatal)
-        assigned, removed = self._assigned, self._removed
+        assigned, passed_over = self._assigned, self._removed | self._stale
         for message in messages:
             failure = message.error()
             if failure is not None:
@@ -229,13 +239,18 @@ class KafkaSession:
                 continue
             record = to_record(message)
             where = record.position[:2]
-            if where in assigned and where not in removed:
+            if where in assigned and where not in passed_over:
+                self._ended.discard(where)
                 self._buffer.append(record)
 
     def _hear(self, error: KafkaError, message: Message) -> None:
         """An event among the messages."""
         code = error.code()
-        if code == KafkaError._MAX_POLL_EXCEEDED:
+        if code == KafkaError._PARTITION_EOF:
+            where = TopicPartition(str(message.topic()), int(message.partition() or 0))
+            if where in self._assigned and where not in self._removed | self._stale:
+                self._ended.add(where)
+        elif code == KafkaError._MAX_POLL_EXCEEDED:
             log.warning("worker '%s' did not poll for longer than max.poll.interval.ms", self._worker)
         elif code == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise BrokerError(f"topic '{message.topic()}' does not exist any more")
@@ -276,6 +291,7 @@ class KafkaSession:
     def _give_up(self) -> None:
         """Aborts, and goes back to the last commit when the next poll begins."""
         self._stale |= self._assigned.keys()
+        self._ended.clear()
         self._handed.clear()
         self._buffer.clear()
         try:
@@ -334,6 +350,9 @@ class KafkaSession:
 
     def _judged(self, error: KafkaError) -> BrokerError:
         """An error of the consumer; it is for good if it says so."""
+        if error.code() == KafkaError._FATAL and self._link.fatal is None:
+            with suppress(KafkaException):
+                self._consumer.consume(1, 1.0)  # the call back that says why is right behind
         fatal = self._link.fatal or error
         if fatal.code() in FENCED:
             return self._failed(self._fence())

@@ -108,10 +108,8 @@ class Settings:
     def consumer(self, error: Callable[[Any], None], group: str, worker: str | None = None) -> dict[str, Any]:
         """For a consumer, a member of ``group`` if it has a name in it."""
         conf = _CONSUMER_DEFAULTS | self._only(self.extra, without=_PRODUCER_ONLY) | _CONSUMER
-        conf |= self._common(error) | {"group.id": group}
-        if worker is None:
-            return conf | {"enable.partition.eof": True}
-        return conf | _GROUP | {"group.instance.id": worker}
+        conf |= self._common(error) | {"group.id": group, "enable.partition.eof": True}
+        return conf if worker is None else conf | _GROUP | {"group.instance.id": worker}
 
     def producer(self, error: Callable[[Any], None], transactional_id: str) -> dict[str, Any]:
         """For a transactional producer."""

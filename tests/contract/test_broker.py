@@ -280,6 +280,28 @@ def test_end_offsets(broker, join, follow) -> None:
         assert ends[TopicPartition(last.topic, 0)] == 0
 
 
+def test_at_end(broker, join) -> None:
+    """A partition is at its end once all its records were given, those of others or none; and not after an abort."""
+    broker.append([out(b"%d" % n, "in") for n in range(3)])
+    session = join()
+    assert IN not in session.at_end()
+    session.begin()
+    records: list[ActivityRecord] = []
+    while len(records) < 3:
+        assert IN not in session.at_end()
+        records += session.poll(1, 0.1)
+    until(lambda: session.poll(1, 0.1) or session.at_end() == session.assignment() != frozenset())
+    session.abort()
+    assert IN not in session.at_end()
+    assert take(session, 3) == records
+    session.begin()
+    session.commit(nexts(records))
+    until(lambda: session.poll(1, 0.1) or session.at_end() == session.assignment())
+    broker.append([out(b"more", "in")])
+    until(lambda: records.extend(session.poll(1, 0.1)) or len(records) == 4)
+    until(lambda: session.poll(1, 0.1) or IN in session.at_end())
+
+
 def test_poll_is_empty_after_its_timeout(join, follow) -> None:
     """A poll of an idle topic comes back empty when its time-out has passed, and not long before."""
     for source in (join(), follow()):

@@ -89,7 +89,7 @@ class Rig:
         self.broker.append([OutputRecord(topic, partition, value=value, **fields) for value in values])
 
     def worker(self, core, name: str = "0", group: str = "g", **options) -> Worker:
-        options = {"encode": encode, "quiet": 0.2} | options
+        options = {"encode": encode} | options
         return Worker(
             self.broker.join(group, list(self.topics), worker=name),
             core,
@@ -328,16 +328,9 @@ def test_drain_stops_at_the_ends_that_stood_at_start(rig: Rig) -> None:
     assert 50 <= worker.counters.records < 200
 
 
-def test_drain_with_slow_batches(rig: Rig) -> None:
-    """Draining goes on though a batch takes longer than the silence that is taken for the end."""
-    rig.feed(*[b"x"] * 30)
-    worker = rig.run(Passes(lambda records: time.sleep(0.3)), quiet=0.2, batch=Batch(records=10))
-    assert worker.counters.records == 30
-
-
 def test_drain_of_nothing(rig: Rig) -> None:
     """Draining empty topics ends at once."""
-    assert rig.run(Passes(), quiet=60).counters.records == 0
+    assert rig.run(Passes()).counters.records == 0
 
 
 def test_drain_when_the_last_records_are_gone(tmp_path: Path) -> None:
@@ -582,7 +575,7 @@ with EmbeddedBroker(directory / "log.db") as broker:
     session = broker.join("g", ["agents"], worker="0")
     topics = {"agents": TopicSet(activity="agents")}
     worker = Worker(session, Dies(), topics, encode, attempts=Attempts(directory / "attempts.json"),
-                    name="0", batch=Batch(records=10, interval_ms=0), quiet=0.2)
+                    name="0", batch=Batch(records=10, interval_ms=0))
     worker.run(stop=lambda: False, drain=True)
     session.close()
 """

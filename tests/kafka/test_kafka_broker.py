@@ -396,6 +396,27 @@ def test_hanging_transaction_is_settled_by_the_next_start(broker: KafkaBroker, k
         assert [record.value for record in take(reader, 2)] == [b"behind", b"once"]
 
 
+def test_the_end_is_not_seen_before_what_a_dead_worker_left_is_settled(broker: KafkaBroker, kafka_servers: str) -> None:
+    """While nobody knows where to go on, since another died committing that, the end has not been reached."""
+    broker.append([out(b"x", topic="in")])
+    url = f"kafka://{kafka_servers}?session.timeout.ms=1500&heartbeat.interval.ms=300&transaction.timeout.ms=4000"
+    with subprocess.Popen([sys.executable, "-c", _DIES, url, "offsets"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+        finally:
+            process.send_signal(signal.SIGKILL)
+    with session(broker, "other") as other:
+        records: Sequence[ActivityRecord] = []
+        end = time.monotonic() + PATIENCE
+        while not records:
+            assert IN not in other.at_end()
+            assert time.monotonic() < end
+            records = other.poll(1, 0.1)
+        while IN not in other.at_end():
+            assert other.poll(1, 0.1) == []
+            assert time.monotonic() < end
+
+
 def test_members_of_a_killed_test_are_missed(janitor: Janitor) -> None:
     """The tests themselves: what a killed worker left in its group is gone before the next test."""
     janitor.clean()
