@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from engine.brokers.base import BrokerError
-from engine.brokers.kafka_errors import Link
+from engine.brokers.kafka_errors import Link, kafka_error, persist
 from engine.brokers.kafka_session import make_consumer
 from engine.brokers.kafka_settings import Settings
 from engine.brokers.kafka_topics import Topics
@@ -25,12 +26,13 @@ class KafkaPublisher:
     """Writes an outbox exactly once (see `engine.brokers.base.Publisher`)."""
 
     def __init__(self, settings: Settings, topics: Topics, name: str) -> None:
-        self._topics, self._name = topics, name
+        self._settings, self._topics, self._name = settings, topics, name
+        self._link = Link(settings.servers)
         self._writer = Writer(settings, topics, name)  # fences an older one; what it left open is settled now
         self._last: int | None = None
         self._places: set[TopicPartition] = set()
         try:
-            self._group: Consumer = make_consumer(settings.consumer(Link(settings.servers), name))
+            self._group: Consumer = make_consumer(settings.consumer(self._link, name))
             if last := self._read_back():
                 self._commit((), last)  # so that it is not forgotten
         except BaseException:
@@ -59,10 +61,29 @@ class KafkaPublisher:
         self._writer.close()
 
     def _read_back(self) -> int:
-        offsets = self._topics.group_offsets(self._name)
+        offsets = self._offsets()
         self._places |= offsets.keys()
         self._last = max(offsets.values(), default=0)
         return self._last
+
+    def _offsets(self) -> dict[TopicPartition, int]:
+        """All that the group has committed, once no transaction of it is open.
+
+        Asked of each topic that there is. The admin client could list them, but in librdkafka 2.16 it crashes the
+        process if the group's coordinator is moving: it looks for a consumer group, and an admin client has none.
+        """
+        try:
+            known = self._group.list_topics(timeout=self._settings.timeout).topics
+            asked = [KafkaPartition(name, 0) for name in known if not name.startswith("__")]
+            timeout = self._settings.timeout
+            answered = persist(lambda left: self._group.committed(asked, left), timeout) if asked else []
+        except KafkaException as caught:
+            error, what = kafka_error(caught), f"offsets of group '{self._name}'"
+            raise self._link.unavailable(what) if error is None else self._link.error(error, what) from None
+        for one in answered:
+            if one.error is not None and one.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise self._link.error(one.error, f"offset of {one.topic}/{one.partition}")
+        return {TopicPartition(one.topic, one.partition): one.offset for one in answered if one.offset >= 0}
 
     def _commit(self, records: Iterable[OutputRecord], sequence: int) -> None:
         """All or nothing. If nobody can say which, `last` asks again."""

@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
@@ -91,31 +91,6 @@ class Topics:
         return {
             TopicPartition(one.topic, one.partition): self._result(future, f"end of {one.topic}/{one.partition}").offset
             for one, future in futures.items()
-        }
-
-    def group_offsets(self, group: str) -> dict[TopicPartition, int]:
-        """All that ``group`` has committed, once no transaction of it is open."""
-        asked = self.admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], require_stable=True, request_timeout=self._timeout
-        )
-        end = time.monotonic() + self._timeout
-        while True:
-            try:
-                result = asked[group].result(self._timeout + 1)
-                break
-            except (KafkaException, FutureTimeout) as caught:
-                error = kafka_error(caught)
-                unstable = error is not None and error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT
-                if not unstable or time.monotonic() > end:
-                    raise self._error(caught, f"offsets of group '{group}'") from None
-            time.sleep(BACK_OFF)
-            asked = self.admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], require_stable=True, request_timeout=self._timeout
-            )
-        return {
-            TopicPartition(one.topic, one.partition): one.offset
-            for one in result.topic_partitions
-            if one.error is None and one.offset >= 0
         }
 
     # -- making
