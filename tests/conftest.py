@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 
 import pytest
-from kafka_cluster import Cluster, Missing
+from kafka_cluster import Cluster
+from kafka_cluster.fixture import running
 
 
 @pytest.fixture(scope="session")
@@ -20,15 +20,5 @@ def kafka_servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     if given := os.environ.get("SLUICEGATE_TEST_KAFKA"):
         yield given
         return
-    cluster = Cluster(tmp_path_factory.mktemp("kafka"))
-    try:
-        cluster.start()
-    except Missing as missing:
-        message = f"KAFKA TESTS NOT RUN: {missing}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            print(f"\n*** {message} ***", file=sys.stderr)
-        pytest.skip(message)
-    yield cluster.servers
-    cluster.stop()
+    with running(Cluster(tmp_path_factory.mktemp("kafka")), request) as cluster:
+        yield cluster.servers

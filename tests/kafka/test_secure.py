@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
-from kafka_cluster import Missing
+from kafka_cluster.fixture import running
 from kafka_cluster.secure import SecureCluster
 
 from approvals.service import PUBLISHER
@@ -49,21 +49,12 @@ binding_key: {{file: binding.key}}
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureCluster]:
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureCluster]:
     """Started once; it is always our own, since its certificates are."""
-    cluster = SecureCluster(tmp_path_factory.mktemp("secure"))
-    try:
-        cluster.start()
-    except Missing as missing:
-        message = f"KAFKA TESTS NOT RUN: {missing}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        print(f"\n*** {message} ***", file=sys.stderr)
-        pytest.skip(message)
-    for user in (ENGINE, REVIEWER, STRANGER):
-        cluster.add_user(user, PASSWORD)
-    yield cluster
-    cluster.stop()
+    with running(SecureCluster(tmp_path_factory.mktemp("secure")), request) as cluster:
+        for user in (ENGINE, REVIEWER, STRANGER):
+            cluster.add_user(user, PASSWORD)
+        yield cluster
 
 
 @pytest.fixture

@@ -1,0 +1,194 @@
+"""On a real Kafka of three brokers, whatever dies: nothing is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
+from every_input import OUTPUTS, POLICY, TOPIC, TOPICS, check, key, read, review, value
+from kafka_cluster import Cluster
+from kafka_cluster.admin import Janitor
+from kafka_cluster.fixture import running
+from victims import Victims
+
+from engine.brokers.base import TopicSpec
+from engine.brokers.kafka import KafkaBroker
+from engine.config import load_config
+from engine.startup import run_worker
+
+SETTINGS = "session.timeout.ms=3000&heartbeat.interval.ms=300&transaction.timeout.ms=10000"
+CONFIG = """\
+broker: kafka://{servers}?{settings}
+worker: {worker}
+topics:
+  - activity: agents
+policy: policy.yaml
+binding_key: {{file: binding.key}}
+batch: {{records: 1000, interval_ms: 100}}
+"""
+PARTITIONS = 4
+RECORDS = 100_000
+RATE = 2000  # records/s: so slow that the kills fall amid the work
+PLACES = ("produced", "inside", "produced", "inside", "committed")  # see killed_engine.py
+REVIEWER_PLACES = ("before", "produced", "inside", "after")  # see killed_reviewer.py
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three brokers, our own: they are to be stopped."""
+    properties = {"min.insync.replicas": "2"}
+    with running(Cluster(tmp_path_factory.mktemp("three"), nodes=3, properties=properties), request) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def kafka_servers(cluster: Cluster) -> str:
+    return cluster.servers
+
+
+@pytest.fixture
+def directory(tmp_path: Path, kafka_servers: str, connect: Callable[..., KafkaBroker]) -> Path:
+    """A configuration for each of two workers, and their topics."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    (tmp_path / "binding.key").write_text("ab" * 32)
+    for worker in "01":
+        text = CONFIG.format(worker=worker, servers=kafka_servers, settings=SETTINGS)
+        (tmp_path / f"{worker}.yaml").write_text(text)
+    connect().create_topics([TopicSpec(name, PARTITIONS) for name in TOPICS])
+    return tmp_path
+
+
+class Feed(threading.Thread):
+    """Writes at ``rate`` records/s, as any producer does: at least ``records``, and until it has been enough."""
+
+    def __init__(self, servers: str, records: int, rate: int) -> None:
+        super().__init__(daemon=True)
+        conf = {"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 5}
+        self._producer = Producer(conf | {"logger": logging.getLogger("feed")})
+        self._records, self._rate = records, rate
+        self.enough = threading.Event()
+        self.written = 0
+
+    def run(self) -> None:
+        start = time.monotonic()
+        number = 0
+        while number < self._records or (number < 4 * self._records and not self.enough.is_set()):
+            for n in range(number, number + 100):
+                self._producer.produce(TOPIC, value(n), key(n), n % PARTITIONS)
+            number += 100
+            self._producer.poll(0)
+            time.sleep(max(0.0, start + number / self._rate - time.monotonic()))  # the rate is what is wanted
+        self.written = number - self._producer.flush(60)
+
+
+def in_the_log(servers: str, topics: list[str]) -> int:
+    """How many records there are, those of aborted transactions included."""
+    conf = {"bootstrap.servers": servers, "group.id": "dirty", "isolation.level": "read_uncommitted"}
+    consumer = Consumer(conf | {"enable.partition.eof": True})
+    places = [KafkaPartition(topic, n, OFFSET_BEGINNING) for topic in topics for n in range(PARTITIONS)]
+    consumer.assign(places)
+    found = ends = 0
+    while ends < len(places):
+        for message in consumer.consume(10_000, 0.2):
+            if message.error() is None:
+                found += 1
+            else:
+                assert message.error().code() == KafkaError._PARTITION_EOF
+                ends += 1
+    consumer.close()
+    return found
+
+
+class Deaths:
+    """Two engines and a reviewer, each killed and started again, for as long as it goes on."""
+
+    def __init__(self, directory: Path, servers: str, janitor: Janitor, stack: ExitStack) -> None:
+        self._directory, self._servers, self._janitor = directory, servers, janitor
+        self._selector = stack.enter_context(selectors.DefaultSelector())
+        self._victims = {
+            name: Victims("killed_reviewer.py" if name == "reviewer" else "killed_engine.py", directory / f"{name}.log")
+            for name in ("0", "1", "reviewer")
+        }
+        for name, victims in self._victims.items():
+            stack.callback(victims.close)
+            self._selector.register(victims, selectors.EVENT_READ, name)
+        self._lives = {name: count() for name in self._victims}
+        self._away = ""  # the worker that is dead for so long that the other takes over
+        self.lost: list[int] = []  # for each open transaction of an engine, how many records it had written
+        self.moves = self.reviewers = 0
+        for name in self._victims:
+            self._start(name)
+
+    @property
+    def database(self) -> Path:
+        return self._directory / "approvals.db"
+
+    def step(self) -> None:
+        """Kills who waits for it; starts the next."""
+        for chosen, _ in self._selector.select(0.25):
+            name: str = chosen.data
+            halt = self._victims[name].reached()
+            self._victims[name].kill(halt)
+            assert halt.produced > 0
+            if name == "reviewer":
+                self.reviewers += 1
+                if self.reviewers % 3 == 0:  # it has to be made again from the topics
+                    for file in self._directory.glob("approvals.db*"):
+                        file.unlink()
+            elif halt.where == "open":
+                self.lost.append(halt.produced)
+                if len(self.lost) % 8 == 0 and not self._away:
+                    self._away = name
+                    continue
+            self._start(name)
+        if self._away and self._janitor.owners() == ["0" if self._away == "1" else "1"]:
+            self.moves += 1
+            self._start(self._away)
+            self._away = ""
+
+    def _start(self, name: str) -> None:
+        life = next(self._lives[name])
+        if name == "reviewer":
+            url = f"kafka://{self._servers}"
+            self._victims[name].start(url, self.database, REVIEWER_PLACES[life % len(REVIEWER_PLACES)], 1 + life % 3)
+        else:
+            # Not at the first commit again and again: three deaths at one place make it go record by record.
+            config = self._directory / f"{name}.yaml"
+            self._victims[name].start(config, PLACES[(life + int(name)) % len(PLACES)], 1 + life % 4)
+
+
+def test_kills_lose_and_double_nothing(
+    directory: Path, connect: Callable[..., KafkaBroker], janitor: Janitor, kafka_servers: str
+) -> None:
+    """Open transactions die with their process, partitions move, the reviewer dies too: each input is there once."""
+    feed = Feed(kafka_servers, RECORDS, RATE)
+    with ExitStack() as stack:
+        deaths = Deaths(directory, kafka_servers, janitor, stack)
+        feed.start()
+        while feed.is_alive():
+            deaths.step()
+            if len(deaths.lost) >= 20 and deaths.moves >= 2 and deaths.reviewers >= 8:
+                feed.enough.set()
+    assert feed.written >= RECORDS
+    assert len(deaths.lost) >= 20
+    assert deaths.moves >= 2
+    assert deaths.reviewers >= 8
+    for worker in "01":
+        run_worker(load_config(directory / f"{worker}.yaml"), stop=lambda: True)  # settles what it left open
+    run_worker(load_config(directory / "0.yaml"), stop=lambda: False, drain=True)
+    broker = connect()
+    review(deaths.database, broker)
+
+    outputs = [f"{TOPIC}.{role}" for role in OUTPUTS]
+    aborted = in_the_log(kafka_servers, outputs) - sum(len(read(broker, topic)) for topic in outputs)
+    assert aborted >= sum(deaths.lost), "what the killed had written is in the log, and aborted"
+    check(broker, feed.written)
