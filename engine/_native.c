@@ -275,6 +275,7 @@ typedef struct {
     const State *state;
     PyTypeObject *place; /* engine.jsontext.Place */
     PyObject *places; /* the list that is returned */
+    Py_ssize_t found, max_places; /* how many there are; beyond the most that may be, they are counted only */
     Span *spans, few_spans[FEW_SPANS];
     Py_ssize_t span_count, following, reach; /* the first span that begins later; how far those before it reach */
     Frame *frames, few_frames[FEW_FRAMES];
@@ -332,6 +333,8 @@ static PyObject *path(Reader *r)
 /* Adds a place; its member is None where `member` is negative. */
 static bool add(Reader *r, PyObject *kind, Py_ssize_t start, Py_ssize_t end, Py_ssize_t member, Py_ssize_t member_end)
 {
+    if (r->found++ >= r->max_places)
+        return true;
     PyObject *names = path(r), *place = NULL;
     if (names == NULL)
         return false;
@@ -380,6 +383,14 @@ static bool key(Reader *r, Py_ssize_t low, Py_ssize_t high)
     frame->key_end = high;
     frame->named = touched(r, low - 1, high + 1);
     return !frame->named || add(r, r->state->key, low, high, -1, -1);
+}
+
+static void over_budget(const State *state, const char *budget, PyObject *limit)
+{
+    PyObject *error = PyObject_CallFunction(state->budget_exceeded, "sO", budget, limit);
+    if (error != NULL)
+        PyErr_SetObject(state->budget_exceeded, error);
+    Py_XDECREF(error);
 }
 
 enum { FAILED = -1, NOT_JSON = -2 };
@@ -434,13 +445,8 @@ static Py_ssize_t read_document(Reader *r, Py_ssize_t at, Py_ssize_t max_depth, 
         case '[':
             if (expected > VALUE_OR_CLOSE)
                 return NOT_JSON;
-            if (r->depth >= max_depth) {
-                PyObject *error = PyObject_CallFunction(r->state->budget_exceeded, "sO", "depth", max_depth_given);
-                if (error != NULL)
-                    PyErr_SetObject(r->state->budget_exceeded, error);
-                Py_XDECREF(error);
-                return FAILED;
-            }
+            if (r->depth >= max_depth)
+                return over_budget(r->state, "depth", max_depth_given), FAILED;
             /* Into an array, what the key is reaches; into an object, it does not. */
             if (!push(r, c == '{', is_named(r, at) && c == '['))
                 return FAILED;
@@ -500,14 +506,16 @@ static bool take_spans(Reader *r, PyObject *given)
 
 static PyObject *locate(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 5 || !PyType_Check(args[0]) || !PyType_IsSubtype((PyTypeObject *)args[0], &PyTuple_Type) ||
-        !PyBytes_Check(args[1]) || !PyLong_Check(args[2]) || !PyLong_Check(args[3]))
-        return PyErr_Format(PyExc_TypeError, "locate takes a tuple type, bytes, an int, an int and spans");
+    if (count < 5 || count > 6 || !PyType_Check(args[0]) || !PyType_IsSubtype((PyTypeObject *)args[0], &PyTuple_Type) ||
+        !PyBytes_Check(args[1]) || !PyLong_Check(args[2]) || !PyLong_Check(args[3]) ||
+        (count == 6 && !PyLong_Check(args[5])))
+        return PyErr_Format(PyExc_TypeError, "locate takes a tuple type, bytes, two int, spans and perhaps an int");
     Reader r = {
         .data = (const byte *)PyBytes_AS_STRING(args[1]),
         .size = PyBytes_GET_SIZE(args[1]),
         .state = PyModule_GetState(module),
         .place = (PyTypeObject *)args[0],
+        .max_places = count == 6 ? PyNumber_AsSsize_t(args[5], NULL) : PY_SSIZE_T_MAX,
         .room = FEW_FRAMES,
     };
     r.spans = r.few_spans;
@@ -515,9 +523,13 @@ static PyObject *locate(PyObject *module, PyObject *const *args, Py_ssize_t coun
     Py_ssize_t start = PyLong_AsSsize_t(args[2]), max_depth = PyNumber_AsSsize_t(args[3], NULL);
     if (start == -1 && PyErr_Occurred())
         return NULL;
+    if (r.max_places < 0)
+        r.max_places = 0;
     Py_ssize_t end = FAILED;
     if (take_spans(&r, args[4]) && (r.places = PyList_New(0)) != NULL)
         end = read_document(&r, start < 0 ? 0 : start, max_depth, args[3]);
+    if (end >= 0 && r.found > r.max_places)
+        end = (over_budget(r.state, "candidates", args[5]), FAILED);
     for (Py_ssize_t i = 0; i < r.depth; i++)
         Py_CLEAR(r.frames[i].name);
     if (r.frames != r.few_frames)

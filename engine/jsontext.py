@@ -8,9 +8,10 @@ What it takes it never changes, except where something is redacted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from detectors.errors import BudgetExceeded
 from engine.escapes import unescape_bytes
@@ -146,7 +147,7 @@ def _after_mark(data: bytes) -> int:
 
 
 def locate_pure(
-    data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, int]], /
+    data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, int]], max_places: int = sys.maxsize, /
 ) -> tuple[int, list[Place]] | None:
     """Where the JSON document at ``data[start]`` ends, and which of its scalars and keys overlap one of ``spans``.
 
@@ -154,19 +155,36 @@ def locate_pure(
     overlap. A string or key counts with its quotes. A span that touches a key, or what stands between it and its
     value, finds the scalars under that key too: its value, or what stands in it through arrays alone.
 
-    Raises BudgetExceeded("depth") as `read` does.
+    Raises BudgetExceeded("depth") as `read` does, and BudgetExceeded("candidates") where there are more than
+    ``max_places``: one key can name every scalar of a long list, each with its whole path.
     """
     document = read(data, start, max_depth)
-    return None if document is None else (document.end, list(_touched(data, document.scalars, spans)))
+    if document is None:
+        return None
+    places: list[Place] = []
+    for place in _touched(data, document.scalars, spans):
+        if len(places) >= max_places:
+            raise BudgetExceeded("candidates", max_places)
+        places.append(place)
+    return document.end, places
 
 
-Locate = Callable[[bytes, int, int, Sequence[tuple[int, int]]], tuple[int, list[Place]] | None]
+class Locate(Protocol):
+    """The type of `locate`."""
+
+    def __call__(  # noqa: D102
+        self, data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, int]], max_places: int = ..., /
+    ) -> tuple[int, list[Place]] | None: ...
+
+
 locate: Locate = partial(compiled.locate, Place) if compiled else locate_pure
 
 
-def locate_all(data: bytes, max_depth: int, spans: Sequence[tuple[int, int]]) -> tuple[int, list[Place]] | None:
+def locate_all(
+    data: bytes, max_depth: int, spans: Sequence[tuple[int, int]], max_places: int = sys.maxsize
+) -> tuple[int, list[Place]] | None:
     """`locate` in the document that ``data`` is, white space and a byte order mark aside; None if it is none."""
-    found = locate(data, _after_mark(data), max_depth, spans)
+    found = locate(data, _after_mark(data), max_depth, spans, max_places)
     return found if found is not None and _BLANK.match(data, found[0]) else None
 
 

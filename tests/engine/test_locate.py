@@ -132,6 +132,20 @@ def test_nesting_is_bounded(loops: Loops) -> None:
     assert loops.locate(deep, 0, 200, [(200, 201)]) == (401, [Place("number", 200, 201, (0,) * 200, (200, 201))])
 
 
+@each_implementation
+def test_places_are_bounded(loops: Loops) -> None:
+    """One key would name them all, and each has its path. What is no JSON has no places, however many there were."""
+    data = b'{"password": [' + b"1, " * 99 + b"1]}"
+    located = loops.locate(data, 0, 9, [(1, 2)], 101)
+    assert located is not None
+    assert len(located[1]) == 101
+    with pytest.raises(BudgetExceeded, match="candidates budget of 100"):
+        loops.locate(data, 0, 9, [(1, 2)], 100)
+    assert loops.locate(data[:-1], 0, 9, [(1, 2)], 100) is None
+    with pytest.raises(BudgetExceeded, match="candidates"):
+        locate_all(data, 9, [(1, 2)], 100)
+
+
 def test_all_of_a_text_is_the_document_or_nothing_is_located() -> None:
     """White space and a byte order mark aside."""
     mark = b"\xef\xbb\xbf"

@@ -54,8 +54,9 @@ def test_locating_is_the_same(compiled: Loops, data: bytes, choice: st.DataObjec
     """Places, their types, what is no JSON, what is nested too deeply: on any bytes, from any start."""
     spans = choice.draw(spans_in(data))
     start = choice.draw(st.just(0) | st.integers(-2, len(data) + 2))
-    expected = outcome(PYTHON.locate, data, start, depth, spans)
-    found = outcome(compiled.locate, data, start, depth, spans)
+    max_places = choice.draw(st.sampled_from([-1, 0, 1, 3, LIMIT]))
+    expected = outcome(PYTHON.locate, data, start, depth, spans, max_places)
+    found = outcome(compiled.locate, data, start, depth, spans, max_places)
     assert found == expected
     if found is not None and isinstance(found[1], list):
         assert all(type(place) is Place for place in found[1])
@@ -127,7 +128,8 @@ def test_numbers_of_any_size_are_taken(compiled: Loops, number: int) -> None:
     [
         (),
         (Place, b"[]", 0, 9),
-        (Place, b"[]", 0, 9, [], 1),
+        (Place, b"[]", 0, 9, [], 1, 1),
+        (Place, b"[]", 0, 9, [], None),
         (dict, b"[]", 0, 9, []),
         (None, b"[]", 0, 9, []),
         (Place, "[]", 0, 9, []),

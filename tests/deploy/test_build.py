@@ -1,0 +1,69 @@
+"""The wheel: with the compiled helper where it can be compiled, and without it elsewhere, which is said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from implementations import HELPER
+
+ROOT = Path(__file__).parents[2]
+NO_COMPILER = {"CC": "/nonexistent/cc", "SLUICEGATE_NATIVE": ""}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a wheel is made from, without what was compiled here."""
+    tree = tmp_path_factory.mktemp("tree")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for file in ("pyproject.toml", "README.md", "hatch_build.py"):
+        shutil.copy(ROOT / file, tree)
+    return tree
+
+
+def build(tree: Path, into: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Makes a wheel as pip does."""
+    command = [sys.executable, "-m", "pip", "wheel", "--verbose", "--no-deps", "--wheel-dir", str(into), str(tree)]
+    return subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def test_without_a_compiler_the_wheel_is_pure_python_and_it_is_said(tree: Path, tmp_path: Path) -> None:
+    """One for any platform, with what to install in the message."""
+    done = build(tree, tmp_path, **NO_COMPILER)
+    assert done.returncode == 0, done.stdout
+    assert "engine/_native.c could not be compiled" in done.stdout + done.stderr
+    assert "apt-get install gcc" in done.stdout + done.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if "_native" in name]
+
+
+def test_without_a_compiler_there_is_no_wheel_where_the_helper_is_required(tree: Path, tmp_path: Path) -> None:
+    """A slower one would be made in silence."""
+    done = build(tree, tmp_path, **NO_COMPILER | {"SLUICEGATE_NATIVE": "require"})
+    assert done.returncode != 0
+    assert "SLUICEGATE_NATIVE=require makes this an error" in done.stdout + done.stderr
+    assert not list(tmp_path.glob("*.whl"))
+
+
+@pytest.mark.skipif(HELPER is None, reason="needs a C compiler and Python's headers")
+def test_with_a_compiler_the_wheel_holds_the_helper_for_its_platform(tree: Path, tmp_path: Path) -> None:
+    """And no source of it; the tree is left as it was."""
+    done = build(tree, tmp_path, SLUICEGATE_NATIVE="require")
+    assert done.returncode == 0, done.stdout
+    [wheel] = tmp_path.glob("*.whl")
+    assert not wheel.name.endswith("-any.whl")
+    [name] = [name for name in zipfile.ZipFile(wheel).namelist() if "_native" in name]
+    assert HELPER is not None
+    assert name == f"engine/{Path(str(HELPER.__file__)).name}"
+    assert not list(tree.glob("engine/*.so"))
