@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import venv
@@ -72,12 +73,18 @@ def _published() -> None:
 
 
 def _python() -> None:
-    wanted = [one.partition(";")[0].strip() for one in requires("sluicegate") or () if 'extra == "peers"' in one]
+    wanted = packages()
     if not wanted:
         raise BuildFailed("the installed sluicegate names no peers: install it again")
     venv.create(environment(), with_pip=True)
     pip = [str(environment() / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", *wanted]
     _run(pip, cache_folder(), "python")
+
+
+def packages() -> list[str]:
+    """What the extra ``peers`` of the installed Sluicegate asks for, with versions."""
+    asked = [one.partition(";") for one in requires("sluicegate") or ()]
+    return [wanted.strip() for wanted, _, marker in asked if re.search(r"""extra == ["']peers["']""", marker)]
 
 
 def _copied(language: str) -> Path:

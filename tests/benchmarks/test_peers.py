@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import re
 import string
 import subprocess
 import sys
@@ -17,13 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.corpora import Corpus
-from benchmarks.peers.build import build
+from benchmarks.peers.build import build, packages
 from benchmarks.peers.known import PEERS, NotInstalled, Peer
 from benchmarks.peers.program import PeerFailed, Program, read_corpus, write_corpus
 from benchmarks.peers.published import PeerRule, dozen, portable, write_peer_rules, write_policy
 from benchmarks.peers.python.harness import replaced
 from benchmarks.peers.rates import Effect, json_records
+from benchmarks.quality.labels import Labels
+from benchmarks.quality.rows import read
 from engine.policy import load_policy
+
+ROOT = Path(__file__).parents[2]
 
 FAKE = """
 import json, sys, time
@@ -63,8 +68,7 @@ def start(tmp_path: Path):
     write_corpus(tmp_path / "corpus", [b'{"a": "secret"}', b"bad", b"\n"])
 
     def started(behaviour: str = "", **limits: float) -> Program:
-        root = str(Path(__file__).parents[2])
-        (tmp_path / "fake.py").write_text(FAKE.format(root=root, behaviour=behaviour))
+        (tmp_path / "fake.py").write_text(FAKE.format(root=str(ROOT), behaviour=behaviour))
         command = [sys.executable, tmp_path / "fake.py"]
         return Program(command, tmp_path / "rules.json", tmp_path / "corpus", "json", **limits)
 
@@ -182,6 +186,27 @@ def test_the_same_rules_make_a_policy_of_ours(tmp_path: Path) -> None:
     assert len(load_policy(path).detector.rules) == 12
 
 
+# -- the page on peers
+
+
+def test_each_peer_is_documented() -> None:
+    """What it is given, and how it reads a record."""
+    text = (ROOT / "docs" / "peers.md").read_text()
+    assert [peer.name for peer in PEERS if not re.search(rf"^\|[^|]*\b{peer.name}\b", text, re.MULTILINE)] == []
+
+
+def test_the_labels_file_in_the_docs_is_one(tmp_path: Path) -> None:
+    """As shown; and so is the row."""
+    text = (ROOT / "docs" / "peers.md").read_text()
+    [example] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "labels.yaml").write_text(example)
+    assert Labels.read(tmp_path / "labels.yaml").family("iban") == "financial"
+    [row] = re.findall(r'`(\{"text".*?\})`', text)
+    (tmp_path / "rows.ndjson").write_text(row)
+    [labelled] = read(tmp_path / "rows.ndjson").rows
+    assert [labelled.text[start:end] for start, end, _ in labelled.spans or ()] == ["ann@example.org"]
+
+
 # -- what is compared
 
 
@@ -236,6 +261,12 @@ def test_without_compilers_each_part_says_what_to_install(monkeypatch: pytest.Mo
     parts = dict(itertools.islice(build(), 5))  # what comes after needs no compiler, but a network
     assert parts.keys() == {"sds (rust)", "vrl (rust)", "otel (go)", "gitleaks (go)", "gitleaks' rules"}
     assert all("is not installed: install" in str(error) for error in parts.values())
+
+
+def test_python_peers_are_those_of_the_extra() -> None:
+    """Each that is run is asked for, in an exact version."""
+    asked = {one.partition("==")[0] for one in packages() if "==" in one}
+    assert asked >= {"datafog", "detect-secrets", "presidio-analyzer", "pyvrl", "scrubadub", "sentry-relay"}
 
 
 def test_a_build_that_fails_tells_where_to_read_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
