@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
@@ -32,6 +32,16 @@ from benchmarks.measurement import MeasuringFailed
 START = 120.0  # seconds to load
 ANSWER = 300.0  # seconds for one command
 FAILED = b"\xff\xff\xff\xff"
+
+
+class Worked(NamedTuple):
+    """What a run took, for all passes: ``seconds`` by the peer's clock, ``cpu`` of all its threads, None where the
+    system does not tell; and how many records failed.
+    """
+
+    seconds: float
+    cpu: float | None
+    failed: int
 
 
 class PeerFailed(MeasuringFailed):
@@ -112,11 +122,14 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, count: int, passes: int = 1) -> tuple[float, int]:
-        """Works through the first ``count`` records: seconds for all passes, and records that failed in all."""
+    def run(self, count: int, passes: int = 1) -> Worked:
+        """Works through the first ``count`` records, ``passes`` times."""
+        before = self._cpu()
         answer = self._ask(f"run {count} {passes}")
+        after = self._cpu()
+        cpu = after - before if before is not None and after is not None else None
         try:
-            return float(answer["seconds"]), int(answer["failed"])
+            return Worked(float(answer["seconds"]), cpu, int(answer["failed"]))
         except (KeyError, TypeError, ValueError):
             raise PeerFailed(f"{self._name} says what nobody can read") from None
 
@@ -165,6 +178,14 @@ class Program:
         if not isinstance(answer, dict):
             raise PeerFailed(f"{self._name} says what nobody can read")
         return answer
+
+    def _cpu(self) -> float | None:
+        """Seconds of processor time so far, of all threads that live (Linux, ``/proc/PID/task/*/schedstat``, ns)."""
+        try:
+            tasks = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
+            return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9 or None
+        except (OSError, ValueError, IndexError):
+            return None
 
     def _ended(self, *, loading: bool = False) -> PeerFailed:
         """Why it ended. Once it reads records, what it says may hold one, so that only its exit code is told."""

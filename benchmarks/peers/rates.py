@@ -90,14 +90,19 @@ class Contestants:
             "tool": program.tool, "rules": program.rules, "refused": program.refused, "effect": effect
         }  # fmt: skip
         size = sum(map(len, self.corpus.records[:count]))
-        self.tasks.append(Task(peer.name, lambda: Took(program.run(count)[0]), count, size))
+
+        def run() -> Took:
+            worked = program.run(count)
+            return Took(worked.seconds, worked.cpu)
+
+        self.tasks.append(Task(peer.name, run, count, size))
 
     def _count(self, program: Program) -> int:
         """How many records it can work through in about `SECONDS`."""
         total = len(self.corpus.records)
         some = min(FIRST, total)
         program.run(some)
-        seconds, _ = program.run(some)
+        seconds = program.run(some).seconds
         return max(some, min(total, int(some / max(seconds, 1e-9) * SECONDS)))
 
     def note(self, name: str) -> str:

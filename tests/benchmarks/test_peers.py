@@ -95,7 +95,9 @@ def test_a_peer_tells_its_name_its_time_and_what_it_made(start, tmp_path: Path) 
     """And which records it failed on."""
     with start() as program:
         assert (program.tool, program.rules, program.refused) == ("fake 1.0", 12, ["x: why"])
-        assert program.run(2, passes=4) == (1.0, 1)
+        worked = program.run(2, passes=4)
+        assert (worked.seconds, worked.failed) == (1.0, 1)
+        assert worked.cpu is None or 0 <= worked.cpu < 60
         assert program.write(3, tmp_path / "out") == [b'{"a": "[redacted]"}', None, b"\n"]
         assert program.write(1, tmp_path / "out") == [b'{"a": "[redacted]"}']
 
@@ -300,7 +302,7 @@ def test_each_peer_that_is_here_works(peer: Peer, tmp_path: Path) -> None:
         write_corpus(tmp_path / "corpus", records)
         with Program(command, tmp_path / "rules.json", tmp_path / "corpus", form) as program:
             changed, same = program.write(2, tmp_path / "out")
-            assert program.run(2, 3)[1] == 0
+            assert program.run(2, 3).failed == 0
         assert changed is not None
         assert secret.encode() not in changed
         assert b"nothing here" in (same or b"")
