@@ -213,8 +213,11 @@ def _context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
 
 
 def _word(word: str) -> str:
-    """A context word as a pattern; its parts may be joined by spaces, dashes or underscores."""
-    return r"[\s_-]{0,3}".join(re.escape(part) for part in word.split(" "))
+    """A context word as a pattern; its parts may be joined by a space, a dash or an underscore.
+
+    One such byte and no line break: a gate of a hundred lists of words is half as fast with more.
+    """
+    return "[ _-]?".join(re.escape(part) for part in word.split(" "))
 
 
 def _part(name: str, make: Callable[[Any], Any], value: Any) -> Any:
