@@ -120,13 +120,18 @@ def _examples(rule: CompiledRule, gate: Gate) -> Iterator[tuple[Loc, str]]:
 
 
 def raw_forms(example: Example) -> dict[str, bytes]:
-    """The example as it stands in the raw bytes of records: by itself, in JSON, and in JSON inside JSON."""
+    """The example as it stands in the raw bytes of records: by itself, in JSON, and in JSON inside JSON.
+
+    Not with characters as ``\\uXXXX``: a record with such an escape is decoded whatever the gate says.
+    """
     text, key = example.plain.decode(), example.key
     once = json.dumps({key or "message": text}, ensure_ascii=False)
     forms = {
         "in JSON": once,
         "in JSON inside a JSON string": json.dumps({"arguments": once}, ensure_ascii=False),
-        "in JSON inside two JSON strings": json.dumps({"a": json.dumps({"b": once})}, ensure_ascii=False),
+        "in JSON inside two JSON strings": json.dumps(
+            {"a": json.dumps({"b": once}, ensure_ascii=False)}, ensure_ascii=False
+        ),
     }
     if not key:
         forms["as plain text"] = text
