@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -28,6 +30,7 @@ _ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
         (3528, 3589, (16, 19)),  # JCB
         (62, 62, (16, 17, 18, 19)),  # UnionPay
         (81, 81, (16, 17, 18, 19)),
+        (5019, 5019, (16,)),  # Dankort
         (5018, 5018, (13, 14, 15, 16, 17, 18, 19)),  # Maestro
         (5020, 5020, (13, 14, 15, 16, 17, 18, 19)),
         (5038, 5038, (13, 14, 15, 16, 17, 18, 19)),
@@ -37,6 +40,7 @@ _ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
         (2200, 2204, (16, 17, 18, 19)),  # Mir
         (5085, 5089, (16,)),  # RuPay, Elo
         (6521, 6522, (16,)),
+        (9792, 9792, (16,)),  # Troy
         (6062, 6062, (16,)),  # Hipercard
         (1946, 1946, (16,)),  # BankCard
     )
@@ -143,6 +147,36 @@ def age_secret_key(secret: bytes) -> bool:
     return bech32_polymod(expanded + [_BECH32.index(char) for char in data]) == 1
 
 
+def strkey_seed(secret: bytes) -> bool:
+    """A Stellar secret seed: base32 of a version byte, 32 bytes and a CRC-16/XMODEM. Source: SEP-23."""
+    try:
+        raw = base64.b32decode(secret)
+    except (binascii.Error, ValueError):
+        return False
+    return len(raw) == 35 and binascii.crc_hqx(raw[:-2], 0) == int.from_bytes(raw[-2:], "little")
+
+
+_RIPPLE = bytes.maketrans(
+    b"rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz",
+    b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
+)
+
+
+def xrp_seed(secret: bytes) -> bool:
+    """An XRP Ledger seed: base58check in the ledger's own alphabet. Source: https://xrpl.org/docs/references/protocol"""
+    return _base58check(secret.translate(_RIPPLE)) in (17, 19)
+
+
+def _base58check(text: bytes) -> int:
+    """How many bytes a base58check text holds without its checksum; 0 if that is wrong."""
+    try:
+        raw = bitcoin.b58decode(text.decode("ascii"))
+    except (ValueError, ValidationError, OverflowError, IndexError):
+        return 0
+    digest = hashlib.sha256(hashlib.sha256(raw[:-4]).digest()).digest()
+    return len(raw) - 4 if len(raw) > 4 and digest[:4] == raw[-4:] else 0
+
+
 def _digits(secret: bytes) -> str:
     """The digits of ``secret``, or the empty string if it holds more than digits, spaces, dots and hyphens."""
     text = re.sub(rb"[ .-]", b"", secret)
@@ -156,6 +190,8 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "extended_key": extended_key,
     "iban": iban_code,
     "luhn": luhn_number,
+    "strkey_seed": strkey_seed,
     "us_routing_number": us_routing_number,
     "wif_key": wif_key,
+    "xrp_seed": xrp_seed,
 }

@@ -1,207 +1,214 @@
-"""Validators of personal identification numbers, one a country. The checksums are python-stdnum's where it has them."""
+"""Validators of personal and company numbers by name. The checksums are python-stdnum's where it has them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from types import ModuleType
+from collections.abc import Mapping
 
-from stdnum import verhoeff
-from stdnum.au import tfn
+from stdnum.ar import cbu, cuit
+from stdnum.at import vnr
+from stdnum.au import abn, acn, tfn
 from stdnum.be import nn
+from stdnum.bg import egn
 from stdnum.br import cnpj, cpf
-from stdnum.ca import sin
+from stdnum.ca import bn, sin
 from stdnum.ch import ssn as ch_ssn
+from stdnum.ch import uid as ch_uid
 from stdnum.cl import rut
-from stdnum.cn import ric
-from stdnum.de import idnr
-from stdnum.dk import cpr
-from stdnum.es import dni, nie
-from stdnum.exceptions import ValidationError
-from stdnum.fi import hetu
-from stdnum.fr import nir
-from stdnum.gb import nhs
-from stdnum.in_ import pan
-from stdnum.it import codicefiscale
-from stdnum.kr import rrn
-from stdnum.mx import curp
-from stdnum.nl import bsn
+from stdnum.cn import ric, uscc
+from stdnum.co import nit
+from stdnum.cz import dic as cz_dic
+from stdnum.cz import rc
+from stdnum.de import idnr, stnr
+from stdnum.dk import cpr, cvr
+from stdnum.ec import ci
+from stdnum.ee import ik
+from stdnum.es import ccc, cif, dni, nie
+from stdnum.eu import vat
+from stdnum.fr import nif, nir, siren, siret
+from stdnum.gb import nhs, utr
+from stdnum.gr import amka
+from stdnum.gr import vat as gr_vat
+from stdnum.hr import oib
+from stdnum.hu import anum
+from stdnum.id import nik, npwp
+from stdnum.ie import pps
+from stdnum.il import idnr as il_idnr
+from stdnum.in_ import epic, gstin, pan
+from stdnum.it import codicefiscale, iva
+from stdnum.jp import in_ as jp_in
+from stdnum.kr import brn, rrn
+from stdnum.lt import asmens
+from stdnum.mx import curp, rfc
+from stdnum.my import nric
+from stdnum.nl import bsn, identiteitskaartnummer
 from stdnum.no import fodselsnummer
-from stdnum.pl import pesel
-from stdnum.se import personnummer
+from stdnum.nz import ird
+from stdnum.pe import ruc
+from stdnum.pk import cnic
+from stdnum.pl import nip, pesel, regon
+from stdnum.pt import cc as pt_cc
+from stdnum.pt import nif as pt_nif
+from stdnum.ro import cnp
+from stdnum.ru import inn
+from stdnum.se import orgnr, personnummer
+from stdnum.sg import uen
+from stdnum.si import ddv, emso
 from stdnum.th import pin
-from stdnum.tr import tckimlik
-from stdnum.us import itin
+from stdnum.tr import tckimlik, vkn
+from stdnum.ua import rntrc
+from stdnum.us import ein, itin
+from stdnum.vn import mst
 from stdnum.za import idnr as za_idnr
 
-from detectors.validators.finance import luhn_number
-
-Validator = Callable[[bytes], bool]
-
-_SSN_NEVER_ISSUED = {"078051120", "219099999", "123456789"}
-_NINO = re.compile(r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6}[A-D ]?", re.IGNORECASE)
-_MBI_ALPHA = "AC-HJKMNP-RT-Y"
-_MBI = re.compile(
-    rf"[1-9][{_MBI_ALPHA}][{_MBI_ALPHA}0-9]\d[{_MBI_ALPHA}][{_MBI_ALPHA}0-9]\d[{_MBI_ALPHA}]{{2}}\d\d", re.IGNORECASE
+from detectors.validators.national import (
+    Validator,
+    au_medicare,
+    checked,
+    de_kvnr,
+    de_svnr,
+    eg_national_id,
+    es_nuss,
+    fi_hetu,
+    hk_id,
+    hu_taj,
+    hu_tax_id,
+    icao_document,
+    in_aadhaar,
+    ir_national_id,
+    latam_account,
+    lu_matricule,
+    luhn_id,
+    lv_personal_code,
+    pl_pesel_checksum,
+    plate,
+    pt_niss,
+    ru_snils,
+    se_personal_number,
+    sg_nric,
+    tw_id,
+    uk_driving_licence,
+    uk_nino,
+    us_dea,
+    us_mbi,
+    us_npi,
+    us_ssn,
+    vin,
+    vn_cccd,
 )
 
-
-def _checked(module: ModuleType) -> Validator:
-    """The validator of a stdnum module, taking bytes and never raising."""
-
-    def valid(secret: bytes) -> bool:
-        try:
-            text = secret.decode("ascii")
-            return len(set(text) & set("0123456789")) > 1 and bool(module.is_valid(text))
-        except Exception:  # a third-party parser's surprise on hostile bytes means: not valid
-            return False
-
-    valid.__doc__ = f"Checked by {module.__name__}, and not one digit repeated."
-    return valid
-
-
-def us_ssn(secret: bytes) -> bool:
-    """A US social security number by its structure: area not 000, 666 or 9xx, group not 00, serial not 0000.
-
-    Source: https://www.ssa.gov/employer/randomization.html. Numbers known from advertisements do not count.
-    """
-    digits = re.sub(rb"[ .-]", b"", secret).decode("ascii", "replace")
-    if len(digits) != 9 or not digits.isdigit() or len(set(digits)) == 1:
-        return False
-    area, group, serial = digits[:3], digits[3:5], digits[5:]
-    return (
-        area not in ("000", "666")
-        and area < "900"
-        and group != "00"
-        and serial != "0000"
-        and digits not in _SSN_NEVER_ISSUED
-    )
-
-
-def uk_nino(secret: bytes) -> bool:
-    """A UK national insurance number: allowed prefix letters, six digits, suffix A to D.
-
-    Source: https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110
-    """
-    return _NINO.fullmatch(re.sub(rb"[ -]", b"", secret).decode("ascii", "replace")) is not None
-
-
-_UK_LICENCE = re.compile(r"[A-Z]{1,5}9{0,4}\d(?:[05]\d|[16][0-2])(?:[0-2]\d|3[01])\d(?:[A-Z]{2}|[A-Z]9|99)[A-Z0-9]{3}")
-
-
-def uk_driving_licence(secret: bytes) -> bool:
-    """A British driving licence number: five letters of the name, decade, month (+50 for women), day, year, initials.
-
-    Source: https://www.gov.uk/government/publications/inf45d-how-to-read-your-driving-licence
-    """
-    text = secret.decode("ascii", "replace")
-    return len(text) == 16 and _UK_LICENCE.fullmatch(text) is not None and text[7:9] not in ("00", "50")
-
-
-def us_mbi(secret: bytes) -> bool:
-    """A US Medicare beneficiary identifier: eleven places of set kinds, no letters S, L, O, I, B, Z.
-
-    Source: https://www.cms.gov/medicare/new-medicare-card/understanding-the-mbi-format.pdf
-    """
-    return _MBI.fullmatch(re.sub(rb"[ -]", b"", secret).decode("ascii", "replace")) is not None
-
-
-def us_npi(secret: bytes) -> bool:
-    """A US national provider identifier: ten digits, starting with 1 or 2, Luhn over ``80840`` and them.
-
-    Source: 45 CFR 162.406
-    """
-    digits = re.sub(rb"[ -]", b"", secret)
-    return len(digits) == 10 and digits[:1] in b"12" and luhn_number(b"80840" + digits)
-
-
-def in_aadhaar(secret: bytes) -> bool:
-    """An Indian Aadhaar number: twelve digits, not starting with 0 or 1, no palindrome, Verhoeff check digit."""
-    digits = re.sub(rb"[ -]", b"", secret)
-    if len(digits) != 12 or not digits.isdigit() or digits[:1] in b"01" or digits == digits[::-1]:
-        return False
-    return bool(verhoeff.is_valid(digits.decode()))
-
-
-def au_medicare(secret: bytes) -> bool:
-    """An Australian Medicare card number: ten digits (an eleventh for the person), first 2 to 6, weighted checksum.
-
-    Source: https://meteor.aihw.gov.au/content/270101
-    """
-    digits = re.sub(rb"[ -]", b"", secret)
-    if len(digits) not in (10, 11) or not digits.isdigit() or digits[:1] not in (b"2", b"3", b"4", b"5", b"6"):
-        return False
-    total = sum(weight * (digit - 48) for weight, digit in zip((1, 3, 7, 9, 1, 3, 7, 9), digits, strict=False))
-    return total % 10 == digits[8] - 48
-
-
-def sg_nric(secret: bytes) -> bool:
-    """A Singapore NRIC or FIN: a letter, seven digits and a check letter.
-
-    Source: https://en.wikipedia.org/wiki/National_Registration_Identity_Card#Structure_of_the_NRIC_number/FIN
-    """
-    text = secret.decode("ascii", "replace").upper()
-    if not re.fullmatch(r"[STFGM]\d{7}[A-Z]", text, re.ASCII):
-        return False
-    total = sum(int(d) * w for d, w in zip(text[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True))
-    total += {"S": 0, "F": 0, "T": 4, "G": 4, "M": 3}[text[0]]
-    if text[0] == "M":
-        return text[8] == "KLJNPQRTUWX"[10 - total % 11]
-    return text[8] == ("JZIHGFEDCBA" if text[0] in "ST" else "XWUTRQPNMLK")[total % 11]
-
-
-def fi_hetu(secret: bytes) -> bool:
-    """A Finnish personal identity code, also with the century signs that came in 2023.
-
-    Source: https://dvv.fi/en/reform-of-personal-identity-code
-    """
-    sign = secret[6:7].upper().translate(bytes.maketrans(b"YXWVUBCDEF", b"-----AAAAA"))
-    try:
-        return bool(hetu.validate((secret[:6] + sign + secret[7:]).decode("ascii"), allow_temporary=True))
-    except (ValueError, ValidationError):
-        return False
-
-
-def nordic_number(secret: bytes) -> bool:
-    """A Swedish, Danish or Norwegian personal number, by the checksum or the birth date of its country."""
-    return any(valid(secret) for valid in (_checked(personnummer), _checked(cpr), _checked(fodselsnummer)))
-
-
 VALIDATORS: Mapping[str, Validator] = {
+    "ar_cbu": checked(cbu),
+    "ar_cuit": checked(cuit),
+    "at_vnr": checked(vnr),
+    "au_abn": checked(abn),
+    "au_acn": checked(acn),
     "au_medicare": au_medicare,
-    "au_tfn": _checked(tfn),
-    "be_nn": _checked(nn),
-    "br_cnpj": _checked(cnpj),
-    "br_cpf": _checked(cpf),
-    "ca_sin": _checked(sin),
-    "ch_ahv": _checked(ch_ssn),
-    "cl_rut": _checked(rut),
-    "cn_ric": _checked(ric),
-    "de_tax_id": _checked(idnr),
-    "dk_cpr": _checked(cpr),
-    "es_dni": _checked(dni),
-    "es_nie": _checked(nie),
+    "au_tfn": checked(tfn),
+    "be_nn": checked(nn),
+    "bg_egn": checked(egn),
+    "br_cnpj": checked(cnpj),
+    "br_cpf": checked(cpf),
+    "ca_bn": checked(bn),
+    "ca_sin": checked(sin),
+    "ch_ahv": checked(ch_ssn),
+    "ch_uid": checked(ch_uid),
+    "cl_rut": checked(rut),
+    "cn_ric": checked(ric),
+    "cn_uscc": checked(uscc),
+    "co_nit": checked(nit),
+    "cz_dic": checked(cz_dic),
+    "cz_rc": checked(rc),
+    "de_kvnr": de_kvnr,
+    "de_stnr": checked(stnr),
+    "de_svnr": de_svnr,
+    "de_tax_id": checked(idnr),
+    "dk_cpr": checked(cpr),
+    "dk_cvr": checked(cvr),
+    "ec_ci": checked(ci),
+    "ee_ik": checked(ik),
+    "eg_national_id": eg_national_id,
+    "es_ccc": checked(ccc),
+    "es_cif": checked(cif),
+    "es_dni": checked(dni),
+    "es_nie": checked(nie),
+    "es_nuss": es_nuss,
+    "eu_vat": checked(vat),
     "fi_hetu": fi_hetu,
-    "fr_nir": _checked(nir),
+    "fr_nif": checked(nif),
+    "fr_nir": checked(nir),
+    "fr_siren": checked(siren),
+    "fr_siret": checked(siret),
+    "gb_utr": checked(utr),
+    "gr_amka": checked(amka),
+    "gr_vat": checked(gr_vat),
+    "hk_id": hk_id,
+    "hr_oib": checked(oib),
+    "hu_anum": checked(anum),
+    "hu_taj": hu_taj,
+    "hu_tax_id": hu_tax_id,
+    "icao_document": icao_document,
+    "id_nik": checked(nik),
+    "id_npwp": checked(npwp),
+    "ie_pps": checked(pps),
+    "il_id": checked(il_idnr),
     "in_aadhaar": in_aadhaar,
-    "in_pan": _checked(pan),
-    "it_fiscal_code": _checked(codicefiscale),
-    "kr_rrn": _checked(rrn),
-    "mx_curp": _checked(curp),
-    "nl_bsn": _checked(bsn),
-    "no_fodselsnummer": _checked(fodselsnummer),
-    "nordic_number": nordic_number,
-    "pl_pesel": _checked(pesel),
-    "se_personnummer": _checked(personnummer),
+    "in_epic": checked(epic),
+    "in_gstin": checked(gstin),
+    "in_pan": checked(pan),
+    "ir_national_id": ir_national_id,
+    "it_fiscal_code": checked(codicefiscale),
+    "it_iva": checked(iva),
+    "jp_my_number": checked(jp_in),
+    "kr_brn": checked(brn),
+    "kr_rrn": checked(rrn),
+    "latam_account": latam_account,
+    "lt_asmens": checked(asmens),
+    "lu_matricule": lu_matricule,
+    "luhn_id": luhn_id,
+    "lv_personal_code": lv_personal_code,
+    "mx_curp": checked(curp),
+    "mx_rfc": checked(rfc),
+    "my_nric": checked(nric),
+    "nl_bsn": checked(bsn),
+    "nl_id_card": checked(identiteitskaartnummer),
+    "no_fodselsnummer": checked(fodselsnummer),
+    "nz_ird": checked(ird),
+    "pe_ruc": checked(ruc),
+    "pk_cnic": checked(cnic),
+    "pl_nip": checked(nip),
+    "pl_pesel": checked(pesel),
+    "pl_pesel_checksum": pl_pesel_checksum,
+    "pl_regon": checked(regon),
+    "plate": plate,
+    "pt_cc": checked(pt_cc),
+    "pt_nif": checked(pt_nif),
+    "pt_niss": pt_niss,
+    "ro_cnp": checked(cnp),
+    "ru_inn": checked(inn),
+    "ru_snils": ru_snils,
+    "se_orgnr": checked(orgnr),
+    "se_personal_number": se_personal_number,
+    "se_personnummer": checked(personnummer),
     "sg_nric": sg_nric,
-    "th_pin": _checked(pin),
-    "tr_tckn": _checked(tckimlik),
+    "sg_uen": checked(uen),
+    "si_ddv": checked(ddv),
+    "si_emso": checked(emso),
+    "th_pin": checked(pin),
+    "tr_tckn": checked(tckimlik),
+    "tr_vkn": checked(vkn),
+    "tw_id": tw_id,
+    "ua_rntrc": checked(rntrc),
     "uk_driving_licence": uk_driving_licence,
-    "uk_nhs": _checked(nhs),
+    "uk_nhs": checked(nhs),
     "uk_nino": uk_nino,
-    "us_itin": _checked(itin),
+    "us_dea": us_dea,
+    "us_ein": checked(ein),
+    "us_itin": checked(itin),
     "us_mbi": us_mbi,
     "us_npi": us_npi,
     "us_ssn": us_ssn,
-    "za_id": _checked(za_idnr),
+    "vin": vin,
+    "vn_cccd": vn_cccd,
+    "vn_mst": checked(mst),
+    "za_id": checked(za_idnr),
 }

@@ -14,8 +14,18 @@ def ipv4(secret: bytes) -> bool:
 
     Not: loopback (127/8), unspecified, broadcast, multicast, netmasks, and networks such as 120.0.0.0, which in logs
     are version numbers (Chrome/120.0.0.0) more often than addresses. Private addresses do count: they point at one
-    machine.
+    machine. Four numbers below 64 that are no private address (``1.2.3.4``, ``21.4.50.6``) are a version as often as an
+    address: see `ipv4_low`.
     """
+    return _host_v4(secret) and (max(map(int, secret.split(b"."))) >= 64 or secret.startswith(b"10."))
+
+
+def ipv4_low(secret: bytes) -> bool:
+    """A dotted quad of small numbers that can be the address of a host; for where a word says that it is one."""
+    return _host_v4(secret)
+
+
+def _host_v4(secret: bytes) -> bool:
     try:
         address = ipaddress.IPv4Address(secret.decode("ascii"))
     except ValueError:
@@ -26,17 +36,21 @@ def ipv4(secret: bytes) -> bool:
 
 
 def ipv6(secret: bytes) -> bool:
-    """An IPv6 address of some host, with or without an embedded IPv4 address.
+    """An IPv6 address of some host or network, with or without an embedded IPv4 address or a zone.
 
-    Not: loopback (``::1``), unspecified (``::``), multicast, nor what is written with fewer than four digits
-    (``a::b``), which in logs is more often a name of a programming language.
+    Not: loopback (``::1``), unspecified (``::``), multicast, nor two short groups around ``::`` (``ab::cd``), which
+    in logs are more often names of a programming language; unless the first group is of a range that is in use.
     """
     try:
         address = ipaddress.IPv6Address(secret.decode("ascii"))
     except ValueError:
         return False
+    text = str(address).partition("%")[0]
+    groups = [group for group in secret.partition(b"%")[0].split(b":") if group]
+    known = re.match(r"(?:2[0-9a-f]{3}|3[0-9a-f]{3}|f[cde][0-9a-f]{2}|64:ff9b):", text) is not None
     digits = len(re.findall(rb"[0-9A-Fa-f]", secret))
-    return not (address.is_loopback or address.is_unspecified or address.is_multicast) and digits >= 4
+    nobody = address.is_loopback or address.is_unspecified or address.is_multicast
+    return not nobody and digits >= 4 and (known or len(groups) >= 3 or b"." in secret)
 
 
 def mac(secret: bytes) -> bool:
@@ -45,4 +59,4 @@ def mac(secret: bytes) -> bool:
     return len(digits) == 12 and digits not in (b"0" * 12, b"f" * 12)
 
 
-VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {"ipv4": ipv4, "ipv6": ipv6, "mac": mac}
+VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {"ipv4": ipv4, "ipv4_low": ipv4_low, "ipv6": ipv6, "mac": mac}

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 
 import phonenumbers
 
-_REGIONS = tuple("US GB DE FR IN AU ES IT NL BR JP MX PL SE CH AT BE TR PH IE".split())
+_REGIONS = (
+    *"US GB DE FR IN AU ES IT NL BR JP MX PL SE CH AT BE TR PH IE".split(),
+    *"CN ID PK NG RU BD EG VN IR TH KR ZA CO AR IL PT DK NO".split(),
+)
 """Whose national formats are tried where no country code is written."""
 
 
@@ -20,7 +23,7 @@ def international_phone(secret: bytes) -> bool:
 
 
 def national_phone(secret: bytes) -> bool:
-    """A telephone number as written inside a country, or with its country code; valid in one of twenty regions.
+    """A telephone number as written inside a country, or with its country code; valid in one of the regions above.
 
     At least eight digits; a number that is only digits in a row and not valid in any plan is an id, not a phone.
     """

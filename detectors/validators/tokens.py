@@ -52,6 +52,16 @@ def basic_credentials(secret: bytes) -> bool:
     return b":" in (_decode(secret) or b"")
 
 
+def base64_value(secret: bytes) -> bool:
+    """Padded base64 of some text, and no plain word or number: the value of a Kubernetes Secret."""
+    plain = _decode(secret) if len(secret) % 4 == 0 else None
+    return (
+        bool(plain)
+        and not secret.isdigit()
+        and (secret.endswith(b"=") or re.search(rb"[A-Z].*\d|\d.*[A-Z]", secret) is not None)
+    )
+
+
 def discord_token(secret: bytes) -> bool:
     """A Discord bot token: its first part is a snowflake id, its decimal digits in base64url."""
     user = _decode(secret.partition(b".")[0]) or b""
@@ -83,6 +93,7 @@ def _json(data: bytes) -> Any:
 
 
 VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
+    "base64_value": base64_value,
     "basic_credentials": basic_credentials,
     "crc32_token": crc32_token,
     "discord_token": discord_token,

@@ -48,6 +48,14 @@ _CODE = _any(
     r"[A-Za-z_.#-]*(?:/[A-Za-z_.#@-]+)+|#[a-z-]+|arn:(?s:.*)",  # a path of words, an anchor
 )
 
+_QUOTED_CODE = _any(  # what a quoted value may refer to: a member, a call without arguments, an ARN, a path
+    rf"{_NAME}(?:(?:\.|->|::|\?\.){_NAME})+(?:\(\))?",
+    r"[A-Za-z_$][\w$]*\(\)",
+    r"(?:self|this|process|os|env|config|settings|request|req|args|options|opts|params|credentials)(?:\.|->|\[)(?s:.*)",
+    r"[=!<>&|+](?s:.*)|[,;)][\w\s.:$({\[-](?s:.*)",
+    r"[A-Za-z_.#-]*(?:/[A-Za-z_.#@-]+)+|#[a-z-]+|arn:(?s:.*)",
+)
+
 _IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z][a-z]+)+")
 _PATH = re.compile(rb"(?:[A-Za-z]:|~|\.{0,2})[/\\](?:[\w.@ -]+[/\\])+[\w.@ -]*|[a-z][a-z0-9+.-]{1,12}://\S*")
 _VERSION = re.compile(rb"[v^~=<>]{0,2}\d+(?:\.\d+){1,3}[\w.+-]*")
@@ -87,6 +95,11 @@ def random_value(secret: bytes) -> bool:
     )
 
 
+def long_token(secret: bytes) -> bool:
+    """A `random_value`, or digits only, at least 24 of them: where a provider's token is expected."""
+    return random_value(secret) or (len(secret) >= 24 and secret.isdigit())
+
+
 def _wordy(secret: bytes) -> bool:
     """Words and short numbers with separators, as in ``my-service-account-2`` or ``user_name_1``."""
     if re.search(rb"[^\w.:/= -]", secret, re.ASCII):
@@ -94,6 +107,24 @@ def _wordy(secret: bytes) -> bool:
     parts = re.split(rb"[^A-Za-z0-9]+", re.sub(rb"(?<=[a-z])(?=[A-Z])", b"_", secret))
     words = [p for p in parts if p]
     return len(words) > 1 and all(re.fullmatch(rb"[A-Za-z]+\d{0,2}|\d{1,4}", p) for p in words) and len(secret) < 64
+
+
+def quoted_password(secret: bytes) -> bool:
+    """A `password` between quotes: whatever stands there is meant as a value, so only what starts as code is code."""
+    value = secret.strip()
+    return bool(value) and not (_PLACEHOLDER.fullmatch(value) or _QUOTED_CODE.fullmatch(value))
+
+
+def short_secret(secret: bytes) -> bool:
+    """A secret that may be short (``s3cr3t``): a digit or punctuation in it, and no name of a stored secret or path."""
+    return (
+        quoted_password(secret)
+        and re.search(rb"[^A-Za-z\s_.:/-]", secret) is not None
+        and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
+        and not re.fullmatch(rb"[\w.-]+(?:/[\w.-]+)+", secret)
+        and not re.fullmatch(rb"\d{1,3}", secret)
+        and not _wordy(secret)
+    )
 
 
 def plain_field(secret: bytes) -> bool:
@@ -116,6 +147,11 @@ def person_name(secret: bytes) -> bool:
 def mixed(secret: bytes) -> bool:
     """At least one digit, one capital and one small letter, as a random token of twenty characters has."""
     return all(re.search(kind, secret) for kind in (rb"\d", rb"[A-Z]", rb"[a-z]"))
+
+
+def mixed_or_bech32(secret: bytes) -> bool:
+    """A `mixed` value, or one in small letters behind a prefix such as ``ltc1`` and ``addr1``."""
+    return mixed(secret) or re.match(rb"(?:ltc|addr)1", secret) is not None
 
 
 def has_digits(secret: bytes) -> bool:
@@ -171,6 +207,16 @@ def field_password(secret: bytes) -> bool:
     )
 
 
+def pass_field(secret: bytes) -> bool:
+    """The value of a field named ``pass``: a `field_password`, but not the count of a test summary."""
+    return field_password(secret) and not re.fullmatch(rb"\d{1,6}|ok|passed", secret, re.I)
+
+
+def url_user(secret: bytes) -> bool:
+    """The user of a URL's user information that also has a password: no placeholder, no scheme-like prefix."""
+    return password(secret) or secret.lower() in (b"user", b"username", b"admin", b"root")
+
+
 def argument_secret(secret: bytes) -> bool:
     """A secret given as an argument of a command: no reference, no option, no path, no port mapping."""
     return password(secret) and not re.match(rb"-|/|\./|~|@|\d+:\d+(?:\D|$)|\d{1,5}$", secret)
@@ -195,14 +241,20 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "email": email,
     "field_password": field_password,
     "has_digits": has_digits,
+    "long_token": long_token,
     "mixed": mixed,
+    "mixed_or_bech32": mixed_or_bech32,
     "header_credential": header_credential,
+    "pass_field": pass_field,
     "password": password,
     "person_name": person_name,
     "plain_field": plain_field,
     "prose_password": prose_password,
     "query_secret": query_secret,
+    "quoted_password": quoted_password,
     "random_value": random_value,
+    "short_secret": short_secret,
     "strong_password": strong_password,
     "url_password": url_password,
+    "url_user": url_user,
 }
