@@ -168,7 +168,9 @@ def xrp_seed(secret: bytes) -> bool:
 
 
 def _base58check(text: bytes) -> int:
-    """How many bytes a base58check text holds without its checksum; 0 if that is wrong."""
+    """How many bytes a base58check text holds without its checksum; 0 if that is wrong or the text is too long."""
+    if len(text) > 64:
+        return 0
     try:
         raw = bitcoin.b58decode(text.decode("ascii"))
     except (ValueError, ValidationError, OverflowError, IndexError):
