@@ -7,7 +7,8 @@
 - `benchmarks.tables`: results as a table for people and as JSON for everything else; ratios.
 - `benchmarks.peers`: other tools, as programs that are measured beside ours.
 - `benchmarks.quality`: what is found, missed and harmed, on labelled texts.
-- `benchmarks.page`, `benchmarks.charts`: a self-contained HTML page, and what is drawn on it.
+- `benchmarks.page`, `benchmarks.charts`, `benchmarks.curves`: a self-contained HTML page, and what is drawn on it.
+- `benchmarks.report`: the page about everything that was measured.
 - `benchmarks.machine`: where it was measured, and with which versions.
 
 Further modules hold what is timed, a subject each; commands only put the parts together.

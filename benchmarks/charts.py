@@ -1,9 +1,14 @@
-"""Charts as SVG, drawn by ourselves: no script, nothing fetched. Colours are the page's (`benchmarks.page`)."""
+"""Charts as SVG, drawn by ourselves: no script, nothing fetched. Colours are the page's (`benchmarks.page`).
+
+`bars` compares several series, `rates` shows measurements with the range of their repetitions, `lines` is in
+`benchmarks.curves`. Pointing at a mark shows its figure.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
@@ -11,6 +16,8 @@ WIDTH = 760
 LEFT, RIGHT = 190, 90  # pixels for names, and for the figure at a bar's end
 BAR, GAP, BETWEEN = 14, 2, 14  # pixels: a bar, between bars of a group, between groups
 COLOURS = 6  # that the page has
+_ROW = 16  # pixels: a bar that stands alone
+_NOTHING = Markup("")
 
 
 def bars(
@@ -53,11 +60,49 @@ def bars(
     return figure(title, at, parts)
 
 
-def figure(title: str, height: float, parts: Sequence[Markup]) -> Markup:
-    """An SVG of `WIDTH` by ``height`` with its title, which scales with the page."""
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One bar, with a whisker from ``low`` to ``high``. ``kind`` is its class: ours, limit, other."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    kind: str = "other"
+
+
+def rates(title: str, rows: Sequence[Rate], *, below: Markup = _NOTHING) -> Markup:
+    """A bar for each of ``rows``, on one scale that begins at 0; ``below`` follows it in the same figure."""
+    top = max((row.high for row in rows), default=1) or 1
+    room = WIDTH - LEFT - RIGHT
+    parts: list[Markup] = []
+    for number, row in enumerate(rows):
+        at = number * (_ROW + BETWEEN) + 4
+        middle, wide = at + _ROW / 2, max(1.0, row.value / top * room)
+        shown = f"{row.value:,.0f}"
+        parts.append(_text(LEFT - 10, middle + 4, row.name, "end"))
+        parts.append(
+            Markup('<rect class="{}" x="{}" y="{}" width="{:.1f}" height="{}" rx="3"><title>{}</title></rect>').format(
+                row.kind, LEFT, at, wide, _ROW, f"{row.name}: {shown}, {row.low:,.0f} to {row.high:,.0f}"
+            )
+        )
+        low, high = LEFT + row.low / top * room, LEFT + row.high / top * room
+        parts.append(
+            Markup('<path class="whisker" d="M{0:.1f} {2}H{1:.1f}M{0:.1f} {3}v8M{1:.1f} {3}v8"/>').format(
+                low, high, middle, middle - 4
+            )
+        )
+        parts.append(_text(max(LEFT + wide, high) + 8, middle + 4, shown, "start", "figure"))
+    return figure(title, len(rows) * (_ROW + BETWEEN), parts, below=below)
+
+
+def figure(
+    title: str, height: float, parts: Sequence[Markup], *, above: Markup = _NOTHING, below: Markup = _NOTHING
+) -> Markup:
+    """An SVG of `WIDTH` by ``height`` with its title, which scales with the page; HTML may stand around it."""
     drawing = Markup('<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">{}</svg>')
-    drawn = drawing.format(WIDTH, height, title, Markup("").join(parts))
-    return Markup("<figure><figcaption>{}</figcaption>{}</figure>").format(title, drawn)
+    drawn = drawing.format(WIDTH, height, title, _NOTHING.join(parts))
+    return Markup("<figure><figcaption>{}</figcaption>{}{}{}</figure>").format(title, above, drawn, below)
 
 
 def _scale(values: Sequence[float], top: float | None, *, log: bool) -> Callable[[float], float]:

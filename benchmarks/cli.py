@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "soak": "Memory over millions of records.",
     "peers": "Other redactors and scanners on the same bytes.",
     "quality": "What is found, missed and harmed, on labelled texts.",
+    "report": "All of it in one HTML page.",
 }
 """Each command, whose module in `benchmarks.commands` holds it under its own name, and what it is in one line."""
 
@@ -59,6 +60,7 @@ def bench() -> None:
     Examples:
       sluicegate bench throughput
       sluicegate bench throughput --input activity.ndjson --json
+      sluicegate bench report --out report.html
     """
     # What clients and workers say on the way is not what was asked for; what fails is said by who fails.
     logging.basicConfig(level=logging.CRITICAL)

@@ -43,6 +43,12 @@ class Delay:
     rate: float
     interval_ms: int | None  # of the engine's commits; None where there is no engine
     samples: Sequence[Sequence[float]]
+    half: bool = False  # whether the rate is half of what the engine does at most
+
+    @property
+    def load(self) -> str:
+        """The rate in words."""
+        return "half load" if self.half else f"{self.rate:,.0f} records/s"
 
     def at(self, quantile: float) -> float:
         """Seconds: the median over the repetitions."""
@@ -62,11 +68,13 @@ class Delay:
         """For files, in ms."""
         return {
             "rate": round(self.rate, 1),
+            "load": self.load,
             "commit_interval_ms": self.interval_ms,
             "records": sum(map(len, self.samples)),
             "median_of": len(self.samples),
             **{f"{name}_ms": round(self.at(quantile) * 1000, 2) for name, quantile in QUANTILES.items()},
             "max_ms": round(self.largest * 1000, 2),
+            "p99_each_ms": [round(percentile(one, 0.99) * 1000, 3) for one in self.samples],
             "p99_spread": round(self.spread(0.99), 4),
         }
 

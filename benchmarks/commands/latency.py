@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -83,7 +84,8 @@ def latency(
 
     def noted(make: Callable[[], Delay]) -> None:
         try:
-            found.append(make())
+            one = make()
+            found.append(replace(one, half=full is not None and one.rate == full / 2))
         except MeasuringFailed as error:
             found.append(Skipped("latency", str(error)))
 
@@ -191,7 +193,7 @@ def _show(corpus: Corpus, found: list[Delay | Skipped], full: float | None) -> N
         more = None if one.interval_ms is None else added(one, found, 0.99)
         table.add_row(
             "direct: no engine" if one.interval_ms is None else f"engine, commit interval {one.interval_ms} ms",
-            f"{one.rate:,.0f}",
+            f"{one.rate:,.0f}{' (half load)' if one.half else ''}",
             *(f"{one.at(quantile) * 1000:,.1f}" for quantile in QUANTILES.values()),
             f"{one.largest * 1000:,.1f}",
             "" if more is None else f"{more * 1000:,.1f}",

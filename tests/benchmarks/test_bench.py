@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from bench_command import bench, bench_json
 
 QUICK = ("--records", "200", "--repetitions", "2", "--rules", "1")
-
-
-def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sluicegate", "bench", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
-def bench_json(*arguments: str | Path) -> dict[str, Any]:
-    done = bench(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def test_throughput_measures_the_core_and_its_limits() -> None:

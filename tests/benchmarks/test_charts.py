@@ -10,6 +10,8 @@ import pytest
 from benchmarks.charts import LEFT, RIGHT, WIDTH, bars
 from benchmarks.page import Part, page, table
 
+MACHINE = {"processor": "<q>", "cores": 2, "memory_gb": 8.0, "system": "s", "python": "p", "versions": {}}
+
 
 def widths(chart: str) -> dict[str, float]:
     """The width of each bar, by what it tells when pointed at."""
@@ -36,7 +38,7 @@ def test_a_logarithmic_scale_keeps_order_and_ratios() -> None:
 def test_names_are_escaped() -> None:
     """A file may be called anything."""
     chart = bars("<b>", {"<script>": {"": 1.0}}, str)
-    shown = page("<i>", {"when": "", "command": "<c>", "machine": {"versions": {}}}, [Part("<h>", chart)], method="<m>")
+    shown = page("<i>", {"when": "", "command": "<c>", "machine": MACHINE}, [Part("<h>", chart)], method="<m>")
     shown += str(table(["<x>"], [["<y>"]]))
-    assert not re.search(r"<(b|i|script|c|h|m|x|y)>", shown)  # as they are
+    assert not re.search(r"<(b|i|script|c|h|m|q|x|y)>", shown)  # as they are
     assert "&lt;script&gt;" in shown

@@ -28,6 +28,7 @@ def test_figures_are_medians_of_the_repetitions() -> None:
     delay = Delay(100, 25, [[0.01, 0.02], [0.01, 0.04], [0.01, 9.0]])
     assert delay.as_json() == {
         "rate": 100,
+        "load": "100 records/s",
         "commit_interval_ms": 25,
         "records": 6,
         "median_of": 3,
@@ -36,6 +37,7 @@ def test_figures_are_medians_of_the_repetitions() -> None:
         "p99_ms": 40,
         "p99.9_ms": 40,
         "max_ms": 9000,
+        "p99_each_ms": [20, 40, 9000],
         "p99_spread": pytest.approx(224.5),
     }
 
