@@ -11,6 +11,7 @@ from markupsafe import Markup
 from benchmarks.charts import WIDTH, figure
 
 HEIGHT = 300
+_CLOSE = 0.02
 _NOTHING = Markup("")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 18, 14, 46  # pixels around the plot
 
@@ -99,7 +100,8 @@ def short(value: float) -> str:
 def _ticks(low: float, high: float, *, log: bool) -> list[tuple[float, str]]:
     """Values that are read easily and take in ``low`` and ``high``."""
     if log:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        # A value that is hardly beyond a power of ten needs no room up to the next.
+        first, last = math.floor(math.log10(low) + _CLOSE), math.ceil(math.log10(high) - _CLOSE)
         last = max(last, first + 1)
         return [(10.0**power, short(10.0**power)) for power in range(first, last + 1)]
     span = (high - low) or abs(high) or 1.0

@@ -47,7 +47,7 @@ class Series:
         """The fit in words."""
         if self.rising:
             return self._speed_up()
-        said = [] if self.fit is None else [f"µs per record grows with {self.name}: {self.fit}"]
+        said = [] if self.fit is None else [f"the cost of a record grows with {self.name}: {self.fit}"]
         if self.limit_fit is not None:
             said.append(f"the gate alone: {self.limit_fit}")
         if self.name == "hits" and (found := line(_values(self.points))) is not None:
