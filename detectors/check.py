@@ -15,7 +15,7 @@ from pathlib import Path
 from detectors.errors import ConfigError
 from detectors.finding import Text
 from detectors.gate import Gate
-from detectors.patterns import CompiledRule, PatternDetector
+from detectors.patterns import Budget, CompiledRule, PatternDetector
 from detectors.rule import Example, Rule, RuleFile
 from detectors.yamlfile import YamlFile
 
@@ -89,7 +89,7 @@ def check_rule(rule: Rule) -> list[tuple[Loc, str]]:
     """What is wrong with ``rule``: (where in it, what), empty if it keeps its promises. Texts are not repeated."""
     try:
         compiled = CompiledRule(rule)
-        gate = Gate([compiled.gate])
+        gate = Gate([compiled.gate], {0} if compiled.numeric else ())
     except ValueError as error:
         parts = [part for part in str(error).split(": ")[:3] if part in Rule.model_fields]
         return [(tuple(parts[-1:]), str(error))]
@@ -117,6 +117,8 @@ def _examples(rule: CompiledRule, gate: Gate) -> Iterator[tuple[Loc, str]]:
         for form, raw in raw_forms(example).items():
             if not gate.hits(raw):
                 yield loc, f"the gate is silent on it {form}"
+            elif not any(rule.places(raw)):
+                yield loc, f"its place cannot be told {form}"
 
 
 def raw_forms(example: Example) -> dict[str, bytes]:
@@ -139,9 +141,9 @@ def raw_forms(example: Example) -> dict[str, bytes]:
 
 
 def _found(rule: CompiledRule, example: Example) -> list[tuple[int, int]]:
-    """The spans of the rule's findings in the example, wherever its gate hit."""
+    """The spans of the rule's findings in the example."""
     value = example.plain
-    return [(f.start, f.end) for f in rule.findings(Text(value, example.key.encode()), range(len(value) + 1))]
+    return [(f.start, f.end) for f in rule.findings(Text(value, example.key.encode()), Budget())]
 
 
 def _written(spans: Sequence[tuple[int, int]]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detectors.finding import Finding, Text, resolve
-from detectors.patterns import PatternDetector
+from detectors.patterns import Budget, PatternDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +40,18 @@ class Explanation:
 
 def explain(detector: PatternDetector, texts: Sequence[Text]) -> list[Explanation]:
     """An explanation for each of ``texts``. Raises BudgetExceeded."""
-    hits = detector.candidates(texts)
-    return [
-        _explain(detector, text, {rule: ends for (i, rule), ends in hits.items() if i == number})
-        for number, text in enumerate(texts)
-    ]
+    return [_explain(detector, text, rules) for text, rules in zip(texts, detector.gated(texts), strict=True)]
 
 
-def _explain(detector: PatternDetector, text: Text, hits: dict[int, list[int]]) -> Explanation:
+def _explain(detector: PatternDetector, text: Text, rules: Sequence[int]) -> Explanation:
     value, key = text
     confirmed: list[Finding] = []
     refused: list[Candidate] = []
     silent: list[str] = []
-    for number in sorted(hits):
+    for number in rules:
         compiled = detector.rules[number]
         rule = compiled.rule
-        spans = list(compiled.spans(value, hits[number])) if compiled.reads(key) else []
+        spans = list(compiled.spans(value)) if compiled.reads(key) else []
         if not spans:
             silent.append(rule.id)
         for start, end in spans:
@@ -63,14 +59,14 @@ def _explain(detector: PatternDetector, text: Text, hits: dict[int, list[int]]) 
             if reason is not None:
                 refused.append(Candidate(rule.id, rule.entity, start, end, None, reason, won=False))
         if spans:
-            confirmed += compiled.findings(text, hits[number])
+            confirmed += compiled.findings(text, Budget())
     winners = resolve(confirmed)
     accepted = [
         Candidate(f.rule_id, f.entity, f.start, f.end, f.score, None, won=any(_is(f, w) for w in winners))
         for f in confirmed
     ]
     return Explanation(
-        gated=tuple(detector.rules[number].rule.id for number in sorted(hits)),
+        gated=tuple(detector.rules[number].rule.id for number in rules),
         silent=tuple(silent),
         candidates=tuple(sorted(accepted + refused, key=lambda c: (c.start, c.end, c.rule_id))),
         findings=tuple(winners),

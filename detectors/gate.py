@@ -1,84 +1,103 @@
-"""The gate: one Hyperscan pass over raw bytes that says which patterns may match, and where.
+"""The gate: Hyperscan passes over raw bytes that say which patterns may match there.
 
-Most records pass the gate in silence, and that one call is all that they cost.
+Most records pass the gate in silence, and that one call is all that they cost. What is nothing but a shape of
+digits (cards, accounts, national ids) is dear to look for and never without a run of digits, so those patterns
+have a second pass, which only runs over data that has one.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import hyperscan as hs
 
 from detectors import gatecache
-from detectors.errors import BudgetExceeded
+from detectors.gateform import DIGITS
 
-_OnMatch = Callable[[int, int, int, int, object], bool | None]
-_FLAGS = hs.HS_FLAG_DOTALL
+Hits = Callable[[bytes], Sequence[int]]
+
+_FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
 
 
 class Gate:
     """Patterns compiled together. A pattern's id is its place in ``patterns``.
 
-    ``patterns`` are regular expressions over bytes as Hyperscan reads them (no lookaround). Raises ValueError
-    naming the first that does not compile. Usable from several threads.
+    ``patterns`` are regular expressions over bytes as Hyperscan reads them (no lookaround); those with an id in
+    ``numeric`` match only in data that `DIGITS` matches in. Raises ValueError naming the first that does not
+    compile. Usable from several threads.
     """
 
-    def __init__(self, patterns: Sequence[bytes]) -> None:
+    def __init__(self, patterns: Sequence[bytes], numeric: Collection[int] = ()) -> None:
         self.patterns = tuple(patterns)
-        database = gatecache.load(self.patterns, _FLAGS)
-        if database is None:
-            database = _compile(self.patterns)
-            gatecache.save(self.patterns, _FLAGS, database)
-        self._database = database
-        self._scratch = threading.local()
+        self._count = len(patterns)
+        first = [i for i in range(self._count) if i not in numeric]
+        ids, texts = list(first), [patterns[i] for i in first]
+        self._second: hs.Database | None = None
+        if numeric:
+            ids.append(self._count)
+            texts.append(DIGITS)
+            self._second = _database([patterns[i] for i in sorted(numeric)], sorted(numeric))
+        self._first = _database(texts, ids)
+        self._local = threading.local()
 
-    def hits(self, data: bytes) -> set[int]:
-        """Which patterns match somewhere in ``data``."""
-        found: set[int] = set()
-        add = found.add
-        self._scan(data, lambda i, start, end, flags, context: add(i))
-        return found
-
-    def places(self, data: bytes, limit: int) -> list[tuple[int, int]]:
-        """Each match in ``data`` as (pattern id, offset of its end).
-
-        Raises BudgetExceeded("candidates") where there are more than ``limit``.
-        """
-        found: list[tuple[int, int]] = []
-
-        def add(i: int, start: int, end: int, flags: int, context: object) -> bool:
-            found.append((i, end))
-            return len(found) > limit  # true stops the scan
-
+    @property
+    def hits(self) -> Hits:
+        """Tells which patterns match somewhere in given data, each once. To be used in this thread only."""
         try:
-            self._scan(data, add)
-        except hs.ScanTerminated:
-            raise BudgetExceeded("candidates", limit) from None
-        return found
-
-    def _scan(self, data: bytes, callback: _OnMatch) -> None:
-        try:
-            scratch = self._scratch.value
+            return self._local.hits  # type: ignore[no-any-return]
         except AttributeError:
-            scratch = self._scratch.value = hs.Scratch(self._database)
-        self._database.scan(data, match_event_handler=callback, scratch=scratch)
+            hits = self._local.hits = self._scanner()
+            return hits
+
+    def _scanner(self) -> Hits:
+        found: list[int] = []
+        add = found.append
+        scan, scratch = self._first.scan, hs.Scratch(self._first)
+        second, digits = self._second, self._count
+        scan_second = second.scan if second is not None else None
+        scratch_second = hs.Scratch(second) if second is not None else None
+
+        def on_match(number: int, start: int, end: int, flags: int, context: object) -> None:
+            add(number)
+
+        def hits(data: bytes) -> Sequence[int]:
+            try:
+                scan(data, on_match, 0, None, scratch)
+                if not found:
+                    return ()
+                if digits in found and scan_second is not None:
+                    found.remove(digits)
+                    scan_second(data, on_match, 0, None, scratch_second)
+                return found.copy()
+            finally:
+                found.clear()
+
+        return hits
 
 
-def _compile(patterns: Sequence[bytes]) -> hs.Database:
+def _database(patterns: Sequence[bytes], ids: Sequence[int]) -> hs.Database:
+    database = gatecache.load(patterns, ids, _FLAGS)
+    if database is None:
+        database = _compile(patterns, ids)
+        gatecache.save(patterns, ids, _FLAGS, database)
+    return database
+
+
+def _compile(patterns: Sequence[bytes], ids: Sequence[int]) -> hs.Database:
     database = hs.Database(mode=hs.HS_MODE_BLOCK)
     try:
-        _into(database, patterns)
+        _into(database, patterns, ids)
     except hs.HyperscanError:
-        for number, pattern in enumerate(patterns):  # name the one that fails alone
+        for number, pattern in zip(ids, patterns, strict=True):  # name the one that fails alone
             try:
-                _into(hs.Database(mode=hs.HS_MODE_BLOCK), [pattern])
+                _into(hs.Database(mode=hs.HS_MODE_BLOCK), [pattern], [number])
             except hs.HyperscanError as error:
                 raise ValueError(f"pattern {number} does not compile: {error}") from None
         raise ValueError("the patterns compile alone, but not together") from None
     return database
 
 
-def _into(database: hs.Database, patterns: Sequence[bytes]) -> None:
+def _into(database: hs.Database, patterns: Sequence[bytes], ids: Sequence[int]) -> None:
     count = len(patterns)
-    database.compile(expressions=list(patterns), ids=list(range(count)), elements=count, flags=[_FLAGS] * count)
+    database.compile(expressions=list(patterns), ids=list(ids), elements=count, flags=[_FLAGS] * count)

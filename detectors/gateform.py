@@ -30,6 +30,11 @@ _CATEGORIES = {
     sre.CATEGORY_WORD: frozenset(c for c in range(128) if chr(c).isalnum() or c == 95),
 }
 _ALL = frozenset(range(256))
+_DIGITS = _CATEGORIES[sre.CATEGORY_DIGIT]
+_BETWEEN = frozenset(b" .()/-")
+
+DIGITS = rb"\d(?:[ .()/\\-]*\d){5}"
+"""Six digits, with nothing but a few signs between them: what telephone, card and account numbers have in common."""
 _NAMES = {sre.ASSERT: "lookaround", sre.ASSERT_NOT: "lookaround", sre.GROUPREF: "a back-reference"}
 
 Node = tuple[Any, Any]
@@ -56,10 +61,79 @@ def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
     return flags + body
 
 
-def max_width(pattern: str) -> int | None:
-    """The most bytes that ``pattern`` can match; None if there is no bound below 1,024."""
-    width = parser.parse(pattern).getwidth()[1]
-    return int(width) if width <= 1024 else None
+def needs_digits(pattern: str) -> bool:
+    """Whether `DIGITS` matches in the raw bytes of every text that ``pattern`` finds something in.
+
+    A branch without a group, of a pattern that has groups, says what to skip: it finds nothing.
+    """
+    tree = parser.parse(pattern)
+    items = list(tree)
+    if tree.state.groups > 1 and len(items) == 1 and items[0][0] is sre.BRANCH:
+        branches = [branch for branch in items[0][1][1] if _has_group(branch)]
+        return all(_digits(list(branch), 0)[0] >= 6 for branch in branches)
+    return _digits(items, 0)[0] >= 6
+
+
+def _has_group(items: Iterable[Node]) -> bool:
+    for op, arg in items:
+        if op is sre.SUBPATTERN and (arg[0] is not None or _has_group(arg[3])):
+            return True
+        if op is sre.BRANCH and any(_has_group(branch) for branch in arg[1]):
+            return True
+        if op in (sre.MAX_REPEAT, sre.MIN_REPEAT) and _has_group(arg[2]):
+            return True
+    return False
+
+
+def _digits(items: Iterable[Node], run: int) -> tuple[int, int]:
+    """The longest run of digits that every match has for sure, and how long the one is that it ends in.
+
+    ``run`` is how long the one before is.
+    """
+    best = run
+    for node in items:
+        op, arg = node
+        if op is sre.AT:
+            continue
+        if op is sre.SUBPATTERN:
+            most, run = _digits(arg[3], run)
+        elif op is sre.BRANCH:
+            ends = [_digits(branch, run) for branch in arg[1]]
+            most, run = min(most for most, _ in ends), min(end for _, end in ends)
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+            most, run = _repeated(*arg, run)
+        else:
+            members = _set(node)
+            run = run + 1 if members <= _DIGITS else run if members <= _BETWEEN else 0
+            most = run
+        best = max(best, most)
+    return best, run
+
+
+def _repeated(least: int, _: int, items: Any, run: int) -> tuple[int, int]:
+    best, fresh = run, _digits(items, 0)[1]
+    going_on = _goes_on(items)
+    for _ in range(min(least, 6)):
+        most, run = _digits(items, run)
+        best = max(best, most)
+    return best, run if going_on else min(run, fresh)
+
+
+def _goes_on(items: Iterable[Node]) -> bool:
+    """Whether nothing in these can end a run of digits."""
+    for node in items:
+        op, arg = node
+        if op is sre.SUBPATTERN:
+            goes_on = _goes_on(arg[3])
+        elif op is sre.BRANCH:
+            goes_on = all(_goes_on(branch) for branch in arg[1])
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+            goes_on = _goes_on(arg[2])
+        else:
+            goes_on = op is sre.AT or _set(node) <= _DIGITS | _BETWEEN
+        if not goes_on:
+            return False
+    return True
 
 
 def _width(items: Iterable[Node]) -> int:

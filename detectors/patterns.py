@@ -1,31 +1,28 @@
 """The pattern detector: a gate finds candidates, an exact engine their spans, checks decide.
 
-Hyperscan reads all texts of a record in one pass and names the rules that may match, and where. Only there
-google-re2 looks for the exact span, in linear time; then the rule's context, allow-list, entropy and
-validator have their say.
+Hyperscan reads the raw bytes in one pass and names the rules that may match. Those are looked for by
+google-re2, in linear time: first where in the raw bytes, so that only the scalars there are decoded, then the exact
+span in the decoded text. Then the rule's context, allow-list, entropy and validator have their say.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import re2
 
+from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gate import Gate
-from detectors.gateform import gate_form, max_width
+from detectors.gateform import gate_form, needs_digits
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS
 
 MAX_CANDIDATES = 20_000
-WHOLE = 4096
-"""Texts up to this many bytes are read whole; in longer ones only windows around the gate's hits are."""
-
 _WRITTEN = re.compile(rb"\[[A-Z][A-Z0-9_]*(?::[\w-]+:[0-9a-f]{32})?\]|^[A-Z0-9_]*\]|\[[A-Z0-9_]*$")
 """What a redaction wrote, and what a window cuts of it: its words say nothing about what stands beside it."""
 
@@ -47,10 +44,25 @@ def byte_regex(pattern: str) -> Any:
         raise ValueError(f"not a linear-time regular expression: {reason}") from None
 
 
+class Budget:
+    """How many places may still look suspicious."""
+
+    __slots__ = ("_left", "_limit")
+
+    def __init__(self, limit: int = MAX_CANDIDATES) -> None:
+        self._left = self._limit = limit
+
+    def take(self) -> None:
+        """One place more. Raises BudgetExceeded."""
+        self._left -= 1
+        if self._left < 0:
+            raise BudgetExceeded("candidates", self._limit)
+
+
 class CompiledRule:
     """A rule, ready to read texts. Raises ValueError where a part of it does not compile."""
 
-    __slots__ = ("_allow", "_context", "_key", "_not_key", "_regex", "_validator", "gate", "reach", "rule")
+    __slots__ = ("_allow", "_context", "_key", "_not_key", "_place", "_regex", "_validator", "gate", "numeric", "rule")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -58,6 +70,7 @@ class CompiledRule:
         self._regex = _part("pattern", byte_regex, rule.pattern)
         if self._regex.fullmatch(b""):
             raise ValueError("pattern: matches the empty text")
+        self.numeric = needs_digits(rule.pattern)
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
         self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
         self._context: Any = byte_regex(_context_pattern(rule.context)) if rule.context else None
@@ -66,20 +79,28 @@ class CompiledRule:
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
         if rule.gate:  # a derived gate is sound, one written by hand may not be
             _part("gate", lambda pattern: Gate([pattern]), self.gate)
-        anywhere = rule.key or rule.context or rule.gate  # then a hit does not tell where the match stands
-        self.reach = None if anywhere else max_width(rule.pattern)
+        self._place: Any = None
 
-    def findings(self, text: Text, ends: Sequence[int]) -> Iterator[Finding]:
-        """The findings of this rule in ``text``; ``ends`` are the offsets where its gate matched."""
+    def places(self, raw: bytes) -> Iterator[tuple[int, int]]:
+        """Stretches of raw, still escaped bytes: each finding, or the key that it stands under, touches one."""
+        if self._place is None:
+            self._place = _place_of(self.rule)
+        for match in self._place.finditer(raw):
+            yield match.span()
+
+    def findings(self, text: Text, budget: Budget) -> list[Finding]:
+        """The findings of this rule in ``text``. Raises BudgetExceeded."""
         value, key = text
         rule = self.rule
-        if not self.reads(key):
-            return
-        for start, end in self.spans(value, ends):
-            score = self._judge(value, key, start, end)
-            if score is not None:
-                start, end = _whole_characters(value, start, end)
-                yield Finding(rule.id, rule.entity, start, end, score)
+        out = []
+        if self.reads(key):
+            for start, end in self.spans(value):
+                budget.take()
+                score = self._judge(value, key, start, end)
+                if score is not None:
+                    start, end = _whole_characters(value, start, end)
+                    out.append(Finding(rule.id, rule.entity, start, end, score))
+        return out
 
     def reads(self, key: bytes) -> bool:
         """Whether the rule reads what stands under ``key`` at all."""
@@ -87,12 +108,12 @@ class CompiledRule:
             return False
         return self._not_key is None or not key or self._not_key.fullmatch(key) is None
 
-    def spans(self, value: bytes, ends: Sequence[int]) -> Iterator[tuple[int, int]]:
+    def spans(self, value: bytes) -> Iterator[tuple[int, int]]:
         """Where secrets may stand in ``value``: the group of each match, or all of it if the pattern has no group.
 
         A match in which no group took part is none: so a pattern says what to skip (``version [0-9.]+|([0-9.]+)``).
         """
-        for match in self._matches(value, ends):
+        for match in self._regex.finditer(value):
             if self._regex.groups == 0:
                 yield match.span()
             elif match.lastindex:
@@ -130,13 +151,6 @@ class CompiledRule:
             self._context.search(_WRITTEN.sub(b"[]", text) if b"[" in text or b"]" in text else text) for text in around
         )
 
-    def _matches(self, value: bytes, ends: Sequence[int]) -> Iterator[Any]:
-        if self.reach is None or len(value) <= WHOLE:
-            yield from self._regex.finditer(value)
-            return
-        for low, high in _windows(ends, self.reach + 16, len(value)):
-            yield from self._regex.finditer(value, low, high)
-
 
 class PatternDetector:
     """All rules compiled together.
@@ -149,38 +163,41 @@ class PatternDetector:
         self, rules: Sequence[Rule], *, extra: Sequence[bytes] = (), max_candidates: int = MAX_CANDIDATES
     ) -> None:
         self.rules = [CompiledRule(rule) for rule in rules]
-        self.gate = Gate([rule.gate for rule in self.rules] + list(extra))
+        numeric = {number for number, rule in enumerate(self.rules) if rule.numeric}
+        self.gate = Gate([rule.gate for rule in self.rules] + list(extra), numeric)
         self._max_candidates = max_candidates
 
     def scan(self, texts: Sequence[Text]) -> list[list[Finding]]:
         """The findings of each text, as found: they may overlap. Raises BudgetExceeded."""
-        out: list[list[Finding]] = [[] for _ in texts]
-        for (text, rule), ends in self.candidates(texts).items():
-            out[text] += self.rules[rule].findings(texts[text], ends)
-        return out
+        budget = Budget(self._max_candidates)
+        return [self.read(text, rules, budget) for text, rules in zip(texts, self.gated(texts), strict=True)]
 
-    def candidates(self, texts: Sequence[Text]) -> dict[tuple[int, int], list[int]]:
-        """Where the gate matched: (text, rule) to the ends of its matches, as offsets in the text's value.
+    def read(self, text: Text, rules: Iterable[int], budget: Budget | None = None) -> list[Finding]:
+        """What these rules find in ``text``. Raises BudgetExceeded."""
+        budget = budget or Budget(self._max_candidates)
+        found: list[Finding] = []
+        for rule in rules:
+            found += self.rules[rule].findings(text, budget)
+        return found
 
-        A text is read as ``key":value``, so that a rule on keys has its key before it. Raises BudgetExceeded.
+    def gated(self, texts: Sequence[Text]) -> Iterator[list[int]]:
+        """For each text the rules whose gate hits on it, in order.
+
+        A text is read as ``key":value``, so that a rule on keys has its key before it.
         """
-        buffer = bytearray()
-        bounds: list[int] = []  # where each text ends in the buffer
-        starts: list[int] = []  # where each text's value starts in it
+        hits, count = self.gate.hits, len(self.rules)
         for value, key in texts:
-            if key:
-                buffer += key
-                buffer += b'":'
-            starts.append(len(buffer))
-            buffer += value
-            bounds.append(len(buffer))
-            buffer += b"\0"
-        found: dict[tuple[int, int], list[int]] = {}
-        count = len(self.rules)
-        for rule, end in self.gate.places(bytes(buffer), self._max_candidates):
-            if rule < count:
-                text = min(bisect_left(bounds, end), len(texts) - 1)
-                found.setdefault((text, rule), []).append(end - starts[text])
+            yield sorted(rule for rule in hits(key + b'":' + value if key else value) if rule < count)
+
+    def places(self, raw: bytes, rules: Iterable[int]) -> list[tuple[int, int]]:
+        """Where in raw, still escaped bytes these rules may find something, by the start. Raises BudgetExceeded."""
+        budget = Budget(self._max_candidates)
+        found: list[tuple[int, int]] = []
+        for rule in rules:
+            for place in self.rules[rule].places(raw):
+                budget.take()
+                found.append(place)
+        found.sort()
         return found
 
 
@@ -198,6 +215,13 @@ def _gate_of(rule: Rule) -> bytes:
     if rule.context:
         return _context_pattern(rule.context, raw=True).encode("ascii")
     return _part("pattern", gate_form, rule.pattern).encode("ascii")  # type: ignore[no-any-return]
+
+
+def _place_of(rule: Rule) -> Any:
+    """What `CompiledRule.places` looks for: the gate form of the key, or else of the pattern itself."""
+    if rule.key:
+        return byte_regex(gate_form(f"(?i){rule.key}", tail=False) + KEY_END)
+    return byte_regex(gate_form(rule.pattern))
 
 
 def _context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
@@ -225,20 +249,6 @@ def _part(name: str, make: Callable[[Any], Any], value: Any) -> Any:
         return make(value)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-
-
-def _windows(ends: Sequence[int], reach: int, size: int) -> Iterator[tuple[int, int]]:
-    """Stretches of the text that hold every match of at most ``reach`` bytes that touches one of ``ends``."""
-    low = high = -1
-    for end in ends:
-        if low >= 0 and end - reach <= high:
-            high = min(size, end + reach)
-            continue
-        if low >= 0:
-            yield low, high
-        low, high = max(0, end - reach), min(size, end + reach)
-    if low >= 0:
-        yield low, high
 
 
 def _whole_characters(value: bytes, start: int, end: int) -> tuple[int, int]:
