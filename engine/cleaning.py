@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from detectors.finding import Detector, Finding, Text, resolve
+from detectors.finding import Finding, Text, resolve
+from detectors.patterns import PatternDetector
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.policy.compiled import PathRules
 from engine.policy.paths import written
 from engine.redaction import PLACEHOLDER, HashKey, Method, redact
-from engine.views import Edit, Limits, Reading, View, apply, read_record
+from engine.views import Edit, Limits, Reading, View, apply, read_places, read_record
 
 
 class Cleaned(NamedTuple):
@@ -25,14 +26,13 @@ class Cleaned(NamedTuple):
     text: bytes
     redactions: tuple[Redaction, ...]
     dropped: bool
-    is_json: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaner:
     """Cleans texts by one policy. ``methods`` says how by entity, ``default`` for all others."""
 
-    detector: Detector
+    detector: PatternDetector
     methods: dict[str, Method]
     default: Method
     min_score: float
@@ -50,6 +50,25 @@ class Cleaner:
         views = [view for view in reading.views if view.readable]
         found = self.detector.scan([Text(view.readable, view.key) for view in views])
         return self._rewrite(reading, self._selected(reading.views, views, found))
+
+    def clean_places(self, data: bytes, form: str, rules: Sequence[int]) -> Cleaned:
+        """As `clean`, knowing that only ``rules`` may find something: just the scalars where they may are read.
+
+        Nothing in ``data`` may be spelled by escapes that the gate does not see through, and no place be one
+        that the policy always redacts. Raises BudgetExceeded.
+        """
+        detector = self.detector
+        reading = read_places(data, form, self.limits, lambda text: detector.places(text, rules))
+        views, found = [], []
+        for view in reading.views:
+            if view.readable and (findings := detector.read(Text(view.readable, view.key), rules)):
+                if view.kind == "key":  # to keep keys apart, all of them must be known
+                    return self.clean(data, form)
+                views.append(view)
+                found.append(findings)
+        if not found:
+            return Cleaned(data, (), dropped=False)
+        return self._rewrite(reading, self._selected(views, views, found))
 
     def scrub(self, text: str) -> str:
         """Free text that a person wrote, redacted; a text that says it must go becomes a placeholder."""
@@ -96,7 +115,7 @@ class Cleaner:
                     holder = _holder(view)
                     redactions.append((view, finding, method))
                     if holder is None:
-                        return Cleaned(b"", self._told(redactions, {}), dropped=True, is_json=reading.is_json)
+                        return Cleaned(b"", self._told(redactions, {}), dropped=True)
                     parent, member = holder
                     gone.setdefault(parent, []).append(member)
                     continue
@@ -107,12 +126,12 @@ class Cleaner:
                 if view.kind == "key" and (not keys or keys[-1] is not view):
                     keys.append(view)
         if not redactions:
-            return Cleaned(reading.root.text, (), dropped=False, is_json=reading.is_json)
+            return Cleaned(reading.root.text, (), dropped=False)
         shown = _keep_apart(reading.views, keys) if keys else {}
         for parent, members in gone.items():
             parent.edits += [Edit(start, end, b"") for start, end in without(parent.text, members)]
         told = self._told(redactions, shown)
-        return Cleaned(reading.write(), told, dropped=False, is_json=reading.is_json)
+        return Cleaned(reading.write(), told, dropped=False)
 
     def _told(
         self, redactions: Iterable[tuple[View, Finding, Method]], shown: dict[bytes, bytes]

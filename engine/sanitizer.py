@@ -80,6 +80,8 @@ class Sanitizer:
         self._readings: dict[str, _Reading] = {}
         self._gate = policy.detector.gate
         self._reads_all = bool(policy.reads_all)
+        strict = any(one.format == "json" and one.on_unparsable == "quarantine" for one in policy.file.topics)
+        self._plain = not self._reads_all and not strict  # a value on which the gate is silent passes
 
     @property
     def digest(self) -> str:
@@ -88,20 +90,27 @@ class Sanitizer:
 
     def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record, in order. ``now`` is in ms since the epoch."""
-        return [self._sanitize(record, now) for record in records]
+        hits, limit, plain = self._gate.hits, self.policy.file.limits.bytes, self._plain
+        out: list[Outcome] = []
+        add = out.append
+        for record in records:
+            try:
+                _, key, value, headers, _ = record
+                found = hits(value) if value and len(value) <= limit else ()
+                if plain and not found and value and len(value) <= limit and key is None and not headers:
+                    add(Sanitized(record))  # most records are like this, and this is all that they cost
+                else:
+                    add(self._outcome(record, found, now))
+            except BudgetExceeded as error:
+                add(Quarantined(record, f"budget.{error.budget}"))
+            except NoPrincipal:
+                add(Quarantined(record, "no-principal"))
+            except Exception as error:  # whatever fails, the record must not pass unread
+                log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
+                add(Quarantined(record, "detector-error"))
+        return out
 
-    def _sanitize(self, record: ActivityRecord, now: int) -> Outcome:
-        try:
-            return self._outcome(record, now)
-        except BudgetExceeded as error:
-            return Quarantined(record, f"budget.{error.budget}")
-        except NoPrincipal:
-            return Quarantined(record, "no-principal")
-        except Exception as error:  # whatever fails, the record must not pass unread
-            log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
-            return Quarantined(record, "detector-error")
-
-    def _outcome(self, record: ActivityRecord, now: int) -> Outcome:
+    def _outcome(self, record: ActivityRecord, hits: Sequence[int], now: int) -> Outcome:
         value, clean = record.value, record
         envelope: tuple[Redaction, ...] = ()
         if record.key is not None or record.headers:
@@ -113,7 +122,6 @@ class Sanitizer:
         reading = self._readings.get(record.position.topic) or self._reading(record.position.topic)
         if reading.strict and not self._is_json(value):
             return Quarantined(record, "unparsable")
-        hits = self._gate.hits(value)
         if not hits and not self._reads_all:
             return Sanitized(clean, envelope)
         return self._read(record, clean, envelope, reading, hits, now)
@@ -124,14 +132,20 @@ class Sanitizer:
         clean: ActivityRecord,
         envelope: tuple[Redaction, ...],
         reading: _Reading,
-        hits: set[int],
+        hits: Sequence[int],
         now: int,
     ) -> Outcome:
         """The outcome of a record that the gate asks to be read."""
         ids, value = self.policy.gate, record.value or b""
         redactions, dropped = envelope, False
-        if self._reads_all or any(hit < ids.paths for hit in hits):
+        rules = [hit for hit in hits if hit < ids.rules]
+        if self._reads_all or any(ids.rules <= hit < ids.paths for hit in hits):
             cleaned = self.cleaner.clean(value, reading.form)
+        elif rules:
+            cleaned = self.cleaner.clean_places(value, reading.form, rules)
+        else:
+            cleaned = None
+        if cleaned is not None:
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions

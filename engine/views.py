@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
-from engine.jsontext import Document, Scalar, Step, read, read_all
+from engine.jsontext import Document, Place, Scalar, Step, locate, locate_all, read, read_all
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
@@ -128,10 +128,9 @@ def merged(edits: Iterable[Edit]) -> list[Edit]:
 
 
 class Reading(NamedTuple):
-    """A record as it was read: its views, parents before children, and whether it is JSON as a whole."""
+    """A record as it was read: its views, parents before children."""
 
     views: list[View]
-    is_json: bool
 
     @property
     def root(self) -> View:
@@ -172,7 +171,73 @@ def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None
         begin, layer = end, layer + 1
         if layer > limits.layers and begin < len(views):
             raise BudgetExceeded("layers", limits.layers)
-    return Reading(views, document is not None)
+    return Reading(views)
+
+
+Places = Callable[[bytes], Sequence[tuple[int, int]]]
+"""Where in a text, escapes and all, something may be found, in order: what is found there touches one of these."""
+
+
+def read_places(data: bytes, form: str, limits: Limits, places: Places, base: Step | None = None) -> Reading:
+    """As `read_record`, but only the views that ``places`` touch: all that a record with few findings needs.
+
+    Nothing may be spelled by ``\\uXXXX`` or ``%XX`` escapes in ``data``. Raises BudgetExceeded.
+    """
+    root = View("root", data, base)
+    views = [root]
+    spans = places(data)
+    if not spans:
+        return Reading([])
+    located = locate_all(data, limits.depth, spans) if form in ("json", "auto") and _may_be_json(data) else None
+    if located is not None:
+        root.readable = b""
+        _add(root, located[1], views)
+    else:
+        _open(root, spans, views, limits)
+        if form != "text":
+            _pairs(root, views, spans)
+    layer, begin = 1, 1
+    while begin < len(views):  # one layer after the other
+        end = len(views)
+        for view in views[begin:end]:
+            if view.kind != "number" and (b"{" in view.text or b"[" in view.text):
+                _open(view, places(view.text), views, limits)
+        begin, layer = end, layer + 1
+        if layer > limits.layers and begin < len(views):
+            raise BudgetExceeded("layers", limits.layers)
+    return Reading(views)
+
+
+def _open(view: View, spans: Sequence[tuple[int, int]], views: list[View], limits: Limits) -> None:
+    """Adds the views in the JSON documents of a text that ``spans`` touch."""
+    text, at, blank = view.text, 0, bytearray()
+    for _ in range(_TRIES if spans else 0):
+        brace = _BRACE.search(text, at)
+        if brace is None:
+            break
+        start = brace.start()
+        located = locate(text, start, limits.depth, spans)
+        if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
+            at = located[0]
+            _add(view, located[1], views)
+            blank = blank or bytearray(text)
+            blank[start:at] = b" " * (at - start)
+        else:
+            at = brace.end()
+    if blank:
+        view.readable = bytes(blank)
+
+
+def _add(parent: View, places: Iterable[Place], views: list[View]) -> None:
+    for kind, start, end, path, member in places:
+        raw = parent.text[start:end]
+        source = unescape(raw) if kind != "number" and b"\\" in raw else None
+        step = parent.step
+        for name in path:
+            step = Step(step, name)
+        view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
+        view.member = member
+        views.append(view)
 
 
 def _may_be_json(data: bytes) -> bool:
@@ -253,9 +318,16 @@ def _join(base: Step, step: Step | None) -> Step:
     return out
 
 
-def _pairs(root: View, views: list[View]) -> None:
-    """The values of ``key=value`` pairs as views, so that rules on keys see them. The text stays readable."""
+def _pairs(root: View, views: list[View], spans: Sequence[tuple[int, int]] | None = None) -> None:
+    """The values of ``key=value`` pairs as views, so that rules on keys see them. The text stays readable.
+
+    With ``spans``, only of those that one of them touches.
+    """
+    if b"=" not in root.readable:
+        return
     for match in _PAIR.finditer(root.readable):
+        if spans is not None and not any(low < match.end() and match.start() < high for low, high in spans):
+            continue
         quoted = match.group(2) is not None
         low, high = match.span(match.lastindex or 0)
         raw = root.text[low:high]
