@@ -89,7 +89,7 @@ def check_rule(rule: Rule) -> list[tuple[Loc, str]]:
     """What is wrong with ``rule``: (where in it, what), empty if it keeps its promises. Texts are not repeated."""
     try:
         compiled = CompiledRule(rule)
-        gate = Gate([compiled.gate], {0} if compiled.numeric else ())
+        gate = PatternDetector([rule]).gate
     except ValueError as error:
         parts = [part for part in str(error).split(": ")[:3] if part in Rule.model_fields]
         return [(tuple(parts[-1:]), str(error))]

@@ -1,45 +1,62 @@
 """The gate: Hyperscan passes over raw bytes that say which patterns may match there.
 
-Most records pass the gate in silence, and that one call is all that they cost. What is nothing but a shape of
-digits (cards, accounts, national ids) is dear to look for and never without a run of digits, so those patterns
-have a second pass, which only runs over data that has one.
+Most records pass the gate in silence, and that one call is all that they cost. Patterns that are dear to look for
+and never match without something cheap (a run of digits, a word) have a pass of their own, behind that trigger.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
 
 import hyperscan as hs
 
 from detectors import gatecache
-from detectors.gateform import DIGITS
 
 Hits = Callable[[bytes], Sequence[int]]
+Numbered = tuple[int, bytes]
+"""A pattern and its id."""
 
 _FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
+
+
+class Stage(NamedTuple):
+    """Patterns that have a pass of their own, since each matches only in data that one of ``triggers`` matches in."""
+
+    triggers: Sequence[bytes]
+    ids: Collection[int]
 
 
 class Gate:
     """Patterns compiled together. A pattern's id is its place in ``patterns``.
 
-    ``patterns`` are regular expressions over bytes as Hyperscan reads them (no lookaround); those with an id in
-    ``numeric`` match only in data that `DIGITS` matches in. Raises ValueError naming the first that does not
+    ``patterns`` and the triggers of ``stages`` are regular expressions over bytes as Hyperscan reads them (no
+    lookaround); what several ids share is looked for once. Raises ValueError naming the first that does not
     compile. Usable from several threads.
     """
 
-    def __init__(self, patterns: Sequence[bytes], numeric: Collection[int] = ()) -> None:
+    def __init__(self, patterns: Sequence[bytes], stages: Iterable[Stage] = ()) -> None:
         self.patterns = tuple(patterns)
-        self._count = len(patterns)
-        first = [i for i in range(self._count) if i not in numeric]
-        ids, texts = list(first), [patterns[i] for i in first]
-        self._second: hs.Database | None = None
-        if numeric:
-            ids.append(self._count)
-            texts.append(DIGITS)
-            self._second = _database([patterns[i] for i in sorted(numeric)], sorted(numeric))
-        self._first = _database(texts, ids)
+        count = len(patterns)
+        self._same: dict[int, list[int]] = {}  # further ids of a pattern, by the first
+        later: set[int] = set()
+        triggers: list[tuple[int, bytes]] = []
+        self._later: list[tuple[int, hs.Database]] = []
+        for number, (texts, ids) in enumerate(stages):
+            triggers += [(count + number, text) for text in texts]
+            self._later.append((count + number, _database(self._once(sorted(ids)))))
+            later.update(ids)
+        self._first = _database([*self._once([i for i in range(count) if i not in later]), *triggers])
         self._local = threading.local()
+
+    def _once(self, ids: Iterable[int]) -> list[Numbered]:
+        first: dict[bytes, int] = {}
+        for number in ids:
+            one = first.setdefault(self.patterns[number], number)
+            if one != number:
+                self._same.setdefault(one, []).append(number)
+        return [(number, text) for text, number in first.items()]
 
     @property
     def hits(self) -> Hits:
@@ -53,10 +70,9 @@ class Gate:
     def _scanner(self) -> Hits:
         found: list[int] = []
         add = found.append
-        scan, scratch = self._first.scan, hs.Scratch(self._first)
-        second, digits = self._second, self._count
-        scan_second = second.scan if second is not None else None
-        scratch_second = hs.Scratch(second) if second is not None else None
+        scan, scratch, count = self._first.scan, hs.Scratch(self._first), len(self.patterns)
+        same, shared = self._same, self._same.keys()
+        later = [(trigger, database.scan, hs.Scratch(database)) for trigger, database in self._later]
 
         def on_match(number: int, start: int, end: int, flags: int, context: object) -> None:
             add(number)
@@ -66,9 +82,13 @@ class Gate:
                 scan(data, on_match, 0, None, scratch)
                 if not found:
                     return ()
-                if digits in found and scan_second is not None:
-                    found.remove(digits)
-                    scan_second(data, on_match, 0, None, scratch_second)
+                if max(found) >= count:
+                    for trigger, scan_more, its_scratch in later:
+                        if trigger in found:
+                            scan_more(data, on_match, 0, None, its_scratch)
+                    found[:] = [number for number in found if number < count]
+                for number in shared & found if shared else ():
+                    found.extend(same[number])
                 return found.copy()
             finally:
                 found.clear()
@@ -76,28 +96,29 @@ class Gate:
         return hits
 
 
-def _database(patterns: Sequence[bytes], ids: Sequence[int]) -> hs.Database:
-    database = gatecache.load(patterns, ids, _FLAGS)
+def _database(patterns: Sequence[Numbered]) -> hs.Database:
+    database = gatecache.load(patterns, _FLAGS)
     if database is None:
-        database = _compile(patterns, ids)
-        gatecache.save(patterns, ids, _FLAGS, database)
+        database = _compile(patterns)
+        gatecache.save(patterns, _FLAGS, database)
     return database
 
 
-def _compile(patterns: Sequence[bytes], ids: Sequence[int]) -> hs.Database:
-    database = hs.Database(mode=hs.HS_MODE_BLOCK)
+def _compile(patterns: Sequence[Numbered]) -> hs.Database:
     try:
-        _into(database, patterns, ids)
+        return _together(patterns)
     except hs.HyperscanError:
-        for number, pattern in zip(ids, patterns, strict=True):  # name the one that fails alone
+        for one in patterns:  # name the one that fails alone
             try:
-                _into(hs.Database(mode=hs.HS_MODE_BLOCK), [pattern], [number])
+                _together([one])
             except hs.HyperscanError as error:
-                raise ValueError(f"pattern {number} does not compile: {error}") from None
+                raise ValueError(f"pattern {one[0]} does not compile: {error}") from None
         raise ValueError("the patterns compile alone, but not together") from None
-    return database
 
 
-def _into(database: hs.Database, patterns: Sequence[bytes], ids: Sequence[int]) -> None:
+def _together(patterns: Sequence[Numbered]) -> hs.Database:
+    database = hs.Database(mode=hs.HS_MODE_BLOCK)
     count = len(patterns)
-    database.compile(expressions=list(patterns), ids=list(ids), elements=count, flags=[_FLAGS] * count)
+    ids, texts = [i for i, _ in patterns], [text for _, text in patterns]
+    database.compile(expressions=texts, ids=ids, elements=count, flags=[_FLAGS] * count)
+    return database

@@ -26,10 +26,10 @@ def cache_folder() -> Path:
     return Path(base) / "sluicegate"
 
 
-def load(patterns: Sequence[bytes], ids: Sequence[int], flags: int) -> hs.Database | None:
+def load(patterns: Sequence[tuple[int, bytes]], flags: int) -> hs.Database | None:
     """The database that `save` kept for these patterns on such a machine; None if there is no sound one."""
     try:
-        data = _path(patterns, ids, flags).read_bytes()
+        data = _path(patterns, flags).read_bytes()
         if hashlib.sha256(data[_DIGEST:]).digest() == data[:_DIGEST]:
             return hs.loadb(data[_DIGEST:], hs.HS_MODE_BLOCK)
     except (OSError, RuntimeError, hs.HyperscanError):
@@ -37,10 +37,10 @@ def load(patterns: Sequence[bytes], ids: Sequence[int], flags: int) -> hs.Databa
     return None
 
 
-def save(patterns: Sequence[bytes], ids: Sequence[int], flags: int, database: hs.Database) -> None:
+def save(patterns: Sequence[tuple[int, bytes]], flags: int, database: hs.Database) -> None:
     """Keeps ``database`` for the next start; a cache that cannot be written to is no error."""
     with suppress(OSError, RuntimeError):
-        path = _path(patterns, ids, flags)
+        path = _path(patterns, flags)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         body = hs.dumpb(database)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
@@ -48,8 +48,8 @@ def save(patterns: Sequence[bytes], ids: Sequence[int], flags: int, database: hs
         os.replace(file.name, path)  # whole or not at all, also with several processes at once
 
 
-def _path(patterns: Sequence[bytes], ids: Sequence[int], flags: int) -> Path:
+def _path(patterns: Sequence[tuple[int, bytes]], flags: int) -> Path:
     key = hashlib.sha256(f"{version('hyperscan')} {platform.machine()} {flags} ".encode())
-    for number, pattern in zip(ids, patterns, strict=True):
+    for number, pattern in patterns:
         key.update(number.to_bytes(4, "big") + len(pattern).to_bytes(4, "big") + pattern)
     return cache_folder() / f"gate-{key.hexdigest()[:32]}.hsdb"

@@ -17,8 +17,8 @@ import re2
 
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
-from detectors.gate import Gate
-from detectors.gateform import gate_form, needs_digits
+from detectors.gate import Gate, Stage
+from detectors.gateform import DIGITS, gate_form, needs_digits
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS
 
@@ -156,15 +156,23 @@ class PatternDetector:
     """All rules compiled together.
 
     ``extra`` are patterns of the caller, in Hyperscan's syntax, that ride along in the same gate: their ids
-    follow those of the rules. Raises ValueError naming what does not compile.
+    follow those of the rules; ``stages`` says which of them come behind a trigger. Raises ValueError naming what
+    does not compile.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], *, extra: Sequence[bytes] = (), max_candidates: int = MAX_CANDIDATES
+        self,
+        rules: Sequence[Rule],
+        *,
+        extra: Sequence[bytes] = (),
+        stages: Sequence[Stage] = (),
+        max_candidates: int = MAX_CANDIDATES,
     ) -> None:
         self.rules = [CompiledRule(rule) for rule in rules]
-        numeric = {number for number, rule in enumerate(self.rules) if rule.numeric}
-        self.gate = Gate([rule.gate for rule in self.rules] + list(extra), numeric)
+        numeric = Stage([DIGITS], {number for number, rule in enumerate(self.rules) if rule.numeric})
+        self.gate = Gate(
+            [rule.gate for rule in self.rules] + list(extra), [stage for stage in (numeric, *stages) if stage.ids]
+        )
         self._max_candidates = max_candidates
 
     def scan(self, texts: Sequence[Text]) -> list[list[Finding]]:

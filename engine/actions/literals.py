@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
+from typing import NamedTuple
 
 from engine.actions.conditions import Condition, Like, Presence
 from engine.actions.decide import CompiledRule, CompiledRules
@@ -56,8 +57,20 @@ class _Literal:
 _Any = list[_Literal]  # one of these is necessary; none of them: the rule cannot match here
 
 
-def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> tuple[list[bytes], list[ForcesParse]]:
-    """Patterns one of which every privileged record holds, and the rules for which there is none."""
+class GatePatterns(NamedTuple):
+    """Patterns one of which is in every privileged record, and words one of which is wherever a pattern matches.
+
+    ``forced`` are the rules for which there is no pattern.
+    """
+
+    patterns: list[bytes]
+    words: list[bytes]
+    forced: list[ForcesParse]
+
+
+def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> GatePatterns:
+    """What announces an action that these rules review or deny."""
+    words: dict[_Literal, None] = {}
     singles: dict[_Literal, None] = {}
     pairs: dict[tuple[_Literal, ...], dict[_Literal, None]] = {}
     forced: dict[ForcesParse, None] = {}
@@ -67,7 +80,10 @@ def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> tuple[li
                 found = _necessary(rule, profile, call)
                 if found is None:
                     forced[ForcesParse(rule.rule.id, profile.name)] = None
-                elif found.params:
+                    continue
+                for one in max((some for some in found if some), key=_worst, default=[]):
+                    words[_Literal("", one.text or one.prefix, 0)] = None
+                if found.params:
                     pairs.setdefault(tuple(found.action), {}).update(dict.fromkeys(found.params))
                 else:
                     singles.update(dict.fromkeys(found.action))
@@ -75,7 +91,9 @@ def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> tuple[li
     for action, params in pairs.items():  # merged by action, since many rules are about the same tools
         for one, two in product(_regex(action), _regex(params)):
             texts.update({f"(?:{one}){_ANY}(?:{two})": None, f"(?:{two}){_ANY}(?:{one})": None})
-    return [text.encode("ascii") for text in texts], list(forced)
+    return GatePatterns(
+        [text.encode("ascii") for text in texts], [text.encode("ascii") for text in _regex(words)], list(forced)
+    )
 
 
 def _applies(rule: CompiledRule, profile: Profile) -> bool:
@@ -86,8 +104,7 @@ def _applies(rule: CompiledRule, profile: Profile) -> bool:
     return kind in (None, profile.kind) and (not globs or any(g.matches(profile.name) for g in globs))
 
 
-@dataclass(frozen=True, slots=True)
-class _Needs:
+class _Needs(NamedTuple):
     """One of ``action``, and, if there are any, one of ``params`` somewhere else in the record."""
 
     action: _Any

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from detectors.catalogue import load_rules, shipped_files
 from detectors.errors import ConfigError
+from detectors.gate import Stage
 from detectors.gateform import gate_form
 from detectors.patterns import KEY_END, PatternDetector
 from detectors.rule import Rule as DetectionRule
@@ -50,24 +51,26 @@ def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.env
     _check_profiles(source, file, profiles)
     actions, actions_text = _actions(source, file, profiles)
     places = PathRules(file.paths)
-    action_literals, forced = gate_patterns(actions, profiles)
+    announced = gate_patterns(actions, profiles)
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
-    extra = [_SPELLED, *path_literals, *(b"(?i)" + literal for literal in action_literals)]
+    extra = [_SPELLED, *path_literals, *(b"(?i)" + text for text in announced.patterns)]
+    n, p = len(rules), len(path_literals)
+    ids = GateIds(n, n + 1, n + 1 + p, n + 1 + p + len(announced.patterns))
+    actions_stage = Stage([b"(?i)" + text for text in announced.words], range(ids.paths, ids.actions))
     try:
-        detector = PatternDetector(rules, extra=extra, max_candidates=file.limits.candidates)
+        detector = PatternDetector(rules, extra=extra, stages=[actions_stage], max_candidates=file.limits.candidates)
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None
     text = orjson.dumps(
         {"policy": source.text, "actions": actions_text, "rules": texts, "profiles": _profiles_digest()},
         option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
     ).decode()
-    n, p = len(rules), len(path_literals)
     return Policy(
         file=file,
         text=text,
         digest="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
         detector=detector,
-        gate=GateIds(n, n + 1, n + 1 + p, n + 1 + p + len(action_literals)),
+        gate=ids,
         places=places,
         entities=entities,
         methods=dict(file.redaction.entities),
@@ -75,7 +78,7 @@ def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.env
         profiles=profiles,
         principals=Principals.of(file.principals),
         actions=actions,
-        reads_all=(*_reads_all(file, places), *(f"actions: {one.rule_id} ({one.profile})" for one in forced)),
+        reads_all=(*_reads_all(file, places), *(f"actions: {one.rule_id} ({one.profile})" for one in announced.forced)),
     )
 
 
