@@ -101,7 +101,8 @@ def _digits(items: Iterable[Node], run: int) -> tuple[int, int]:
             ends = [_digits(branch, run) for branch in arg[1]]
             most, run = min(most for most, _ in ends), min(end for _, end in ends)
         elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
-            most, run = _repeated(*arg, run)
+            least, _, inner = arg
+            most, run = _repeated(least, inner, run)
         else:
             members = _set(node)
             run = run + 1 if members <= _DIGITS else run if members <= _BETWEEN else 0
@@ -110,7 +111,7 @@ def _digits(items: Iterable[Node], run: int) -> tuple[int, int]:
     return best, run
 
 
-def _repeated(least: int, _: int, items: Any, run: int) -> tuple[int, int]:
+def _repeated(least: int, items: Any, run: int) -> tuple[int, int]:
     best, fresh = run, _digits(items, 0)[1]
     going_on = _goes_on(items)
     for _ in range(min(least, 6)):

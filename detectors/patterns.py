@@ -169,6 +169,7 @@ class PatternDetector:
         max_candidates: int = MAX_CANDIDATES,
     ) -> None:
         self.rules = [CompiledRule(rule) for rule in rules]
+        self.by_key = frozenset(number for number, rule in enumerate(rules) if rule.key)
         numeric = Stage([DIGITS], {number for number, rule in enumerate(self.rules) if rule.numeric})
         self.gate = Gate(
             [rule.gate for rule in self.rules] + list(extra), [stage for stage in (numeric, *stages) if stage.ids]
@@ -197,14 +198,17 @@ class PatternDetector:
         for value, key in texts:
             yield sorted(rule for rule in hits(key + b'":' + value if key else value) if rule < count)
 
-    def places(self, raw: bytes, rules: Iterable[int]) -> list[tuple[int, int]]:
-        """Where in raw, still escaped bytes these rules may find something, by the start. Raises BudgetExceeded."""
+    def places(self, raw: bytes, rules: Iterable[int]) -> list[tuple[int, int, int]]:
+        """Where in raw, still escaped bytes these rules may find something: (start, end, rule), by the start.
+
+        Raises BudgetExceeded.
+        """
         budget = Budget(self._max_candidates)
-        found: list[tuple[int, int]] = []
+        found: list[tuple[int, int, int]] = []
         for rule in rules:
-            for place in self.rules[rule].places(raw):
+            for start, end in self.rules[rule].places(raw):
                 budget.take()
-                found.append(place)
+                found.append((start, end, rule))
         found.sort()
         return found
 

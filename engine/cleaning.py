@@ -1,7 +1,8 @@
 """Text in, clean text out: what the detectors find in one text is redacted as the policy says.
 
-This is the pure heart of the engine. It reads every scalar at any depth (`engine.views`), asks the detector,
-applies the policy's rules about places and methods, and splices the replacements into the bytes.
+This is the pure heart of the engine. It reads the scalars at any depth (`engine.views`), asks the detector,
+applies the policy's rules about places and methods, and splices the replacements into the bytes. Where the gate
+sees all there is to see, only the scalars that it points at are read; the outcome is that of reading all.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from detectors.finding import Finding, Text, resolve
 from detectors.patterns import PatternDetector
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
-from engine.policy.compiled import PathRules
+from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.redaction import PLACEHOLDER, HashKey, Method, redact
-from engine.views import Edit, Limits, Reading, View, apply, read_places, read_record
+from engine.views import Candidates, Edit, Limits, View, apply, read_candidates, read_record, write
 
 
 class Cleaned(NamedTuple):
@@ -33,6 +34,8 @@ class Cleaner:
     """Cleans texts by one policy. ``methods`` says how by entity, ``default`` for all others."""
 
     detector: PatternDetector
+    ids: GateIds
+    reads_all: bool
     methods: dict[str, Method]
     default: Method
     min_score: float
@@ -46,29 +49,46 @@ class Cleaner:
 
         Raises BudgetExceeded.
         """
-        reading = read_record(data, form, self.limits, base)
-        views = [view for view in reading.views if view.readable]
-        found = self.detector.scan([Text(view.readable, view.key) for view in views])
-        return self._rewrite(reading, self._selected(reading.views, views, found))
+        return (
+            self.clean_hit(data, form, self.detector.gate.hits(data))
+            if base is None
+            else self.clean_all(data, form, base)
+        )
 
-    def clean_places(self, data: bytes, form: str, rules: Sequence[int]) -> Cleaned:
-        """As `clean`, knowing that only ``rules`` may find something: just the scalars where they may are read.
+    def clean_hit(self, data: bytes, form: str, hits: Sequence[int]) -> Cleaned:
+        """``data`` redacted, knowing what of the gate hits on it. Raises BudgetExceeded."""
+        ids = self.ids
+        if self.reads_all or any(ids.rules <= hit < ids.paths for hit in hits):
+            return self.clean_all(data, form)
+        rules = [hit for hit in hits if hit < ids.rules]
+        return self._clean_some(data, form, rules) if rules else Cleaned(data, (), dropped=False)
+
+    def clean_all(self, data: bytes, form: str, base: Step | None = None) -> Cleaned:
+        """``data`` redacted, every scalar read, whatever the gate says. Raises BudgetExceeded."""
+        everything = read_record(data, form, self.limits, base)
+        views = [view for view in everything if view.readable]
+        found = self.detector.scan([Text(view.readable, view.key) for view in views])
+        return self._rewrite(everything, self._selected(everything, views, found))
+
+    def _clean_some(self, data: bytes, form: str, rules: Sequence[int]) -> Cleaned:
+        """As `clean_all`, but only the scalars in which ``rules`` may find something are read.
 
         Nothing in ``data`` may be spelled by escapes that the gate does not see through, and no place be one
-        that the policy always redacts. Raises BudgetExceeded.
+        that the policy always redacts.
         """
         detector = self.detector
-        reading = read_places(data, form, self.limits, lambda text: detector.places(text, rules))
+        ask = Candidates(lambda text: detector.places(text, rules), detector.by_key)
+        candidates = read_candidates(data, form, self.limits, ask)
         views, found = [], []
-        for view in reading.views:
-            if view.readable and (findings := detector.read(Text(view.readable, view.key), rules)):
+        for view, some in candidates:
+            if some and view.readable and (findings := detector.read(Text(view.readable, view.key), some)):
                 if view.kind == "key":  # to keep keys apart, all of them must be known
-                    return self.clean(data, form)
+                    return self.clean_all(data, form)
                 views.append(view)
                 found.append(findings)
         if not found:
             return Cleaned(data, (), dropped=False)
-        return self._rewrite(reading, self._selected(views, views, found))
+        return self._rewrite([view for view, _ in candidates], self._selected(views, views, found))
 
     def scrub(self, text: str) -> str:
         """Free text that a person wrote, redacted; a text that says it must go becomes a placeholder."""
@@ -102,7 +122,7 @@ class Cleaner:
         match = PLACEHOLDER.fullmatch(value) if value[:1] in (b"[", b"*") else None
         return match is not None and (match[1] is None or match[1].decode() in self.entities)
 
-    def _rewrite(self, reading: Reading, selected: Iterable[tuple[View, list[Finding]]]) -> Cleaned:
+    def _rewrite(self, views: Sequence[View], selected: Iterable[tuple[View, list[Finding]]]) -> Cleaned:
         redactions: list[tuple[View, Finding, Method]] = []
         gone: dict[View, list[tuple[int, int]]] = {}
         keys: list[View] = []
@@ -126,12 +146,12 @@ class Cleaner:
                 if view.kind == "key" and (not keys or keys[-1] is not view):
                     keys.append(view)
         if not redactions:
-            return Cleaned(reading.root.text, (), dropped=False)
-        shown = _keep_apart(reading.views, keys) if keys else {}
+            return Cleaned(views[0].text, (), dropped=False)
+        shown = _keep_apart(views, keys) if keys else {}
         for parent, members in gone.items():
             parent.edits += [Edit(start, end, b"") for start, end in without(parent.text, members)]
         told = self._told(redactions, shown)
-        return Cleaned(reading.write(), told, dropped=False)
+        return Cleaned(write(views), told, dropped=False)
 
     def _told(
         self, redactions: Iterable[tuple[View, Finding, Method]], shown: dict[bytes, bytes]

@@ -44,6 +44,8 @@ def cleaner_of(policy: Policy) -> Cleaner:
     file = policy.file
     return Cleaner(
         detector=policy.detector,
+        ids=policy.gate,
+        reads_all=bool(policy.reads_all),
         methods=policy.methods,
         default=file.redaction.default,
         min_score=file.redaction.min_score,
@@ -138,14 +140,8 @@ class Sanitizer:
         """The outcome of a record that the gate asks to be read."""
         ids, value = self.policy.gate, record.value or b""
         redactions, dropped = envelope, False
-        rules = [hit for hit in hits if hit < ids.rules]
-        if self._reads_all or any(ids.rules <= hit < ids.paths for hit in hits):
-            cleaned = self.cleaner.clean(value, reading.form)
-        elif rules:
-            cleaned = self.cleaner.clean_places(value, reading.form, rules)
-        else:
-            cleaned = None
-        if cleaned is not None:
+        if self._reads_all or any(hit < ids.paths for hit in hits):
+            cleaned = self.cleaner.clean_hit(value, reading.form, hits)
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions

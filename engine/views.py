@@ -12,7 +12,7 @@ Further encodings (base64, …) are further kinds of views: a text, and how chan
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
@@ -127,26 +127,17 @@ def merged(edits: Iterable[Edit]) -> list[Edit]:
     return out
 
 
-class Reading(NamedTuple):
-    """A record as it was read: its views, parents before children."""
-
-    views: list[View]
-
-    @property
-    def root(self) -> View:
-        """The record itself."""
-        return self.views[0]
-
-    def write(self) -> bytes:
-        """The record with the edits of all views made."""
-        for view in reversed(self.views):
-            if view.edits and view.parent is not None:
-                view.parent.edits += view.lift()
-        return apply(self.root.text, self.root.edits)
+def write(views: Sequence[View]) -> bytes:
+    """The record with the edits of all its views made: the root is the first of them, parents come before children."""
+    for view in reversed(views):
+        if view.edits and view.parent is not None:
+            view.parent.edits += view.lift()
+    root = views[0]
+    return apply(root.text, root.edits)
 
 
-def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None) -> Reading:
-    """All views of a record. ``form`` is json, text, logfmt or auto (whichever it is).
+def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None) -> list[View]:
+    """All views of a record, itself first. ``form`` is json, text, logfmt or auto (whichever it is).
 
     ``base`` is the path that the record itself stands at: a header's, say.
 
@@ -171,44 +162,58 @@ def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None
         begin, layer = end, layer + 1
         if layer > limits.layers and begin < len(views):
             raise BudgetExceeded("layers", limits.layers)
-    return Reading(views)
+    return views
 
 
-Places = Callable[[bytes], Sequence[tuple[int, int]]]
-"""Where in a text, escapes and all, something may be found, in order: what is found there touches one of these."""
+class Candidates(NamedTuple):
+    """Asks where in a text, escapes and all, rules may find something: (start, end, rule), by the start.
+
+    What a rule finds touches such a stretch; of those in ``by_key`` it is the key that does.
+    """
+
+    places: Callable[[bytes], Sequence[tuple[int, int, int]]]
+    by_key: Collection[int]
 
 
-def read_places(data: bytes, form: str, limits: Limits, places: Places, base: Step | None = None) -> Reading:
-    """As `read_record`, but only the views that ``places`` touch: all that a record with few findings needs.
+def read_candidates(data: bytes, form: str, limits: Limits, ask: Candidates) -> list[tuple[View, list[int]]]:
+    """Of all views of a record only those in which rules may find something, and which rules; itself first.
 
     Nothing may be spelled by ``\\uXXXX`` or ``%XX`` escapes in ``data``. Raises BudgetExceeded.
     """
-    root = View("root", data, base)
-    views = [root]
-    spans = places(data)
+    root = View("root", data, None)
+    spans = ask.places(data)
+    found: list[tuple[View, list[int]]] = [(root, [rule for _, _, rule in spans])]
     if not spans:
-        return Reading([])
-    located = locate_all(data, limits.depth, spans) if form in ("json", "auto") and _may_be_json(data) else None
+        return found
+    located = None
+    if form in ("json", "auto") and _may_be_json(data):
+        located = locate_all(data, limits.depth, [(low, high) for low, high, _ in spans])
     if located is not None:
         root.readable = b""
-        _add(root, located[1], views)
+        _add(root, located[1], spans, ask.by_key, found)
     else:
-        _open(root, spans, views, limits)
+        _open(root, spans, ask.by_key, found, limits)
         if form != "text":
-            _pairs(root, views, spans)
+            _touched_pairs(root, spans, found)
     layer, begin = 1, 1
-    while begin < len(views):  # one layer after the other
-        end = len(views)
-        for view in views[begin:end]:
+    while begin < len(found):  # one layer after the other
+        end = len(found)
+        for view, _ in found[begin:end]:
             if view.kind != "number" and (b"{" in view.text or b"[" in view.text):
-                _open(view, places(view.text), views, limits)
+                _open(view, ask.places(view.text), ask.by_key, found, limits)
         begin, layer = end, layer + 1
-        if layer > limits.layers and begin < len(views):
+        if layer > limits.layers and begin < len(found):
             raise BudgetExceeded("layers", limits.layers)
-    return Reading(views)
+    return found
 
 
-def _open(view: View, spans: Sequence[tuple[int, int]], views: list[View], limits: Limits) -> None:
+def _open(
+    view: View,
+    spans: Sequence[tuple[int, int, int]],
+    by_key: Collection[int],
+    found: list[tuple[View, list[int]]],
+    limits: Limits,
+) -> None:
     """Adds the views in the JSON documents of a text that ``spans`` touch."""
     text, at, blank = view.text, 0, bytearray()
     for _ in range(_TRIES if spans else 0):
@@ -216,10 +221,10 @@ def _open(view: View, spans: Sequence[tuple[int, int]], views: list[View], limit
         if brace is None:
             break
         start = brace.start()
-        located = locate(text, start, limits.depth, spans)
+        located = locate(text, start, limits.depth, [(low, high) for low, high, _ in spans])
         if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
             at = located[0]
-            _add(view, located[1], views)
+            _add(view, located[1], spans, by_key, found)
             blank = blank or bytearray(text)
             blank[start:at] = b" " * (at - start)
         else:
@@ -228,7 +233,13 @@ def _open(view: View, spans: Sequence[tuple[int, int]], views: list[View], limit
         view.readable = bytes(blank)
 
 
-def _add(parent: View, places: Iterable[Place], views: list[View]) -> None:
+def _add(
+    parent: View,
+    places: Iterable[Place],
+    spans: Sequence[tuple[int, int, int]],
+    by_key: Collection[int],
+    found: list[tuple[View, list[int]]],
+) -> None:
     for kind, start, end, path, member in places:
         raw = parent.text[start:end]
         source = unescape(raw) if kind != "number" and b"\\" in raw else None
@@ -237,7 +248,19 @@ def _add(parent: View, places: Iterable[Place], views: list[View]) -> None:
             step = Step(step, name)
         view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
         view.member = member
-        views.append(view)
+        found.append(
+            (view, list({rule for low, high, rule in spans if (low <= end and start <= high) or rule in by_key}))
+        )
+
+
+def _touched_pairs(root: View, spans: Sequence[tuple[int, int, int]], found: list[tuple[View, list[int]]]) -> None:
+    pairs: list[View] = []
+    _pairs(root, pairs)
+    for view in pairs:
+        low = view.start - len(view.key) - 2  # of the key, before an equals sign and perhaps a quote
+        rules = {rule for start, end, rule in spans if start < view.start + view.length and low < end}
+        if rules:
+            found.append((view, list(rules)))
 
 
 def _may_be_json(data: bytes) -> bool:
@@ -318,16 +341,11 @@ def _join(base: Step, step: Step | None) -> Step:
     return out
 
 
-def _pairs(root: View, views: list[View], spans: Sequence[tuple[int, int]] | None = None) -> None:
-    """The values of ``key=value`` pairs as views, so that rules on keys see them. The text stays readable.
-
-    With ``spans``, only of those that one of them touches.
-    """
+def _pairs(root: View, views: list[View]) -> None:
+    """The values of ``key=value`` pairs as views, so that rules on keys see them. The text stays readable."""
     if b"=" not in root.readable:
         return
     for match in _PAIR.finditer(root.readable):
-        if spans is not None and not any(low < match.end() and match.start() < high for low, high in spans):
-            continue
         quoted = match.group(2) is not None
         low, high = match.span(match.lastindex or 0)
         raw = root.text[low:high]

@@ -89,8 +89,8 @@ def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> GatePatt
                     singles.update(dict.fromkeys(found.action))
     texts = dict.fromkeys(_regex(singles))
     for action, params in pairs.items():  # merged by action, since many rules are about the same tools
-        for one, two in product(_regex(action), _regex(params)):
-            texts.update({f"(?:{one}){_ANY}(?:{two})": None, f"(?:{two}){_ANY}(?:{one})": None})
+        for a, b in product(_regex(action), _regex(params)):
+            texts.update({f"(?:{a}){_ANY}(?:{b})": None, f"(?:{b}){_ANY}(?:{a})": None})
     return GatePatterns(
         [text.encode("ascii") for text in texts], [text.encode("ascii") for text in _regex(words)], list(forced)
     )

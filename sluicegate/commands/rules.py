@@ -117,7 +117,7 @@ def explain(text: str, key: str, *, as_json: bool) -> None:
 
     data = sys.stdin.buffer.read() if text == "-" else text.encode("utf-8", "surrogateescape")
     data = data.rstrip(b"\r\n")
-    views = [view for view in read_record(data, "auto", Limits()).views if view.readable]
+    views = [view for view in read_record(data, "auto", Limits()) if view.readable]
     texts = [Text(view.readable, view.key or key.encode()) for view in views]
     found = explained(PatternDetector(load_rules(*shipped_files())), texts)
     if as_json:

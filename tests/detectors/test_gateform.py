@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import nested
 
+from detectors.catalogue import load_rules, shipped_files
 from detectors.gate import Gate
-from detectors.gateform import gate_form, max_width
+from detectors.gateform import DIGITS, gate_form, needs_digits
+from detectors.patterns import CompiledRule
+from detectors.rule import Rule
 
 PATTERNS = [
     r"\b((?:AKIA|ASIA)[A-Z2-7]{16})\b",
@@ -70,7 +74,37 @@ def test_what_no_gate_can_do_is_refused(pattern: str, why: str) -> None:
         gate_form(pattern)
 
 
-def test_the_width_of_a_pattern_is_known_or_unbounded() -> None:
-    """Long texts are read in windows of this width."""
-    assert max_width(r"AKIA[A-Z]{16}") == 20
-    assert max_width(r"eyJ[\w-]+") is None
+NUMERIC = [rule for rule in load_rules(*shipped_files()) if needs_digits(rule.pattern)]
+
+
+@pytest.mark.parametrize("rule", NUMERIC, ids=[rule.id for rule in NUMERIC])
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), depth=st.integers(0, 2))
+def test_what_needs_digits_has_them(rule: Rule, data: st.DataObject, depth: int) -> None:
+    """Whatever such a rule finds, its raw bytes hold the run of digits that its pass waits for."""
+    text = data.draw(st.from_regex(re.compile(rule.pattern, re.ASCII)))
+    assume(any(CompiledRule(rule).spans(text.encode())))
+    for _ in range(depth):
+        text = json.dumps({"a": text}, ensure_ascii=False).replace("/", "\\/")
+    assert re.search(DIGITS, text.encode())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "needs"),
+    [
+        (r"\d{6}", True),
+        (r"\d{5}", False),
+        (r"\d{3}[ .-]?\d{2}-\d", True),
+        (r"\d{3}(?:[ -]|x)\d{3}", False),
+        (r"\d{4}\s\d{4}", False),
+        (r"(?:\d{2}[ .]){3}", True),
+        (r"(?:\d{2}x){3}", False),
+        (r"\d{4}(?:x|\d)?\d{2}", False),
+        (r"\d{6}|\d{3}x\d{3}", False),
+        (r"skip \w+|(\d{6})", True),
+        (r"skip (\w+)|(\d{6})", False),
+    ],
+)
+def test_digits_are_needed_only_where_nothing_can_part_them(pattern: str, needs: bool) -> None:
+    """Six of them, with a few signs between; a branch without a group finds nothing and does not count."""
+    assert needs_digits(pattern) is needs

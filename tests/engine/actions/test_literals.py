@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import hyperscan
 import pytest
 from action_records import Pairs, Style, anthropic, cloudtrail, generic, kubernetes, mcp, openai
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+import detectors.gate
+from detectors.gate import Stage
 from engine.actions.decide import CompiledRules, Effect, compile_rules
 from engine.actions.defaults import compiled_defaults
 from engine.actions.extract import extract
-from engine.actions.literals import ForcesParse, gate_patterns
+from engine.actions.literals import ForcesParse, GatePatterns, gate_patterns
 from engine.actions.principals import Principals
 from engine.actions.profile import shipped_profiles
 from engine.actions.rules import Rule
@@ -22,25 +22,19 @@ from engine.actions.tree import parse
 
 PROFILES = shipped_profiles()
 WHO = Principals.of()
-FLAGS = hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH
 APPROVERS = {"groups": ["local:security"]}
 
 
 class Gate:
-    """The patterns as the engine compiles them."""
+    """The patterns as the engine compiles them, behind their words."""
 
-    def __init__(self, patterns: Sequence[bytes]) -> None:
-        self.database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK) if patterns else None
-        if self.database is not None:
-            self.database.compile(
-                expressions=list(patterns), ids=list(range(len(patterns))), flags=[FLAGS] * len(patterns)
-            )
+    def __init__(self, announced: GatePatterns) -> None:
+        patterns = [b"(?i)" + text for text in announced.patterns]
+        stage = Stage([b"(?i)" + text for text in announced.words], range(len(patterns)))
+        self.gate = detectors.gate.Gate(patterns, [stage]) if patterns else None
 
     def hits(self, data: bytes) -> bool:
-        found: list[int] = []
-        if self.database is not None:
-            self.database.scan(data, match_event_handler=lambda number, *_: found.append(number))
-        return bool(found)
+        return self.gate is not None and bool(self.gate.hits(data))
 
 
 def rules(*matches: dict[str, Any], effect: str = "review") -> CompiledRules:
@@ -128,14 +122,14 @@ def test_a_record_that_a_rule_holds_back_holds_one_of_its_patterns(
     privileged = [data for data in some if effect(data, compiled) is not Effect.ALLOW]
     event(f"privileged: {bool(privileged)}")
     if privileged:
-        patterns, forced = gate_patterns(compiled, PROFILES)
-        gate = Gate(patterns)
-        assert not forced
+        announced = gate_patterns(compiled, PROFILES)
+        gate = Gate(announced)
+        assert not announced.forced
         for data in privileged:
             assert gate.hits(data), (match, data)
 
 
-DEFAULT_GATE = Gate(gate_patterns(compiled_defaults(), PROFILES)[0])
+DEFAULT_GATE = Gate(gate_patterns(compiled_defaults(), PROFILES))
 NAMES = ["db.export", "bash", "run_sql", "terraform", "iam.create_role", "deploy", "refund", "http_request", "rollback"]
 COMMANDS = [
     "rm -rf /",
@@ -196,9 +190,9 @@ def test_the_shipped_rules_never_miss(
 )
 def test_patterns_tell_records_apart(match: dict[str, Any], record: dict[str, Any], hit: bool) -> None:
     """A pattern stands behind the key that it is about, and words elsewhere do not open the gate."""
-    patterns, forced = gate_patterns(rules(match), PROFILES)
-    assert not forced
-    assert Gate(patterns).hits(Style(" ").write(record).encode()) is hit
+    announced = gate_patterns(rules(match), PROFILES)
+    assert not announced.forced
+    assert Gate(announced).hits(Style(" ").write(record).encode()) is hit
 
 
 ARGUMENTS_FIRST = {"tool_calls": [{"function": {"arguments": '{"c": "rm -rf x"}', "name": "bash"}}]}
@@ -236,10 +230,10 @@ def test_ways_to_write_what_a_rule_is_about(
     for _ in range(layers):
         text = style.write(text)
     data = style.write({"log": text}).encode() if layers else text.encode()
-    patterns, forced = gate_patterns(compiled, PROFILES)
-    assert not forced
+    announced = gate_patterns(compiled, PROFILES)
+    assert not announced.forced
     assert effect(data, compiled) is Effect.REVIEW
-    assert Gate(patterns).hits(data)
+    assert Gate(announced).hits(data)
 
 
 def test_templates_with_long_separators_are_split_where_they_are_sure() -> None:
@@ -253,16 +247,16 @@ def test_templates_with_long_separators_are_split_where_they_are_sure() -> None:
         compiled = rules({"action": glob})
         data = b'{"beta": "beta two", "alpha": "one"}' if "beta" in glob else b'{"beta": "two", "alpha": "one"}'
         decided = compiled.strictest(extract(parse(data), [profile], WHO))
-        patterns, forced = gate_patterns(compiled, [profile])
+        announced = gate_patterns(compiled, [profile])
         if decided is not None and decided[1].effect is Effect.REVIEW:
-            assert forced or Gate(patterns).hits(data), glob
+            assert announced.forced or Gate(announced).hits(data), glob
 
 
 def test_a_rule_without_literals_falls_back_to_the_shape_of_the_record() -> None:
     """A rule about everything still needs the keys of the profile, so that chat is not parsed."""
-    patterns, forced = gate_patterns(rules({"action": "*"}), PROFILES)
-    assert not forced
-    gate = Gate(patterns)
+    announced = gate_patterns(rules({"action": "*"}), PROFILES)
+    assert not announced.forced
+    gate = Gate(announced)
     assert gate.hits(Style().write(mcp("x", {})).encode())
     assert not gate.hits(b'{"role": "user", "content": "hello"}')
 
@@ -274,25 +268,25 @@ def test_a_profile_without_keys_forces_a_parse_and_says_so() -> None:
 
     text = "name: any\ndoc: Anything.\nkind: fact\ncalls: [{action: ['{*}']}]\n"
     profile = read_profile(YamlFile(text, "any.yaml"))
-    patterns, forced = gate_patterns(rules({"actor": "etl-*"}), [profile])
-    assert (patterns, forced) == ([], [ForcesParse("r0", "any")])
+    announced = gate_patterns(rules({"actor": "etl-*"}), [profile])
+    assert (announced.patterns, announced.forced) == ([], [ForcesParse("r0", "any")])
 
 
 def test_rules_that_cannot_match_a_profile_need_nothing() -> None:
     """A glob for Kubernetes gives no pattern for tool calls, and an allow rule gives none at all."""
     tools = [profile for profile in PROFILES if profile.name in ("openai", "anthropic", "mcp")]
-    assert gate_patterns(rules({"action": "k8s:*:secrets"}), tools) == ([], [])
-    assert gate_patterns(rules({"action": "tool:*"}, effect="allow"), PROFILES) == ([], [])
-    assert gate_patterns(rules({"action": "*.export", "kind": "fact"}), tools) == ([], [])
+    assert gate_patterns(rules({"action": "k8s:*:secrets"}), tools) == ([], [], [])
+    assert gate_patterns(rules({"action": "tool:*"}, effect="allow"), PROFILES) == ([], [], [])
+    assert gate_patterns(rules({"action": "*.export", "kind": "fact"}), tools) == ([], [], [])
 
 
 def test_a_policy_of_many_and_long_globs_compiles() -> None:
     """Patterns are split before they are too long for Hyperscan, and each part still works."""
     some = [f"*.{'x' * 300}", *(f"*.action-{number}" for number in range(300))]
     compiled = rules({"action": some, "params": {"**": [f"*value-{n}*" for n in range(80)]}})
-    patterns, forced = gate_patterns(compiled, PROFILES)
-    assert not forced
-    gate = Gate(patterns)
+    announced = gate_patterns(compiled, PROFILES)
+    assert not announced.forced
+    gate = Gate(announced)
     assert gate.hits(Style().write(generic(action="a.action-299", params={"a": "value-79"})).encode())
     assert gate.hits(Style().write(generic(action=f"a.{'x' * 300}", params={"a": "value-0"})).encode())
     assert not gate.hits(Style().write(generic(action="a.action", params={"a": "value-79"})).encode())
@@ -300,7 +294,7 @@ def test_a_policy_of_many_and_long_globs_compiles() -> None:
 
 def test_the_shipped_rules_force_no_parse_and_compile_small() -> None:
     """The shipped rules all have literals, in few patterns."""
-    patterns, forced = gate_patterns(compiled_defaults(), PROFILES)
-    assert not forced
-    assert len(patterns) < 80
-    assert not any(token in pattern for pattern in patterns for token in (b"(?=", b"(?!", b"(?<"))
+    announced = gate_patterns(compiled_defaults(), PROFILES)
+    assert not announced.forced
+    assert len(announced.patterns) < 80
+    assert not any(token in pattern for pattern in announced.patterns for token in (b"(?=", b"(?!", b"(?<"))
