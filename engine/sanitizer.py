@@ -52,7 +52,7 @@ def cleaner_of(policy: Policy) -> Cleaner:
         places=policy.places,
         entities=policy.entities,
         hash_key=policy.hash_key,
-        limits=Limits(file.limits.depth, file.limits.layers),
+        limits=Limits(file.limits.depth, file.limits.layers, file.limits.candidates),
     )
 
 

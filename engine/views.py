@@ -32,6 +32,7 @@ class Limits(NamedTuple):
 
     depth: int = 200  # of containers in one document
     layers: int = 8  # of texts within texts
+    candidates: int = 20_000  # of scalars to look at more closely
 
 
 class Edit(NamedTuple):
@@ -187,7 +188,7 @@ def read_candidates(data: bytes, form: str, limits: Limits, ask: Candidates) -> 
         return found
     located = None
     if form in ("json", "auto") and _may_be_json(data):
-        located = locate_all(data, limits.depth, [(low, high) for low, high, _ in spans])
+        located = locate_all(data, limits.depth, [(low, high) for low, high, _ in spans], limits.candidates)
     if located is not None:
         root.readable = b""
         _add(root, located[1], spans, ask.by_key, found)
@@ -221,7 +222,7 @@ def _open(
         if brace is None:
             break
         start = brace.start()
-        located = locate(text, start, limits.depth, [(low, high) for low, high, _ in spans])
+        located = locate(text, start, limits.depth, [(low, high) for low, high, _ in spans], limits.candidates)
         if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
             at = located[0]
             _add(view, located[1], spans, by_key, found)
