@@ -1,4 +1,4 @@
-"""What tests all over the tree share: a Kafka that is started once, when the first test asks for it."""
+"""What tests all over the tree share: a Kafka that is started once, when asked for; property tests without a clock."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from kafka_cluster import Cluster
 from kafka_cluster.fixture import running
+
+settings.register_profile("untimed", deadline=None)  # machines are noisy: no test fails for being slow
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
