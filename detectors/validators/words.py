@@ -207,6 +207,13 @@ def field_password(secret: bytes) -> bool:
     )
 
 
+def written_out(secret: bytes) -> bool:
+    """A value that is written out: no reference, no mask. Where only a value can stand, ``secret`` is one."""
+    return re.search(rb"[A-Za-z0-9]", secret) is not None and not re.fullmatch(
+        rb"[$%#@{<\[].*|x+|[*]+.*|.*(?:[*]{4}|x{5,}|REDACTED|MASKED).*", secret, re.DOTALL
+    )
+
+
 def pass_field(secret: bytes) -> bool:
     """The value of a field named ``pass``: a `field_password`, but not the count of a test summary."""
     return field_password(secret) and not re.fullmatch(rb"\d{1,6}|ok|passed", secret, re.I)
@@ -257,4 +264,5 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "strong_password": strong_password,
     "url_password": url_password,
     "url_user": url_user,
+    "written_out": written_out,
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,13 @@ def test_example_stays_covered_among_all_rules(rule: Rule) -> None:
         found = resolve(DETECTOR.scan([Text(example.plain, example.key.encode())])[0])
         for start, end in example.spans:
             assert any(f.start <= start and end <= f.end for f in found), example.text
+
+
+def test_page_of_the_catalogue_is_true() -> None:
+    """Each family stands in the docs with its number of rules."""
+    page = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    told = {name: int(count) for name, count in re.findall(r"^\| ([a-z-]+) \| (\d+) \|", page, re.MULTILINE)}
+    assert told == Counter(rule.family for rule in RULES)
 
 
 def test_ids_are_unique_and_files_sound() -> None:

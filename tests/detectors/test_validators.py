@@ -220,6 +220,7 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ["s3cr3t", "blue!kite"],
             ["letmein", "db-credentials-2", "projects/1/secrets/db", "12", "${S}"],
         ),
+        ("written_out", ["secret", "a*b"], ["${PW}", "<password>", "xxxxx", "********", "abc****", ""]),
         ("pass_field", ["hunter2", "correct horse"], ["12", "true", "ok", "********"]),
         ("long_token", ["a1b2c3d4e5f6", "1" * 12 + "234567890123"], ["1234567890", "words-only"]),
         ("base64_value", ["dHVsaXA3Nw==", "S2l0ZTM0"], ["production", "12345678", "a b"]),
