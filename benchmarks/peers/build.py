@@ -14,7 +14,7 @@ from benchmarks.measurement import MeasuringFailed
 from benchmarks.peers.known import PEERS, SOURCES, binary, cache_folder, environment, published_file, tool
 
 HOUR = 3600.0  # seconds that a build may take
-RUST = "Rust 1.95 or newer"
+RUST = "Rust 1.95 or newer, a C compiler and make"
 GO = "Go 1.26 or newer"
 
 
