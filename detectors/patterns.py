@@ -23,6 +23,7 @@ from detectors.rule import Rule
 from detectors.validators import VALIDATORS
 
 MAX_CANDIDATES = 20_000
+_KNOWN_KEYS = 1024  # of a rule, at most
 _WRITTEN = re.compile(rb"\[[A-Z][A-Z0-9_]*(?::[\w-]+:[0-9a-f]{32})?\]|^[A-Z0-9_]*\]|\[[A-Z0-9_]*$")
 """What a redaction wrote, and what a window cuts of it: its words say nothing about what stands beside it."""
 
@@ -62,7 +63,20 @@ class Budget:
 class CompiledRule:
     """A rule, ready to read texts. Raises ValueError where a part of it does not compile."""
 
-    __slots__ = ("_allow", "_context", "_key", "_not_key", "_place", "_regex", "_validator", "gate", "numeric", "rule")
+    __slots__ = (
+        "_allow",
+        "_context",
+        "_groups",
+        "_key",
+        "_keys",
+        "_not_key",
+        "_place",
+        "_regex",
+        "_validator",
+        "gate",
+        "numeric",
+        "rule",
+    )
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -70,6 +84,7 @@ class CompiledRule:
         self._regex = _part("pattern", byte_regex, rule.pattern)
         if self._regex.fullmatch(b""):
             raise ValueError("pattern: matches the empty text")
+        self._groups = self._regex.groups
         self.numeric = needs_digits(rule.pattern)
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
         self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
@@ -80,6 +95,7 @@ class CompiledRule:
         if rule.gate:  # a derived gate is sound, one written by hand may not be
             _part("gate", lambda pattern: Gate([pattern]), self.gate)
         self._place: Any = None
+        self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
 
     def places(self, raw: bytes) -> Iterator[tuple[int, int]]:
         """Stretches of raw, still escaped bytes: each finding, or the key that it stands under, touches one."""
@@ -104,6 +120,16 @@ class CompiledRule:
 
     def reads(self, key: bytes) -> bool:
         """Whether the rule reads what stands under ``key`` at all."""
+        if self._key is None and self._not_key is None:
+            return True
+        known = self._keys.get(key)
+        if known is None:
+            if len(self._keys) >= _KNOWN_KEYS:
+                self._keys.clear()
+            known = self._keys[key] = self._reads(key)
+        return known
+
+    def _reads(self, key: bytes) -> bool:
         if self._key is not None and not self._key.fullmatch(key):
             return False
         return self._not_key is None or not key or self._not_key.fullmatch(key) is None
@@ -114,7 +140,7 @@ class CompiledRule:
         A match in which no group took part is none: so a pattern says what to skip (``version [0-9.]+|([0-9.]+)``).
         """
         for match in self._regex.finditer(value):
-            if self._regex.groups == 0:
+            if self._groups == 0:
                 yield match.span()
             elif match.lastindex:
                 yield match.span(match.lastindex)

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from detectors.finding import Finding, Text, resolve
 from detectors.patterns import PatternDetector
+from engine.candidates import CandidateReader
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.redaction import PLACEHOLDER, HashKey, Method, redact
-from engine.views import Candidates, Edit, Limits, View, apply, read_candidates, read_record, write
+from engine.views import Edit, Limits, View, apply, read_record, write
 
 
 class Cleaned(NamedTuple):
@@ -58,10 +59,13 @@ class Cleaner:
     def clean_hit(self, data: bytes, form: str, hits: Sequence[int]) -> Cleaned:
         """``data`` redacted, knowing what of the gate hits on it. Raises BudgetExceeded."""
         ids = self.ids
-        if self.reads_all or any(ids.rules <= hit < ids.paths for hit in hits):
+        if self.reads_all or any(ids.escapes <= hit < ids.paths for hit in hits):
             return self.clean_all(data, form)
         rules = [hit for hit in hits if hit < ids.rules]
-        return self._clean_some(data, form, rules) if rules else Cleaned(data, (), dropped=False)
+        hidden = any(ids.rules <= hit < ids.escapes for hit in hits)
+        return (
+            self._clean_some(data, form, rules, hidden=hidden) if rules or hidden else Cleaned(data, (), dropped=False)
+        )
 
     def clean_all(self, data: bytes, form: str, base: Step | None = None) -> Cleaned:
         """``data`` redacted, every scalar read, whatever the gate says. Raises BudgetExceeded."""
@@ -70,15 +74,10 @@ class Cleaner:
         found = self.detector.scan([Text(view.readable, view.key) for view in views])
         return self._rewrite(everything, self._selected(everything, views, found))
 
-    def _clean_some(self, data: bytes, form: str, rules: Sequence[int]) -> Cleaned:
-        """As `clean_all`, but only the scalars in which ``rules`` may find something are read.
-
-        Nothing in ``data`` may be spelled by escapes that the gate does not see through, and no place be one
-        that the policy always redacts.
-        """
+    def _clean_some(self, data: bytes, form: str, rules: Sequence[int], *, hidden: bool) -> Cleaned:
+        """As `clean_all`, but only the scalars in which ``rules`` may find something are read."""
         detector = self.detector
-        ask = Candidates(lambda text: detector.places(text, rules), detector.by_key)
-        candidates = read_candidates(data, form, self.limits, ask)
+        candidates = CandidateReader(detector, rules, self.limits, hidden=hidden).read(data, form)
         views, found = [], []
         for view, some in candidates:
             if some and view.readable and (findings := detector.read(Text(view.readable, view.key), some)):

@@ -17,6 +17,7 @@ from engine.native import compiled
 _ESCAPE = re.compile(
     rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL
 )
+_SPELLED = re.compile(rb"\\+(?:u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))")
 _SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
 _MUST_ESCAPE = re.compile(rb'["\\\x00-\x1f]')
@@ -98,6 +99,14 @@ def unescape(raw: bytes) -> Unescaped:
     return Unescaped(unescape_bytes(raw), raw, JSON, raw_offset)
 
 
+def spell_out(raw: bytes) -> bytes:
+    """``raw`` JSON with each ``\\uXXXX``, however deep in strings, as the character that it stands for.
+
+    Not JSON any more: what the gate reads to see what such escapes hide.
+    """
+    return _SPELLED.sub(_spelled_out, raw)
+
+
 def unquote(raw: bytes) -> Unescaped:
     """Decodes percent-encoding."""
     return Unescaped(PERCENT_ENCODING.text(raw), raw, PERCENT_ENCODING)
@@ -145,6 +154,13 @@ def _decoded(match: re.Match[bytes]) -> bytes:
     if unit is not None:
         return chr(int(unit, 16)).encode("utf-8", "surrogatepass")
     return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)).encode()
+
+
+def _spelled_out(match: re.Match[bytes]) -> bytes:
+    high, low, unit = match.groups()
+    if unit is None:
+        return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)).encode()
+    return escape(chr(int(unit, 16)).encode("utf-8", "surrogatepass"))
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.ledger.model import Redaction, ReviewRequest
 from engine.records import ActivityRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Sanitized:
+class Sanitized(NamedTuple):
     """Passes: ``record`` is what goes out. Without redactions it is the input, byte for byte."""
 
     record: ActivityRecord

@@ -19,6 +19,7 @@ from engine.actions.profile import Profile
 from engine.actions.tree import parse
 from engine.binding import Binder
 from engine.cleaning import Cleaner
+from engine.escapes import spell_out
 from engine.jsontext import Step, read_all
 from engine.ledger.model import ActionKind, Redaction, ReviewRequest
 from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
@@ -140,6 +141,8 @@ class Sanitizer:
         """The outcome of a record that the gate asks to be read."""
         ids, value = self.policy.gate, record.value or b""
         redactions, dropped = envelope, False
+        if b"\\u" in value and any(ids.rules <= hit < ids.escapes for hit in hits):
+            hits = list({*hits, *self._gate.hits(spell_out(value))})
         if self._reads_all or any(hit < ids.paths for hit in hits):
             cleaned = self.cleaner.clean_hit(value, reading.form, hits)
             dropped = cleaned.dropped
@@ -147,8 +150,11 @@ class Sanitizer:
                 redactions += cleaned.redactions
                 clean = clean._replace(value=cleaned.text)
         asked = None
-        if self._reads_all or any(hit >= ids.paths or ids.rules <= hit < ids.escapes for hit in hits):
-            asked = self._asked(record, reading)
+        if self._reads_all:
+            asked = self._asked(record, reading, reading.profiles)
+        elif self._privileged and (announced := [hit - ids.paths for hit in hits if hit >= ids.paths]):
+            names = frozenset[str]().union(*(self.policy.announced[number] for number in announced))
+            asked = self._asked(record, reading, [one for one in reading.profiles if one.name in names])
         if asked is None:
             return Dropped(record, redactions) if dropped else Sanitized(clean, redactions)
         rule = asked.decision.rule
@@ -160,19 +166,23 @@ class Sanitizer:
         request = self._request(asked, record, clean, redactions, reading, now)
         return Sanitized(clean, redactions, request) if fact else Diverted(record, request)
 
-    def _asked(self, record: ActivityRecord, reading: _Reading) -> Asked | None:
-        """The privileged action that a record tells of; None if it tells of none."""
-        if not self._privileged:
+    def _asked(self, record: ActivityRecord, reading: _Reading, announced: Sequence[Profile]) -> Asked | None:
+        """The privileged action that a record tells of, by one of the ``announced`` profiles; None if of none."""
+        if not self._privileged or not announced:
             return None
         try:
             trees = parse(record.value or b"", max_depth=self.policy.file.limits.depth)
         except ValueError:
             return None  # not JSON, so of no profile
-        actions = extract(trees, reading.profiles, self.policy.principals, header_texts(record))
-        decisive = self.policy.actions.strictest(actions)
+        headers, rules = header_texts(record), self.policy.actions
+        actions = extract(trees, announced, self.policy.principals, headers)
+        decisive = rules.strictest(actions)
         if decisive is None or decisive[1].effect is Effect.ALLOW:
             return None
-        return Asked(actions, *decisive)
+        if len(announced) < len(reading.profiles):  # what the others see in it belongs to the request
+            actions = extract(trees, reading.profiles, self.policy.principals, headers)
+            decisive = rules.strictest(actions)
+        return Asked(actions, *decisive) if decisive is not None else None
 
     def _request(
         self,

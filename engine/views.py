@@ -12,18 +12,18 @@ Further encodings (base64, …) are further kinds of views: a text, and how chan
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
-from engine.jsontext import Document, Place, Scalar, Step, locate, locate_all, read, read_all
+from engine.jsontext import Document, Scalar, Step, read, read_all
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
-_BRACE = re.compile(rb"[{\[]")
+BRACE = re.compile(rb"[{\[]")
 _PAIR = re.compile(rb"""([^\s="',;&?]{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
-_TRIES = 8
+TRIES = 8
 """How many braces of a text are tried as the start of a JSON document."""
 
 
@@ -146,14 +146,14 @@ def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None
     """
     root = View("root", data, base)
     views = [root]
-    document = read_all(data, limits.depth) if form in ("json", "auto") and _may_be_json(data) else None
+    document = read_all(data, limits.depth) if form in ("json", "auto") and may_be_json(data) else None
     if document is not None:
         _scalars(root, [document], views)
         root.readable = b""
     else:
         _expand(root, views, limits)
         if form != "text":
-            _pairs(root, views)
+            views += pairs(root)
     layer, begin = 1, 1
     while begin < len(views):  # one layer after the other
         end = len(views)
@@ -166,105 +166,8 @@ def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None
     return views
 
 
-class Candidates(NamedTuple):
-    """Asks where in a text, escapes and all, rules may find something: (start, end, rule), by the start.
-
-    What a rule finds touches such a stretch; of those in ``by_key`` it is the key that does.
-    """
-
-    places: Callable[[bytes], Sequence[tuple[int, int, int]]]
-    by_key: Collection[int]
-
-
-def read_candidates(data: bytes, form: str, limits: Limits, ask: Candidates) -> list[tuple[View, list[int]]]:
-    """Of all views of a record only those in which rules may find something, and which rules; itself first.
-
-    Nothing may be spelled by ``\\uXXXX`` or ``%XX`` escapes in ``data``. Raises BudgetExceeded.
-    """
-    root = View("root", data, None)
-    spans = ask.places(data)
-    found: list[tuple[View, list[int]]] = [(root, [rule for _, _, rule in spans])]
-    if not spans:
-        return found
-    located = None
-    if form in ("json", "auto") and _may_be_json(data):
-        located = locate_all(data, limits.depth, [(low, high) for low, high, _ in spans], limits.candidates)
-    if located is not None:
-        root.readable = b""
-        _add(root, located[1], spans, ask.by_key, found)
-    else:
-        _open(root, spans, ask.by_key, found, limits)
-        if form != "text":
-            _touched_pairs(root, spans, found)
-    layer, begin = 1, 1
-    while begin < len(found):  # one layer after the other
-        end = len(found)
-        for view, _ in found[begin:end]:
-            if view.kind != "number" and (b"{" in view.text or b"[" in view.text):
-                _open(view, ask.places(view.text), ask.by_key, found, limits)
-        begin, layer = end, layer + 1
-        if layer > limits.layers and begin < len(found):
-            raise BudgetExceeded("layers", limits.layers)
-    return found
-
-
-def _open(
-    view: View,
-    spans: Sequence[tuple[int, int, int]],
-    by_key: Collection[int],
-    found: list[tuple[View, list[int]]],
-    limits: Limits,
-) -> None:
-    """Adds the views in the JSON documents of a text that ``spans`` touch."""
-    text, at, blank = view.text, 0, bytearray()
-    for _ in range(_TRIES if spans else 0):
-        brace = _BRACE.search(text, at)
-        if brace is None:
-            break
-        start = brace.start()
-        located = locate(text, start, limits.depth, [(low, high) for low, high, _ in spans], limits.candidates)
-        if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
-            at = located[0]
-            _add(view, located[1], spans, by_key, found)
-            blank = blank or bytearray(text)
-            blank[start:at] = b" " * (at - start)
-        else:
-            at = brace.end()
-    if blank:
-        view.readable = bytes(blank)
-
-
-def _add(
-    parent: View,
-    places: Iterable[Place],
-    spans: Sequence[tuple[int, int, int]],
-    by_key: Collection[int],
-    found: list[tuple[View, list[int]]],
-) -> None:
-    for kind, start, end, path, member in places:
-        raw = parent.text[start:end]
-        source = unescape(raw) if kind != "number" and b"\\" in raw else None
-        step = parent.step
-        for name in path:
-            step = Step(step, name)
-        view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
-        view.member = member
-        found.append(
-            (view, list({rule for low, high, rule in spans if (low <= end and start <= high) or rule in by_key}))
-        )
-
-
-def _touched_pairs(root: View, spans: Sequence[tuple[int, int, int]], found: list[tuple[View, list[int]]]) -> None:
-    pairs: list[View] = []
-    _pairs(root, pairs)
-    for view in pairs:
-        low = view.start - len(view.key) - 2  # of the key, before an equals sign and perhaps a quote
-        rules = {rule for start, end, rule in spans if start < view.start + view.length and low < end}
-        if rules:
-            found.append((view, list(rules)))
-
-
-def _may_be_json(data: bytes) -> bool:
+def may_be_json(data: bytes) -> bool:
+    """Whether a record begins as a JSON document does."""
     return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b'"') or data[:1].isdigit() or data[:1] == b"-"
 
 
@@ -278,20 +181,27 @@ def _expand(view: View, views: list[View], limits: Limits) -> None:
         if documents:
             _scalars(view, documents, views)
             view.readable = text = _blank(text, documents)
+    views += spelled(view)
+
+
+def spelled(view: View) -> list[View]:
+    """The views below a text that its ``\\uXXXX`` and ``%XX`` escapes spell."""
+    text, views = view.readable, []
     if b"\\u" in text and _SPELLED.search(text):
         source = unescape(text)
         views.append(View("text", source.text, view.step, view, 0, len(text), source))
     if b"%" in text and _PERCENT.search(text):
         source = unquote(text)
         views.append(View("quoted", source.text, view.step, view, 0, len(text), source))
+    return views
 
 
 def _documents(text: bytes, depth: int) -> list[Document]:
-    """The JSON documents in a text that hold a string; at most `_TRIES` places are tried."""
+    """The JSON documents in a text that hold a string; at most `TRIES` places are tried."""
     out: list[Document] = []
     at = 0
-    for _ in range(_TRIES):
-        brace = _BRACE.search(text, at)
+    for _ in range(TRIES):
+        brace = BRACE.search(text, at)
         if brace is None:
             break
         document = read(text, brace.start(), depth)
@@ -342,10 +252,11 @@ def _join(base: Step, step: Step | None) -> Step:
     return out
 
 
-def _pairs(root: View, views: list[View]) -> None:
+def pairs(root: View) -> list[View]:
     """The values of ``key=value`` pairs as views, so that rules on keys see them. The text stays readable."""
     if b"=" not in root.readable:
-        return
+        return []
+    views = []
     for match in _PAIR.finditer(root.readable):
         quoted = match.group(2) is not None
         low, high = match.span(match.lastindex or 0)
@@ -362,3 +273,4 @@ def _pairs(root: View, views: list[View]) -> None:
             source,
         )
         views.append(view)
+    return views

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from detectors.errors import ConfigError
@@ -29,6 +29,7 @@ class Effect(StrEnum):
 
 
 _EFFECTS = list(Effect)
+_KNOWN_NAMES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,34 @@ class CompiledRules:
 
     rules: tuple[CompiledRule, ...]
 
+    _named: dict[tuple[str, str], int] = field(default_factory=dict, init=False, compare=False, repr=False)
+
     def decide(self, action: Action) -> Decision:
         """The first rule that matches. Raises BudgetExceeded for JSON in strings without end."""
-        for rule in self.rules:
+        left = self._by_name("action", action.action) & self._by_name("profile", action.profile)
+        if left:
+            left &= self._by_name("resource", action.resource) & self._by_name("environment", action.environment)
+        while left:
+            bit = left & -left
+            rule = self.rules[bit.bit_length() - 1]
             if rule.miss(action) is None:
                 return Decision(Effect(rule.rule.effect), rule.rule, _why(rule))
+            left ^= bit
         return Decision(Effect.ALLOW, None, "no rule matches")
+
+    def _by_name(self, name: str, text: str) -> int:
+        """Which rules take ``text`` for this name, as the bits of a number. Names come again and again."""
+        known = self._named.get((name, text))
+        if known is None:
+            if len(self._named) >= _KNOWN_NAMES:
+                self._named.clear()
+            value, known = fold(text), 0
+            for number, rule in enumerate(self.rules):
+                globs = rule.globs_of(name)
+                if not globs or any(glob.matches_folded(value) for glob in globs):
+                    known |= 1 << number
+            self._named[name, text] = known
+        return known
 
     def explain(self, action: Action) -> list[Trial]:
         """Each rule up to the first that matches, with why it does or does not."""

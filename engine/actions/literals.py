@@ -54,25 +54,28 @@ class _Literal:
     score: int
 
 
+_Named = dict[_Literal, frozenset[str]]  # literals, and the profiles that they are of
 _Any = list[_Literal]  # one of these is necessary; none of them: the rule cannot match here
 
 
 class GatePatterns(NamedTuple):
     """Patterns one of which is in every privileged record, and words one of which is wherever a pattern matches.
 
-    ``forced`` are the rules for which there is no pattern.
+    ``profiles`` names for each pattern the profiles that it announces an action of. ``forced`` are the rules for
+    which there is no pattern.
     """
 
     patterns: list[bytes]
+    profiles: list[frozenset[str]]
     words: list[bytes]
     forced: list[ForcesParse]
 
 
 def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> GatePatterns:
     """What announces an action that these rules review or deny."""
-    words: dict[_Literal, None] = {}
-    singles: dict[_Literal, None] = {}
-    pairs: dict[tuple[_Literal, ...], dict[_Literal, None]] = {}
+    words: _Named = {}
+    singles: _Named = {}
+    pairs: dict[tuple[_Literal, ...], _Named] = {}
     forced: dict[ForcesParse, None] = {}
     for rule in rules.rules:
         for profile in profiles:
@@ -82,18 +85,28 @@ def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> GatePatt
                     forced[ForcesParse(rule.rule.id, profile.name)] = None
                     continue
                 for one in max((some for some in found if some), key=_worst, default=[]):
-                    words[_Literal("", one.text or one.prefix, 0)] = None
+                    words[_Literal("", one.text, 0)] = frozenset()
                 if found.params:
-                    pairs.setdefault(tuple(found.action), {}).update(dict.fromkeys(found.params))
+                    _name(pairs.setdefault(tuple(found.action), {}), found.params, profile)
                 else:
-                    singles.update(dict.fromkeys(found.action))
-    texts = dict.fromkeys(_regex(singles))
+                    _name(singles, found.action, profile)
+    texts = dict(_regex(singles))
     for action, params in pairs.items():  # merged by action, since many rules are about the same tools
-        for a, b in product(_regex(action), _regex(params)):
-            texts.update({f"(?:{a}){_ANY}(?:{b})": None, f"(?:{b}){_ANY}(?:{a})": None})
+        names = frozenset[str]().union(*params.values())
+        for (a, _), (b, _) in product(_regex(dict.fromkeys(action, names)), _regex(params)):
+            for text in (f"(?:{a}){_ANY}(?:{b})", f"(?:{b}){_ANY}(?:{a})"):
+                texts[text] = texts.get(text, frozenset()) | names
     return GatePatterns(
-        [text.encode("ascii") for text in texts], [text.encode("ascii") for text in _regex(words)], list(forced)
+        [text.encode("ascii") for text in texts],
+        list(texts.values()),
+        [text.encode("ascii") for text, _ in _regex(words)],
+        list(forced),
     )
+
+
+def _name(known: _Named, found: _Any, profile: Profile) -> None:
+    for literal in found:
+        known[literal] = known.get(literal, frozenset()) | {profile.name}
 
 
 def _applies(rule: CompiledRule, profile: Profile) -> bool:
@@ -136,21 +149,24 @@ def _worst(found: _Any) -> int:
     return min(literal.score for literal in found)
 
 
-def _regex(found: Iterable[_Literal]) -> list[str]:
+def _regex(found: _Named) -> Iterator[tuple[str, frozenset[str]]]:
     """Literals with the same prefix share a pattern, as far as Hyperscan's limit on its length allows."""
-    out: list[str] = []
-    texts: dict[str, dict[str, None]] = {}
-    for literal in found:
-        texts.setdefault(literal.prefix, {})[literal.text] = None
+    texts: dict[str, dict[str, frozenset[str]]] = {}
+    for literal, names in found.items():
+        same = texts.setdefault(literal.prefix, {})
+        same[literal.text] = same.get(literal.text, frozenset()) | names
     for prefix, some in texts.items():
-        chunk: list[str] = []
-        for text in some:
+        chunk: dict[str, frozenset[str]] = {}
+        for text, names in some.items():
             if chunk and sum(map(len, chunk)) + len(text) > MAX_ALTERNATIVES:
-                out.append(f"{prefix}(?:{'|'.join(chunk)})")
-                chunk = []
-            chunk.append(text)
-        out.append(f"{prefix}(?:{'|'.join(chunk)})")
-    return out
+                yield _joined(prefix, chunk)
+                chunk = {}
+            chunk[text] = names
+        yield _joined(prefix, chunk)
+
+
+def _joined(prefix: str, texts: dict[str, frozenset[str]]) -> tuple[str, frozenset[str]]:
+    return f"{prefix}(?:{'|'.join(texts)})", frozenset[str]().union(*texts.values())
 
 
 def _apart(call: Call) -> bool:

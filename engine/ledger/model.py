@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from engine.records import Header, Position
 
@@ -24,8 +25,7 @@ class OutcomeKind(StrEnum):
     QUARANTINED = "quarantined"  # could not be read safely
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(NamedTuple):
     """One redacted span. ``start`` and ``end`` are byte offsets in the decoded text at ``path``."""
 
     path: str

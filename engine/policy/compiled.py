@@ -77,6 +77,7 @@ class Policy:
     digest: str
     detector: PatternDetector
     gate: GateIds
+    announced: tuple[frozenset[str], ...]  # the profiles that each literal of actions is about
     places: PathRules
     entities: frozenset[str]
     methods: dict[str, Method]

@@ -71,6 +71,7 @@ def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.env
         digest="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
         detector=detector,
         gate=ids,
+        announced=tuple(announced.profiles),
         places=places,
         entities=entities,
         methods=dict(file.redaction.entities),

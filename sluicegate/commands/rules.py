@@ -121,7 +121,8 @@ def explain(text: str, key: str, *, as_json: bool) -> None:
     texts = [Text(view.readable, view.key or key.encode()) for view in views]
     found = explained(PatternDetector(load_rules(*shipped_files())), texts)
     if as_json:
-        click.echo(_json([{"path": _path(v), "kind": v.kind, **asdict(e)} for v, e in zip(views, found, strict=True)]))
+        told = [asdict(e) | {"findings": [f._asdict() for f in e.findings]} for e in found]
+        click.echo(_json([{"path": _path(v), "kind": v.kind, **e} for v, e in zip(views, told, strict=True)]))
         return
     for view, explanation in zip(views, found, strict=True):
         if explanation.gated:

@@ -275,9 +275,9 @@ def test_a_profile_without_keys_forces_a_parse_and_says_so() -> None:
 def test_rules_that_cannot_match_a_profile_need_nothing() -> None:
     """A glob for Kubernetes gives no pattern for tool calls, and an allow rule gives none at all."""
     tools = [profile for profile in PROFILES if profile.name in ("openai", "anthropic", "mcp")]
-    assert gate_patterns(rules({"action": "k8s:*:secrets"}), tools) == ([], [], [])
-    assert gate_patterns(rules({"action": "tool:*"}, effect="allow"), PROFILES) == ([], [], [])
-    assert gate_patterns(rules({"action": "*.export", "kind": "fact"}), tools) == ([], [], [])
+    assert gate_patterns(rules({"action": "k8s:*:secrets"}), tools) == ([], [], [], [])
+    assert gate_patterns(rules({"action": "tool:*"}, effect="allow"), PROFILES) == ([], [], [], [])
+    assert gate_patterns(rules({"action": "*.export", "kind": "fact"}), tools) == ([], [], [], [])
 
 
 def test_a_policy_of_many_and_long_globs_compiles() -> None:

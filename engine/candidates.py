@@ -1,0 +1,131 @@
+"""Of a record only the scalars in which something may be found: the quick way to what `engine.views` reads.
+
+The gate has said which rules may find something in the record. Each of them has a form for raw bytes that tells
+where; only the scalars that such a place touches are decoded, layer by layer, and each is read by those rules alone.
+Where ``\\uXXXX`` or ``%XX`` escapes stand, the gate cannot see: what they spell is decoded, and the gate asked again.
+What comes of it is what reading all scalars with all rules would give, which the tests hold it to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from detectors.errors import BudgetExceeded
+from detectors.finding import Text
+from detectors.patterns import PatternDetector
+from engine.escapes import unescape
+from engine.jsontext import Place, Step, locate, locate_all
+from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled
+
+Candidate = tuple[View, set[int]]
+"""A text, and the rules that may find something in it."""
+
+_HIDDEN = -1  # in place of a rule: escapes, behind which any rule may find something
+_ESCAPES = re.compile(rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}")
+_Span = tuple[int, int, int]  # start, end, rule
+
+
+class CandidateReader:
+    """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that it holds escapes."""
+
+    def __init__(self, detector: PatternDetector, rules: Sequence[int], limits: Limits, *, hidden: bool) -> None:
+        self._detector, self._rules, self._limits, self._hidden = detector, rules, limits, hidden
+        self._found: list[Candidate] = []
+
+    def read(self, data: bytes, form: str) -> list[Candidate]:
+        """The candidates in ``data``, the record itself first, parents before children. Raises BudgetExceeded.
+
+        ``form`` is json, text, logfmt or auto (whichever it is).
+        """
+        limits, found = self._limits, self._found
+        root = View("root", data, None)
+        spans = self._places(data)
+        found.append((root, {rule for _, _, rule in spans}))
+        if not spans:
+            return found
+        located = None
+        if form in ("json", "auto") and may_be_json(data):
+            located = locate_all(data, limits.depth, [span[:2] for span in spans], limits.candidates)
+        if located is not None:
+            root.readable = b""
+            found[0] = root, set()
+            self._add(root, located[1], spans)
+        else:
+            self._expand(root, found[0][1], spans)
+            if form != "text":
+                self._pairs(root, spans)
+        layer, begin = 1, 1
+        while begin < len(found):  # one layer after the other
+            end = len(found)
+            for view, rules in found[begin:end]:
+                if view.kind != "number":
+                    self._expand(view, rules, None)
+            begin, layer = end, layer + 1
+            if layer > limits.layers and begin < len(found):
+                raise BudgetExceeded("layers", limits.layers)
+        return found
+
+    def _places(self, text: bytes) -> list[_Span]:
+        spans = self._detector.places(text, self._rules)
+        if self._hidden and (escapes := list(_ESCAPES.finditer(text))):
+            spans += [(*match.span(), _HIDDEN) for match in escapes]
+            spans.sort()
+        return spans
+
+    def _expand(self, view: View, rules: set[int], spans: Sequence[_Span] | None) -> None:
+        """Adds what a text holds: JSON documents, and what its escapes spell."""
+        if b"{" in view.text or b"[" in view.text:
+            self._documents(view, self._places(view.text) if spans is None else spans)
+        if _HIDDEN in rules:
+            rules.discard(_HIDDEN)
+            rules.update(self._gated(view))
+            self._found += [(one, {_HIDDEN}) for one in spelled(view)]
+
+    def _gated(self, view: View) -> Iterable[int]:
+        return next(self._detector.gated([Text(view.readable, view.key)]))
+
+    def _documents(self, view: View, spans: Sequence[_Span]) -> None:
+        text, at, blank = view.text, 0, bytearray()
+        places = [span[:2] for span in spans]
+        for _ in range(TRIES if spans else 0):
+            brace = BRACE.search(text, at)
+            if brace is None:
+                break
+            start = brace.start()
+            located = locate(text, start, self._limits.depth, places, self._limits.candidates)
+            if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
+                at = located[0]
+                self._add(view, located[1], spans)
+                blank = blank or bytearray(text)
+                blank[start:at] = b" " * (at - start)
+            else:
+                at = brace.end()
+        if blank:
+            view.readable = bytes(blank)
+
+    def _add(self, parent: View, places: Iterable[Place], spans: Sequence[_Span]) -> None:
+        """Adds scalars with the rules whose places touch them. Rules on keys touch the key, so they go to all."""
+        text, base = parent.text, parent.step
+        everywhere = {rule for _, _, rule in spans if rule == _HIDDEN or rule in self._detector.by_key}
+        following, near = 0, list[_Span]()
+        for kind, start, end, path, member in places:
+            while following < len(spans) and spans[following][0] <= end:
+                near.append(spans[following])
+                following += 1
+            near = [span for span in near if span[1] >= start]
+            raw = text[start:end]
+            source = unescape(raw) if kind != "number" and b"\\" in raw else None
+            step = base
+            for name in path:
+                step = Step(step, name)
+            view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
+            view.member = member
+            self._found.append((view, {rule for _, _, rule in near} | everywhere))
+
+    def _pairs(self, root: View, spans: Sequence[_Span]) -> None:
+        for view in pairs(root):
+            low = view.start - len(view.key) - 2  # where its key begins: before an equals sign and perhaps a quote
+            rules = {rule for start, end, rule in spans if start < view.start + view.length and low < end}
+            if rules:
+                self._found.append((view, rules))
