@@ -62,8 +62,8 @@ def _try_clients(url: str, settings: Mapping[str, str]) -> None:
     """
     from confluent_kafka import KafkaException, Producer
 
+    from engine.brokers.kafka_consumer import make_consumer
     from engine.brokers.kafka_errors import kafka_error
-    from engine.brokers.kafka_session import make_consumer
     from engine.brokers.kafka_settings import parse
 
     parsed = parse(url.removeprefix("kafka:"), settings)

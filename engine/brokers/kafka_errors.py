@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,6 +15,7 @@ from engine.brokers.kafka_settings import log
 T = TypeVar("T")
 BACK_OFF = 0.1  # seconds before the second try, doubled each time
 LONGEST_BACK_OFF = 2.0
+_HANGS = 2.0  # seconds beyond its time-out after which a call hangs
 
 FENCED = frozenset(
     {
@@ -35,13 +37,16 @@ UNREACHABLE = frozenset(
         KafkaError.BROKER_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NETWORK_EXCEPTION,
         KafkaError.NOT_COORDINATOR,
         KafkaError.NOT_ENOUGH_REPLICAS,
         KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
         KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
         KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.UNSTABLE_OFFSET_COMMIT,
     }
 )
@@ -132,3 +137,28 @@ def persist(call: Callable[[float], T], timeout: float) -> T:
                 raise
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_BACK_OFF)
+
+
+def bounded(call: Callable[[float], T], timeout: float) -> T:
+    """`persist`, which comes back even if the client does not; then the client must not be used any more.
+
+    librdkafka (2.16, its issues 5456 and 5511) waits without end for a group's coordinator that has gone, whatever
+    time-out it is given. The thread that waits there is left behind with its client.
+    """
+    done: list[T | BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(persist(call, timeout))
+        except BaseException as error:
+            done.append(error)
+
+    thread = threading.Thread(target=run, name="kafka-call", daemon=True)
+    thread.start()
+    thread.join(timeout + _HANGS)
+    if not done:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client does not come back"))
+    result = done[0]
+    if isinstance(result, BaseException):
+        raise result
+    return result

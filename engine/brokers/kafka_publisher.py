@@ -14,8 +14,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from engine.brokers.base import BrokerError
+from engine.brokers.kafka_consumer import make_consumer
 from engine.brokers.kafka_errors import Link, kafka_error, persist
-from engine.brokers.kafka_session import make_consumer
 from engine.brokers.kafka_settings import Settings
 from engine.brokers.kafka_topics import Topics
 from engine.brokers.kafka_writer import Writer

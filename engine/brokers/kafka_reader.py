@@ -9,8 +9,8 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from engine.brokers.base import BrokerError
+from engine.brokers.kafka_consumer import find_ends, make_consumer, to_record
 from engine.brokers.kafka_errors import UNREACHABLE, Link, kafka_error
-from engine.brokers.kafka_session import make_consumer, to_record
 from engine.brokers.kafka_settings import Settings
 from engine.brokers.kafka_topics import Topics
 from engine.records import ActivityRecord, TopicPartition
@@ -67,7 +67,7 @@ class KafkaReader:
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """For each followed partition: where it ends for a read-committed reader."""
-        return self._topics.end_offsets(self._partitions)
+        return find_ends(self._consumer, self._partitions, self._link, self._settings.timeout)
 
     def close(self) -> None:
         """Closes the reader's connections."""

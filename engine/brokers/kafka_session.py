@@ -21,38 +21,16 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from detectors.errors import ConfigError
 from engine.brokers.base import BrokerError, Fenced, TransactionAborted
+from engine.brokers.kafka_consumer import find_ends, make_consumer, to_record
 from engine.brokers.kafka_errors import FENCED, UNREACHABLE, Link, kafka_error, persist
 from engine.brokers.kafka_settings import Settings, log
 from engine.brokers.kafka_topics import Topics
 from engine.brokers.kafka_writer import Writer
-from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
+from engine.records import ActivityRecord, OutputRecord, TopicPartition
 
 LEAVE_TIMEOUT = 5.0  # seconds in which a worker that closes gives its partitions back
 _MOST = 1_000_000  # messages that the client gives at a time
-
-
-def make_consumer(conf: dict[str, object]) -> Consumer:
-    """A consumer. Raises ConfigError if the client does not take a setting."""
-    try:
-        return Consumer(conf)
-    except KafkaException as caught:
-        error = kafka_error(caught)
-        raise ConfigError(f"kafka: {caught if error is None else error.str()}") from None
-
-
-def to_record(message: Message) -> ActivityRecord:
-    """A message that was read, as a record."""
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    headers = message.headers()
-    return ActivityRecord(
-        Position(topic, partition, offset),  # type: ignore[arg-type]
-        message.key(),
-        message.value(),
-        tuple(headers) if headers else (),  # type: ignore[arg-type]
-        message.timestamp()[1],
-    )
 
 
 class KafkaSession:
@@ -120,7 +98,7 @@ class KafkaSession:
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """For every partition of the subscribed topics: where it ends for a read-committed reader."""
-        return self._topics.end_offsets(self._partitions)
+        return find_ends(self._consumer, self._partitions, self._link, self._settings.timeout)
 
     def committed(self) -> Mapping[TopicPartition, int]:
         """For every partition of the subscribed topics: the group's committed offset (0 if none)."""

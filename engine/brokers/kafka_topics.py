@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from engine.brokers.base import BrokerError, TopicSpec
 from engine.brokers.kafka_checks import DEFAULT_LIMIT, FOREVER, Description
@@ -21,6 +20,7 @@ from engine.brokers.limits import MessageTooLarge, message_bytes
 from engine.records import OutputRecord, TopicPartition
 
 T = TypeVar("T")
+_SETTLES = 5.0  # seconds within which all brokers have heard of a new topic
 # What a batch of one record adds to key, value and headers: 61 bytes of batch, varints for the record.
 _BATCH_OVERHEAD, _HEADER_OVERHEAD = 100, 10
 
@@ -33,16 +33,26 @@ class Topics:
         self._link = Link(settings.servers)
         self.admin = AdminClient(settings.admin(self._link))
         self._known: dict[str, tuple[int, int]] = {}  # partitions, bytes a batch
+        self._made: dict[str, float] = {}  # topics made here -> when all brokers know of them
         self._lock = threading.Lock()
 
     # -- asking
 
     def partitions(self, topics: Iterable[str]) -> dict[str, int]:
         """How many partitions each of ``topics`` has; a topic that does not exist is left out."""
-        names = sorted(set(topics))
+        names = set(topics)
+        found = self._widths(names)
+        # The brokers hear of a new topic one after the other, and any of them may have been asked.
+        while any(time.monotonic() < self._made.get(name, 0.0) for name in names - found.keys()):
+            time.sleep(BACK_OFF)
+            found = self._widths(names)
+        return found
+
+    def _widths(self, topics: Collection[str]) -> dict[str, int]:
         found: dict[str, int] = {}
-        if not names:
+        if not topics:
             return found
+        names = sorted(topics)
         for name, future in self.admin.describe_topics(TopicCollection(names), request_timeout=self._timeout).items():
             description = self._result(future, f"topic '{name}'", but=KafkaError.UNKNOWN_TOPIC_OR_PART)
             if description is not None:
@@ -79,20 +89,6 @@ class Topics:
                 raise BrokerError(f"topic '{topic}' does not exist")
         return [TopicPartition(topic, n) for topic, count in found.items() for n in range(count)]
 
-    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Where each partition ends for a read-committed reader: before the first transaction still open."""
-        if not partitions:
-            return {}
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        wanted = {KafkaPartition(*partition): latest for partition in partitions}
-        futures = self.admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._timeout
-        )
-        return {
-            TopicPartition(one.topic, one.partition): self._result(future, f"end of {one.topic}/{one.partition}").offset
-            for one, future in futures.items()
-        }
-
     # -- making
 
     def create(self, specs: Iterable[TopicSpec]) -> None:
@@ -108,20 +104,11 @@ class Topics:
         futures = self.admin.create_topics(new, request_timeout=self._timeout, operation_timeout=self._timeout)
         for name, future in futures.items():
             self._result(future, f"creating topic '{name}'", but=KafkaError.TOPIC_ALREADY_EXISTS)
-        self._await(missing)
-
-    def _await(self, specs: Sequence[TopicSpec]) -> None:
-        """Returns when all of ``specs`` are known: the brokers hear of a new topic one after the other."""
-        end = time.monotonic() + self._timeout
-        while True:
-            found = self.partitions(spec.name for spec in specs)
-            missing = [spec.name for spec in specs if spec.name not in found]
-            if not missing:
-                break
-            if time.monotonic() > end:
-                raise self._link.unavailable(f"topic '{missing[0]}' was created, but is not to be seen")
-            time.sleep(BACK_OFF)
-        for spec in specs:
+        self._made |= {spec.name: time.monotonic() + _SETTLES for spec in missing}
+        found = self.partitions(spec.name for spec in missing)
+        for spec in missing:
+            if spec.name not in found:
+                raise self._link.unavailable(f"topic '{spec.name}' was created, but is not to be seen")
             _check_width(spec, found[spec.name])
 
     # -- checking what is to be written

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from engine.brokers.base import BrokerError, BrokerUnavailable, TransactionAborted
-from engine.brokers.kafka_errors import FENCED, UNREACHABLE, Link, kafka_error, persist
+from engine.brokers.kafka_errors import FENCED, UNREACHABLE, Link, bounded, kafka_error
 from engine.brokers.kafka_settings import Settings, log
 from engine.brokers.kafka_topics import Topics
 from engine.records import OutputRecord, TopicPartition
@@ -81,11 +81,11 @@ class Writer:
             if offsets:
                 self._since = self._since or time.monotonic()
                 positions = [KafkaPartition(*partition, offset) for partition, offset in offsets.items()]
-                persist(
+                bounded(
                     lambda left: producer.send_offsets_to_transaction(positions, metadata, left),
                     self._settings.timeout,
                 )
-            persist(producer.commit_transaction, self._settings.timeout)
+            bounded(producer.commit_transaction, self._settings.timeout)
         except KafkaException as caught:
             raise self._judged(caught, "committing") from None
         self._open, self._since = False, 0.0
@@ -100,7 +100,7 @@ class Writer:
         self.begin()
         producer, position = self._ready(), [KafkaPartition(*partition, 0)]
         try:
-            persist(lambda left: producer.send_offsets_to_transaction(position, metadata, left), self._settings.timeout)
+            bounded(lambda left: producer.send_offsets_to_transaction(position, metadata, left), self._settings.timeout)
         except KafkaException as caught:
             error = self._judged(caught, "checking the identity of this worker")
             if not isinstance(error, TransactionAborted):  # which would only be a rebalance under way
@@ -113,7 +113,7 @@ class Writer:
             return
         self._open = False
         try:
-            persist(self._producer.abort_transaction, self._settings.timeout)
+            bounded(self._producer.abort_transaction, self._settings.timeout)
         except KafkaException as caught:
             error = kafka_error(caught)
             fenced = error is not None and self._fenced(error)
@@ -147,7 +147,7 @@ class Writer:
         conf = self._settings.producer(self._link, self._id) | {"on_delivery": self._delivered}
         producer = Producer(conf)
         try:
-            persist(producer.init_transactions, self._settings.timeout)
+            bounded(producer.init_transactions, self._settings.timeout)
         except KafkaException as caught:
             _serve(producer)
             raise self._error(caught, f"starting as '{self._id}'") from None
@@ -168,7 +168,7 @@ class Writer:
 
     def _call(self, what: str, call: Any) -> None:
         try:
-            persist(call, self._settings.timeout)
+            bounded(call, self._settings.timeout)
         except KafkaException as caught:
             raise self._judged(caught, what) from None
 

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import logging
 import selectors
+import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
-from every_input import OUTPUTS, POLICY, TOPIC, TOPICS, check, key, read, review, value
+from every_input import OUTPUTS, POLICY, TOPIC, TOPICS, check, decide, key, make_service, number, read, review, value
 from kafka_cluster import Cluster
 from kafka_cluster.admin import Janitor
 from kafka_cluster.fixture import running
-from victims import Victims
+from victims import ROOT, Victims
 
-from engine.brokers.base import TopicSpec
+from engine.brokers.base import BrokerUnavailable, TopicSpec
 from engine.brokers.kafka import KafkaBroker
 from engine.config import load_config
 from engine.startup import run_worker
 
-SETTINGS = "session.timeout.ms=3000&heartbeat.interval.ms=300&transaction.timeout.ms=10000"
+SETTINGS = "timeout=4&session.timeout.ms=3000&heartbeat.interval.ms=300&transaction.timeout.ms=6000"
+TRANSACTION = 6.0  # seconds that one may take, by these settings
 CONFIG = """\
 broker: kafka://{servers}?{settings}
 worker: {worker}
@@ -45,7 +49,9 @@ REVIEWER_PLACES = ("before", "produced", "inside", "after")  # see killed_review
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three brokers, our own: they are to be stopped."""
-    properties = {"min.insync.replicas": "2"}
+    # A broker that hangs is given up after a while that is shorter than it hangs here.
+    given_up = {"broker.session.timeout.ms": "4000", "broker.heartbeat.interval.ms": "500"}
+    properties = {"min.insync.replicas": "2", **given_up}
     with running(Cluster(tmp_path_factory.mktemp("three"), nodes=3, properties=properties), request) as cluster:
         yield cluster
 
@@ -76,15 +82,15 @@ class Feed(threading.Thread):
         self._producer = Producer(conf | {"logger": logging.getLogger("feed")})
         self._records, self._rate = records, rate
         self.enough = threading.Event()
-        self.written = 0
+        self.sent = self.written = 0
 
     def run(self) -> None:
         start = time.monotonic()
         number = 0
-        while number < self._records or (number < 4 * self._records and not self.enough.is_set()):
+        while number < self._records or (not self.enough.is_set()):
             for n in range(number, number + 100):
                 self._producer.produce(TOPIC, value(n), key(n), n % PARTITIONS)
-            number += 100
+            self.sent = number = number + 100
             self._producer.poll(0)
             time.sleep(max(0.0, start + number / self._rate - time.monotonic()))  # the rate is what is wanted
         self.written = number - self._producer.flush(60)
@@ -176,7 +182,7 @@ def test_kills_lose_and_double_nothing(
         feed.start()
         while feed.is_alive():
             deaths.step()
-            if len(deaths.lost) >= 20 and deaths.moves >= 2 and deaths.reviewers >= 8:
+            if (len(deaths.lost) >= 20 and deaths.moves >= 2 and deaths.reviewers >= 8) or feed.sent > 4 * RECORDS:
                 feed.enough.set()
     assert feed.written >= RECORDS
     assert len(deaths.lost) >= 20
@@ -191,4 +197,99 @@ def test_kills_lose_and_double_nothing(
     outputs = [f"{TOPIC}.{role}" for role in OUTPUTS]
     aborted = in_the_log(kafka_servers, outputs) - sum(len(read(broker, topic)) for topic in outputs)
     assert aborted >= sum(deaths.lost), "what the killed had written is in the log, and aborted"
+    check(broker, feed.written)
+
+
+class Command:
+    """``sluicegate run`` with two workers, as a service manager runs it: started again if it ends with 1."""
+
+    def __init__(self, directory: Path) -> None:
+        self._command = [sys.executable, "-m", "sluicegate", "run", "-c", str(directory / "0.yaml"), "--workers", "2"]
+        self.log = directory / "engine.log"
+        self._start()
+
+    def step(self) -> None:
+        code = self._process.poll()
+        if code is not None:
+            assert code == 1, self.log.read_text()[-3000:]
+            self._start()
+
+    def stop(self) -> int:
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(60)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, cwd=ROOT, stderr=log)
+
+
+def hang(cluster: Cluster, nodes: Sequence[int]) -> None:
+    """Stops brokers as they are, for longer than a transaction may take."""
+    for node in nodes:
+        cluster.send(signal.SIGSTOP, node)
+    time.sleep(TRANSACTION + 2)
+    for node in nodes:
+        cluster.send(signal.SIGCONT, node)
+
+
+def restart(cluster: Cluster, nodes: Sequence[int]) -> None:
+    """Ends brokers in order, and starts them again after longer than a transaction may take."""
+    for node in nodes:
+        cluster.send(signal.SIGTERM, node)
+    time.sleep(TRANSACTION + 2)
+    for node in nodes:
+        cluster.end(node, signal.SIGKILL)  # without a quorum a broker waits long for leave to end
+        cluster.launch(node)
+    for node in nodes:
+        cluster.wait(node)
+
+
+def test_outages_lose_and_double_nothing(
+    directory: Path, connect: Callable[..., KafkaBroker], kafka_servers: str, cluster: Cluster
+) -> None:
+    """Brokers hang and end, one or all, for longer than a transaction may take: work goes on, each input is there once."""
+    feed = Feed(kafka_servers, 0, 500)
+    broker = connect(timeout="4")
+    service = make_service(directory / "approvals.db", broker)
+    seen = [0] * PARTITIONS  # the latest input that came through
+    with ExitStack() as stack:
+        engine = Command(directory)
+        stack.callback(engine.close)
+        stack.callback(service.store.close)
+        stack.callback(service.stop)
+        service.start()
+        reader = stack.enter_context(closing(broker.reader([f"{TOPIC}.sanitized"])))
+        feed.start()
+        stack.callback(feed.enough.set)
+
+        def await_progress() -> None:
+            """Returns when what is fed now has come through, in all partitions."""
+            target, end = feed.sent + 500, time.monotonic() + 90
+            while min(seen) < target:
+                with suppress(BrokerUnavailable):
+                    for record in reader.poll(10_000, 0.2):
+                        seen[record.position.partition] = max(seen[record.position.partition], number(record))
+                decide(service)
+                engine.step()
+                assert not service.health.problem.startswith("stopped"), service.health.problem
+                assert time.monotonic() < end, engine.log.read_text()[-3000:]
+
+        await_progress()
+        for outage in (hang, restart):
+            for nodes in ([1], [1, 2, 3]):
+                outage(cluster, nodes)
+                await_progress()
+                # Of the new leaders too, and at once.
+                started = time.monotonic()
+                assert min(reader.end_offsets().values()) > 0
+                assert time.monotonic() - started < 4
+        feed.enough.set()
+        feed.join()
+        assert engine.stop() == 0, engine.log.read_text()[-3000:]
+    run_worker(load_config(directory / "0.yaml"), stop=lambda: False, drain=True)
+    review(directory / "approvals.db", broker)
     check(broker, feed.written)

@@ -66,7 +66,8 @@ class Cluster:
     def __init__(self, directory: Path, *, nodes: int = 1, properties: Mapping[str, str] | None = None) -> None:
         self.directory, self._properties = directory, dict(properties or {})
         self.nodes = [Node(number, directory / f"node-{number}") for number in range(1, nodes + 1)]
-        self._id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # Not with a minus first, which the storage tool takes for an option.
+        self._id = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
     @property
     def servers(self) -> str:
