@@ -37,6 +37,9 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
     Where findings overlap, one wins: the higher score, then the longer, then the earlier, then the smaller
     rule id. It is widened over all of them, so that what a loser found does not stay readable.
     """
+    findings = list(findings)
+    if len(findings) < 2:
+        return findings
     out: list[Finding] = []
     cluster: list[Finding] = []
     end = -1

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from functools import lru_cache
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
@@ -40,6 +41,7 @@ _NAMES = {sre.ASSERT: "lookaround", sre.ASSERT_NOT: "lookaround", sre.GROUPREF: 
 Node = tuple[Any, Any]
 
 
+@lru_cache(maxsize=4096)
 def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
     """The gate form of ``pattern``, for Hyperscan with DOTALL; ``trim`` opens both ends, unless
     ``tail`` is false: then something will be put behind it, and only the head opens.
@@ -47,12 +49,7 @@ def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
     Raises ValueError for what a linear-time engine cannot do (lookaround, back-references) and for a
     pattern that could match without any selective byte.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            tree = parser.parse(pattern)
-        except (parser.error, OverflowError, FutureWarning, DeprecationWarning) as error:
-            raise ValueError(f"not a regular expression: {error}") from None
+    tree = _parsed(pattern)
     flags = "(?i)" if tree.state.flags & sre.SRE_FLAG_IGNORECASE else ""
     items = list(tree)
     body = _sequence(items, head=trim, tail=trim and tail)
@@ -61,12 +58,22 @@ def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
     return flags + body
 
 
+@lru_cache(maxsize=4096)
+def _parsed(pattern: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return parser.parse(pattern)
+        except (parser.error, OverflowError, FutureWarning, DeprecationWarning) as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+
+
 def needs_digits(pattern: str) -> bool:
     """Whether `DIGITS` matches in the raw bytes of every text that ``pattern`` finds something in.
 
     A branch without a group, of a pattern that has groups, says what to skip: it finds nothing.
     """
-    tree = parser.parse(pattern)
+    tree = _parsed(pattern)
     items = list(tree)
     if tree.state.groups > 1 and len(items) == 1 and items[0][0] is sre.BRANCH:
         branches = [branch for branch in items[0][1][1] if _has_group(branch)]

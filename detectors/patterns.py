@@ -92,8 +92,6 @@ class CompiledRule:
         allow = "|".join(f"(?:{one})" for one in rule.allow)
         self._allow = _part("allow", byte_regex, f"(?i:{allow})") if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
-        if rule.gate:  # a derived gate is sound, one written by hand may not be
-            _part("gate", lambda pattern: Gate([pattern]), self.gate)
         self._place: Any = None
         self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
 
@@ -188,14 +186,14 @@ class PatternDetector:
 
     def __init__(
         self,
-        rules: Sequence[Rule],
+        rules: Sequence[Rule | CompiledRule],
         *,
         extra: Sequence[bytes] = (),
         stages: Sequence[Stage] = (),
         max_candidates: int = MAX_CANDIDATES,
     ) -> None:
-        self.rules = [CompiledRule(rule) for rule in rules]
-        self.by_key = frozenset(number for number, rule in enumerate(rules) if rule.key)
+        self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
+        self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
         numeric = Stage([DIGITS], {number for number, rule in enumerate(self.rules) if rule.numeric})
         self.gate = Gate(
             [rule.gate for rule in self.rules] + list(extra), [stage for stage in (numeric, *stages) if stage.ids]

@@ -62,10 +62,10 @@ class Cleaner:
         if self.reads_all or any(ids.escapes <= hit < ids.paths for hit in hits):
             return self.clean_all(data, form)
         rules = [hit for hit in hits if hit < ids.rules]
-        hidden = any(ids.rules <= hit < ids.escapes for hit in hits)
-        return (
-            self._clean_some(data, form, rules, hidden=hidden) if rules or hidden else Cleaned(data, (), dropped=False)
-        )
+        hidden = ids.rules in hits
+        if not rules and not hidden:
+            return Cleaned(data, (), dropped=False)
+        return self._clean_some(data, form, rules, hidden=hidden)
 
     def clean_all(self, data: bytes, form: str, base: Step | None = None) -> Cleaned:
         """``data`` redacted, every scalar read, whatever the gate says. Raises BudgetExceeded."""
@@ -173,7 +173,9 @@ def _holder(view: View) -> tuple[View, tuple[int, int]] | None:
 
 def _path(view: View, shown: dict[bytes, bytes]) -> str:
     names = view.step.names() if view.step is not None else ()
-    path = written(shown.get(name, name) if isinstance(name, bytes) else name for name in names)
+    if shown:
+        names = tuple(shown.get(name, name) if isinstance(name, bytes) else name for name in names)
+    path = written(names)
     return f"{path} (key)" if view.kind == "key" else path
 
 

@@ -141,9 +141,9 @@ class Sanitizer:
         """The outcome of a record that the gate asks to be read."""
         ids, value = self.policy.gate, record.value or b""
         redactions, dropped = envelope, False
-        if b"\\u" in value and any(ids.rules <= hit < ids.escapes for hit in hits):
+        if ids.rules in hits and b"\\u" in value:
             hits = list({*hits, *self._gate.hits(spell_out(value))})
-        if self._reads_all or any(hit < ids.paths for hit in hits):
+        if self._reads_all or min(hits) < ids.paths:
             cleaned = self.cleaner.clean_hit(value, reading.form, hits)
             dropped = cleaned.dropped
             if cleaned.redactions:

@@ -20,13 +20,16 @@ from engine.views import View
 class PathRules:
     """The policy's rules about places: ``never`` beats ``always``, which beats ``only``."""
 
-    __slots__ = ("_always", "_methods", "_never", "_only")
+    __slots__ = ("_always", "_bound", "_methods", "_never", "_never_all", "_only")
 
     def __init__(self, paths: Paths) -> None:
         self._always = [(PathPattern(one.path), one) for one in paths.always]
         self._never = [(PathPattern(one.path), one) for one in paths.never]
         self._only = [(PathPattern(one.path), one) for one in paths.only]
         self._methods = {_rule_id(one): one.method for one in paths.always}
+        self._never_all = any(not one.entities for one in paths.never)
+        self._bound = {entity for one in paths.never for entity in one.entities}
+        self._bound |= {entity for one in paths.only for entity in one.entities}
 
     def __bool__(self) -> bool:
         return bool(self._always or self._never or self._only)
@@ -37,6 +40,8 @@ class PathRules:
 
     def apply(self, view: View, findings: list[Finding]) -> list[Finding]:
         """The findings of ``view`` that stay, and those that its place adds."""
+        if not self._always and not self._never_all and all(f.entity not in self._bound for f in findings):
+            return findings
         names = joined(view.step.names()) if view.step is not None else b""
         always = [one for pattern, one in self._always if pattern.matches(names)]
         if always and view.kind in ("string", "number", "text", "quoted") and view.text:

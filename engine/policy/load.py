@@ -12,12 +12,11 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from detectors.catalogue import load_rules, shipped_files
+from detectors.catalogue import load_compiled, shipped_files
 from detectors.errors import ConfigError
 from detectors.gate import Stage
 from detectors.gateform import gate_form
-from detectors.patterns import KEY_END, PatternDetector
-from detectors.rule import Rule as DetectionRule
+from detectors.patterns import KEY_END, CompiledRule, PatternDetector
 from detectors.yamlfile import Loc, YamlFile, closest
 from engine.actions.decide import CompiledRules, compile_rules
 from engine.actions.literals import gate_patterns
@@ -45,7 +44,7 @@ def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.env
     file = source.validate(PolicyFile, {} if source.data is None else None)
     folder = (path or DEFAULT_POLICY).parent
     rules, texts = _detection_rules(source, file, folder)
-    entities = frozenset(rule.entity for rule in rules) | {one.entity for one in file.paths.always}
+    entities = frozenset(one.rule.entity for one in rules) | {one.entity for one in file.paths.always}
     _check_entities(source, file, entities)
     profiles = shipped_profiles()
     _check_profiles(source, file, profiles)
@@ -107,12 +106,12 @@ class _Actions(BaseModel):
     actions: list[Rule]
 
 
-def _detection_rules(source: YamlFile, file: PolicyFile, folder: Path) -> tuple[list[DetectionRule], dict[str, str]]:
+def _detection_rules(source: YamlFile, file: PolicyFile, folder: Path) -> tuple[list[CompiledRule], dict[str, str]]:
     """The rules that are on, and the texts (or for shipped ones the digest) that they come from."""
     own = [folder / name for name in file.rules.files]
     shipped = shipped_files() if file.rules.shipped else []
-    rules = load_rules(*shipped, *own)
-    ids = [rule.id for rule in rules]
+    rules = load_compiled(*shipped, *own)
+    ids = [one.rule.id for one in rules]
     for number, name in enumerate(file.rules.disable):
         if name not in ids:
             message = f"no rule is called '{name}'{closest(name, ids)}"
@@ -121,7 +120,7 @@ def _detection_rules(source: YamlFile, file: PolicyFile, folder: Path) -> tuple[
     texts = {"shipped": f"sha256:{digest}"} if shipped else {}
     for name, path in zip(file.rules.files, own, strict=True):
         texts[name] = path.read_text(encoding="utf-8")
-    return [rule for rule in rules if rule.id not in file.rules.disable], texts
+    return [one for one in rules if one.rule.id not in file.rules.disable], texts
 
 
 def _actions(source: YamlFile, file: PolicyFile, profiles: Sequence[Profile]) -> tuple[CompiledRules, str]:

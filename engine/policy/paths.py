@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _DOT = re.compile(r"(?<!\\)\.")
+_SHORT = 64  # bytes of a name
 _JOINT = b"\x1f"
 _BELOW = rb"(?:[^\x1f]*\x1f)*"
 
@@ -42,11 +44,21 @@ def joined(names: Names) -> bytes:
     return b"".join((b"%d" % n if isinstance(n, int) else n.replace(_JOINT, b" ")) + _JOINT for n in names)
 
 
-def written(names: Names) -> str:
+def written(names: tuple[bytes | int, ...]) -> str:
     """A path as a pattern is written; a long name is cut after 200 bytes."""
+    for name in names:
+        if isinstance(name, bytes) and len(name) > _SHORT:
+            return _written(names)
+    return _known(names)  # the same paths come again and again
+
+
+def _written(names: tuple[bytes | int, ...]) -> str:
     return ".".join(
         str(n) if isinstance(n, int) else n[:200].decode("utf-8", "replace").replace(".", "\\.") for n in names
     )
+
+
+_known = lru_cache(maxsize=4096)(_written)
 
 
 def _piece(name: str) -> bytes:
