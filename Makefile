@@ -2,12 +2,13 @@
 #   make demo    the whole system, with sample agents and the reviewer's page
 #   make test    the tests
 #   make check   format, lint, types, import layers, and the tests
+#   make fast    the installed commands with their hot modules compiled, as wheels are; `make slow` goes back to the sources
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint format lock clean
+.PHONY: demo test check lint format lock fast slow clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml requirements.lock hatch_build.py engine/_native.c
@@ -38,6 +39,12 @@ format: $(READY)
 # Pins every package to the version that is installed now: versions only, no addresses.
 lock: $(READY)
 	$(BIN)/pip freeze --exclude-editable > requirements.lock
+
+fast: $(READY)
+	SLUICEGATE_NATIVE=require $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+
+slow: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall --editable .
 
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

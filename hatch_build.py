@@ -1,11 +1,13 @@
-"""Compiles `engine/_native.c` while a wheel or an editable install is made, if that can be done here.
+"""Compiles what is hot while a wheel or an editable install is made, if that can be done here.
 
-Without a C compiler or Python's headers it goes on without: the same results, more slowly. With
-SLUICEGATE_NATIVE=require in the environment that is an error.
+That is `engine/_native.c` and, for wheels, the modules of `_HOT` by mypyc: the same Python sources, which an editable
+install reads as they are, so that an edit takes effect. Without a C compiler or Python's headers it goes on
+without: the same results, more slowly. With SLUICEGATE_NATIVE=require in the environment that is an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -21,6 +23,16 @@ from setuptools.errors import BaseError, CCompilerError
 
 _SOURCE = "engine/_native.c"
 _MODULE = "engine._native"
+_HOT = (
+    "detectors/finding.py",
+    "detectors/patterns.py",
+    "engine/candidates.py",
+    "engine/cleaning.py",
+    "engine/redaction.py",
+    "engine/sanitizer.py",
+    "engine/views.py",
+)
+"""What each record with a hit goes through; see docs/performance.md for what compiling it brings."""
 
 
 class CustomBuildHook(BuildHookInterface[BuilderConfig]):
@@ -42,10 +54,34 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
         built = self._scratch / name
         if version == "editable":
             shutil.move(built, beside_source)
-        else:
-            build_data["force_include"][str(built)] = name
-            build_data["pure_python"] = False
-            build_data["infer_tag"] = True
+            return
+        build_data["force_include"][str(built)] = name
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+        try:
+            for library in self._compile_modules():
+                build_data["force_include"][str(library)] = str(library.relative_to(self._scratch / "hot"))
+        except (BaseError, CCompilerError, OSError, SystemExit) as error:
+            self._go_on_without(Exception(f"the modules by mypyc: {error}"))
+
+    def _compile_modules(self) -> list[Path]:
+        """The libraries of `_HOT`, below a folder of their own, each where its module stands."""
+        from mypyc.build import mypycify
+
+        into = self._scratch / "hot"
+        with contextlib.chdir(self.root):
+            extensions = mypycify(
+                ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent", *_HOT],
+                opt_level="3",
+                group_name="sluicegate",
+                target_dir=str(self._scratch / "c"),
+            )
+            command = build_ext(Distribution({"name": "sluicegate", "ext_modules": extensions}))
+            command.build_lib = str(into)
+            command.build_temp = str(self._scratch / "objects")
+            command.ensure_finalized()
+            command.run()
+        return [path for path in into.rglob("*") if path.is_file()]
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Leaves nothing behind."""
@@ -60,7 +96,7 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
             "(Debian: apt-get install gcc libc6-dev python3-dev)."
         )
         if os.environ.get("SLUICEGATE_NATIVE") == "require":
-            shutil.rmtree(self._scratch)
+            shutil.rmtree(self._scratch, ignore_errors=True)
             self.app.abort(f"{message} SLUICEGATE_NATIVE=require makes this an error.")
         self.app.display_warning(f"{message} Going on without it: the same results, more slowly.")
 

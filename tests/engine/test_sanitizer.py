@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 from collections.abc import Callable
@@ -301,12 +300,11 @@ class TestBadInput:
     ) -> None:
         """Fail closed: the log names the position and the kind of error."""
 
-        class Broken:
-            def scan(self, texts: object) -> object:
-                raise RuntimeError(f"cannot read {texts!r}")
+        def fail(value: bytes) -> bool:
+            raise RuntimeError(f"cannot read {value!r}")
 
-        broken = dataclasses.replace(sanitizer.cleaner, detector=Broken())  # type: ignore[arg-type]
-        monkeypatch.setattr(sanitizer, "cleaner", broken)
+        for rule in sanitizer.policy.detector.rules:
+            monkeypatch.setattr(rule, "_validator", fail)
         with caplog.at_level(logging.DEBUG):
             outcome = one(sanitizer, record({"m": "jane@corp.example"}))
         assert outcome == Quarantined(record({"m": "jane@corp.example"}), "detector-error")
