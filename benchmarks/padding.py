@@ -84,7 +84,8 @@ def _changed(path: Path, more: Path, without: list[str]) -> dict[str, Any]:
     rules["files"] = [str((path.parent / name).absolute()) for name in rules.get("files", [])] + [str(more)]
     rules["disable"] = [*rules.get("disable", []), *without]
     found["rules"] = rules
-    key = found.get("hash_key")
-    if isinstance(key, dict) and "file" in key:
-        found["hash_key"] = key | {"file": str((path.parent / key["file"]).absolute())}
+    found["keys"] = [
+        key | {"file": str((path.parent / key["file"]).absolute())} if "file" in key else key
+        for key in found.get("keys", [])
+    ]
     return found

@@ -7,8 +7,8 @@ sees all there is to see, only the scalars that it points at are read; the outco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from detectors.finding import Finding, Text, resolve
@@ -18,7 +18,8 @@ from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
-from engine.redaction import PLACEHOLDER, HashKey, Method, redact
+from engine.redaction import KEYED, PLACEHOLDER, TYPED, Method, redact
+from engine.tokens import TenantKey
 from engine.views import Edit, Limits, View, apply, read_record, write
 
 
@@ -32,7 +33,10 @@ class Cleaned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cleaner:
-    """Cleans texts by one policy. ``methods`` says how by entity, ``default`` for all others."""
+    """Cleans texts by one policy. ``methods`` says how by entity, ``default`` for all others.
+
+    ``key_of`` gives the key for what a record holds; None where it cannot be told whose the record is.
+    """
 
     detector: PatternDetector
     ids: GateIds
@@ -42,7 +46,7 @@ class Cleaner:
     min_score: float
     places: PathRules
     entities: frozenset[str]
-    hash_key: HashKey | None
+    key_of: Callable[[bytes], TenantKey | None]
     limits: Limits
 
     def clean(self, data: bytes, form: str = "auto", *, base: Step | None = None) -> Cleaned:
@@ -89,6 +93,11 @@ class Cleaner:
             return Cleaned(data, (), dropped=False)
         return self._rewrite([view for view, _ in candidates], self._selected(views, views, found))
 
+    def of(self, record: bytes) -> Cleaner:
+        """The same for parts of ``record`` that are cleaned apart from it, such as its headers."""
+        key = self.key_of(record)
+        return replace(self, key_of=lambda _: key)
+
     def scrub(self, text: str) -> str:
         """Free text that a person wrote, redacted; a text that says it must go becomes a placeholder."""
         cleaned = self.clean(text.encode("utf-8", "replace"), "text")
@@ -115,7 +124,11 @@ class Cleaner:
 
     def _wanted(self, text: bytes, findings: Iterable[Finding]) -> list[Finding]:
         """Without the unsure ones, and without those of what a redaction wrote."""
-        return [f for f in findings if f.score >= self.min_score and not self._is_written(text[f.start : f.end])]
+        wanted = [f for f in findings if f.score >= self.min_score and not self._is_written(text[f.start : f.end])]
+        if wanted and b"[" in text:
+            spans = [match.span() for match in TYPED.finditer(text) if match[1].decode() in self.entities]
+            return [f for f in wanted if not any(low <= f.start and f.end <= high for low, high in spans)]
+        return wanted
 
     def _is_written(self, value: bytes) -> bool:
         match = PLACEHOLDER.fullmatch(value) if value[:1] in (b"[", b"*") else None
@@ -125,6 +138,8 @@ class Cleaner:
         redactions: list[tuple[View, Finding, Method]] = []
         gone: dict[View, list[tuple[int, int]]] = {}
         keys: list[View] = []
+        key: TenantKey | None = None
+        whose_is_read = False
         for view, findings in selected:
             for finding in findings:
                 method = self.places.method(finding.rule_id) or self.methods.get(finding.entity, self.default)
@@ -139,8 +154,12 @@ class Cleaner:
                     gone.setdefault(parent, []).append(member)
                     continue
                 method = Method.REPLACE if method is Method.DROP else method
+                if method in KEYED:
+                    if not whose_is_read:
+                        key, whose_is_read = self.key_of(views[0].text), True
+                    method = Method.REPLACE if key is None else method
                 redactions.append((view, finding, method))
-                new = redact(method, finding.entity, view.text[finding.start : finding.end], self.hash_key)
+                new = redact(method, finding.entity, view.text[finding.start : finding.end], key)
                 view.edits.append(Edit(finding.start, finding.end, new))
                 if view.kind == "key" and (not keys or keys[-1] is not view):
                     keys.append(view)

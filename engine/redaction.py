@@ -1,17 +1,16 @@
 """How a finding is made unreadable. Each method is a pure function of the finding's text.
 
 A replacement says of itself that it is one, and of which entity, so that a person or an agent sees that a
-value was masked: ``[EMAIL_ADDRESS]``, ``[EMAIL_ADDRESS:k1:5d41402abc4b2a76]``. Sanitizing it again changes
+value was masked: ``[EMAIL_ADDRESS]``, ``[EMAIL_ADDRESS:k1:5d41402abc4b2a76…]``. Sanitizing it again changes
 nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+from engine.tokens import TenantKey
 
 
 class Method(StrEnum):
@@ -21,26 +20,22 @@ class Method(StrEnum):
     MASK = "mask"  # an asterisk for each character
     PARTIAL = "partial"  # a mask that keeps the last four, a card's first six, an e-mail's domain
     HASH = "hash"  # a keyed digest: equal values give equal tokens
+    TOKENIZE = "tokenize"  # sealed: equal values give equal tokens, which holders of the key can undo
     DROP = "drop"  # the member or element goes; the record, where there is no smaller part
     KEEP = "keep"  # found, and left as it is
 
 
-PLACEHOLDER = re.compile(rb"\[([A-Z][A-Z0-9_]*)(?::[A-Za-z0-9_-]+:[0-9a-f]{32})?\](?:#[0-9]+)?|\*{4,}")
-"""What `replace`, `hash` and `mask` write."""
+KEYED = frozenset({Method.HASH, Method.TOKENIZE})
+"""The methods that need a key."""
+
+_TYPED = rb"\[([A-Z][A-Z0-9_]*)(?::(?:[A-Za-z0-9_-]+:[0-9a-f]{32}|t:[A-Za-z0-9_-]{1,16}:[A-Za-z0-9_-]{23,}))?\]"
+TYPED = re.compile(_TYPED)
+"""What `replace`, `hash` and `tokenize` write. The group is the entity."""
+PLACEHOLDER = re.compile(_TYPED + rb"(?:#[0-9]+)?|\*{4,}")
+"""The same, with the number that keeps equal keys of an object apart, and what `mask` writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class HashKey:
-    """A key for the method ``hash``. ``id`` is written into each token, so that keys can change."""
-
-    id: str
-    secret: bytes
-
-    def __repr__(self) -> str:
-        return f"HashKey({self.id})"
-
-
-def redact(method: Method, entity: str, value: bytes, key: HashKey | None) -> bytes:
+def redact(method: Method, entity: str, value: bytes, key: TenantKey | None) -> bytes:
     """What is written in place of ``value``. `Method.DROP` and `Method.KEEP` are the caller's business.
 
     Raises ValueError if the method needs a key and there is none.
@@ -50,17 +45,12 @@ def redact(method: Method, entity: str, value: bytes, key: HashKey | None) -> by
             return mask(value)
         case Method.PARTIAL:
             return partial(entity, value)
-        case Method.HASH:
+        case Method.HASH | Method.TOKENIZE:
             if key is None:
-                raise ValueError("the method 'hash' needs a key")
-            return f"[{entity}:{key.id}:{token(key, entity, value)}]".encode()
+                raise ValueError(f"the method '{method}' needs a key")
+            return key.hash(entity, value) if method is Method.HASH else key.tokenize(entity, value)
         case _:
             return f"[{entity}]".encode()
-
-
-def token(key: HashKey, entity: str, value: bytes) -> str:
-    """The first 128 bits of HMAC-SHA256 over entity and value, in hexadecimal."""
-    return hmac.new(key.secret, entity.encode() + b"\0" + value, hashlib.sha256).hexdigest()[:32]
 
 
 def mask(value: bytes) -> bytes:
@@ -78,7 +68,19 @@ def partial(entity: str, value: bytes) -> bytes:
         return b"****@" + value.rsplit(b"@", 1)[1]
     if not value.isascii():
         return mask(value)
+    if entity == "CREDIT_CARD" and _CARD.fullmatch(value):
+        return _card(value)
     keep = min(4, len(value) // 3)
-    tail = value[len(value) - keep :]
-    head = value[:6] if entity == "CREDIT_CARD" and value[:6].isdigit() and len(value) >= 13 else b""
-    return head + b"*" * max(4, len(value) - len(head) - keep) + tail
+    return b"*" * max(4, len(value) - keep) + value[len(value) - keep :]
+
+
+_CARD = re.compile(rb"(?:[0-9*][ -]?){12,18}[0-9*]")
+
+
+def _card(value: bytes) -> bytes:
+    """A card number with its first six and last four digits, grouped as it was."""
+    places = [at for at, byte in enumerate(value) if byte not in b" -"]
+    hidden = bytearray(value)
+    for at in places[6:-4]:
+        hidden[at] = ord("*")
+    return bytes(hidden)

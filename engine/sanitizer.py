@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import orjson
@@ -38,10 +39,11 @@ class _Reading(NamedTuple):
     strict: bool  # what is not JSON is quarantined
     profiles: Sequence[Profile]
     release_to: str
+    cleaner: Cleaner
 
 
 def cleaner_of(policy: Policy) -> Cleaner:
-    """What cleans texts by this policy."""
+    """What cleans texts by this policy that come from no topic."""
     file = policy.file
     return Cleaner(
         detector=policy.detector,
@@ -52,7 +54,7 @@ def cleaner_of(policy: Policy) -> Cleaner:
         min_score=file.redaction.min_score,
         places=policy.places,
         entities=policy.entities,
-        hash_key=policy.hash_key,
+        key_of=policy.key_of(None),
         limits=Limits(file.limits.depth, file.limits.layers, file.limits.candidates),
     )
 
@@ -116,13 +118,13 @@ class Sanitizer:
     def _outcome(self, record: ActivityRecord, hits: Sequence[int], now: int) -> Outcome:
         value, clean = record.value, record
         envelope: tuple[Redaction, ...] = ()
+        reading = self._readings.get(record.position.topic) or self._reading(record.position.topic)
         if record.key is not None or record.headers:
-            clean, envelope = self._envelope(record)
+            clean, envelope = self._envelope(record, reading.cleaner)
         if value is None:
             return Sanitized(clean, envelope)
         if len(value) > self.policy.file.limits.bytes:
             raise BudgetExceeded("bytes", self.policy.file.limits.bytes)
-        reading = self._readings.get(record.position.topic) or self._reading(record.position.topic)
         if reading.strict and not self._is_json(value):
             return Quarantined(record, "unparsable")
         if not hits and not self._reads_all:
@@ -144,7 +146,7 @@ class Sanitizer:
         if ids.rules in hits and b"\\u" in value:
             hits = list({*hits, *self._gate.hits(spell_out(value))})
         if self._reads_all or min(hits) < ids.paths:
-            cleaned = self.cleaner.clean_hit(value, reading.form, hits)
+            cleaned = reading.cleaner.clean_hit(value, reading.form, hits)
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions
@@ -199,7 +201,7 @@ class Sanitizer:
             clean,
             redactions,
             policy=self.policy,
-            cleaner=self.cleaner,
+            cleaner=reading.cleaner.of(record.value or b""),
             binder=self._binder,
             profiles=reading.profiles,
             release_to=reading.release_to,
@@ -215,6 +217,7 @@ class Sanitizer:
                 strict=how.format == "json" and how.on_unparsable == "quarantine",
                 profiles=self.policy.profiles_of(how),
                 release_to=self._release_to.get(topic, f"{topic}.sanitized"),
+                cleaner=replace(self.cleaner, key_of=self.policy.key_of(topic)),
             )
         return reading
 
@@ -225,28 +228,30 @@ class Sanitizer:
             return read_all(value, self.policy.file.limits.depth) is not None
         return True
 
-    def _envelope(self, record: ActivityRecord) -> tuple[ActivityRecord, tuple[Redaction, ...]]:
+    def _envelope(self, record: ActivityRecord, cleaner: Cleaner) -> tuple[ActivityRecord, tuple[Redaction, ...]]:
         """The record with its key and headers sanitized."""
         redactions: list[Redaction] = []
         key, headers = record.key, record.headers
         if key and self._gate.hits(key):
-            found = self.cleaner.clean(key, base=Step(None, b"$key")).redactions
+            found = cleaner.clean(key, base=Step(None, b"$key")).redactions
             if found:
                 redactions += found
                 key = self._binder.message_key(key)
         if headers and self._gate.hits(b"\n".join(b'%s":%s' % (n.encode(), v or b"") for n, v in headers)):
-            headers = tuple(h for header in headers if (h := self._header(header, redactions)) is not None)
+            cleaner = cleaner.of(record.value or b"")
+            headers = tuple(h for header in headers if (h := _header(header, cleaner, redactions)) is not None)
         if not redactions:
             return record, ()
         return record._replace(key=key, headers=headers), tuple(redactions)
 
-    def _header(self, header: Header, redactions: list[Redaction]) -> Header | None:
-        """The header sanitized; None if it goes."""
-        name, value = header
-        base = Step(Step(None, b"$headers"), name.encode())
-        clean_name = self.cleaner.clean(base.name, "text", base=Step(None, b"$headers"))  # type: ignore[arg-type]
-        clean_value = self.cleaner.clean(value or b"", base=base if not clean_name.redactions else base.parent)
-        redactions += clean_name.redactions + clean_value.redactions
-        if clean_name.dropped or clean_value.dropped:
-            return None
-        return clean_name.text.decode("utf-8", "replace"), clean_value.text if value is not None else None
+
+def _header(header: Header, cleaner: Cleaner, redactions: list[Redaction]) -> Header | None:
+    """The header sanitized; None if it goes."""
+    name, value = header
+    base = Step(Step(None, b"$headers"), name.encode())
+    clean_name = cleaner.clean(base.name, "text", base=Step(None, b"$headers"))  # type: ignore[arg-type]
+    clean_value = cleaner.clean(value or b"", base=base if not clean_name.redactions else base.parent)
+    redactions += clean_name.redactions + clean_value.redactions
+    if clean_name.dropped or clean_value.dropped:
+        return None
+    return clean_name.text.decode("utf-8", "replace"), clean_value.text if value is not None else None

@@ -15,6 +15,7 @@ from detectors.errors import ConfigError, SluicegateError
 
 COMMANDS = {
     "sanitize": ("sluicegate.commands.sanitize", "A filter: logs in, clean logs out, line by line."),
+    "reveal": ("sluicegate.commands.reveal", "What tokens stand for, for holders of the key; each use is logged."),
     "run": ("sluicegate.commands.run", "The stream processor."),
     "sample": ("sluicegate.commands.sample", "Made-up activity of agents, written to the log at a rate."),
     "topics": ("sluicegate.commands.topics", "Topics: create what is missing, check what is there."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -13,7 +13,9 @@ from engine.actions.principals import Principals
 from engine.actions.profile import Profile
 from engine.policy.model import Always, Never, Only, Paths, PolicyFile, Topic
 from engine.policy.paths import PathPattern, joined
-from engine.redaction import HashKey, Method
+from engine.redaction import Method
+from engine.tenants import TenantField, TenantTopic
+from engine.tokens import KeyRing, TenantKey
 from engine.views import View
 
 
@@ -86,11 +88,21 @@ class Policy:
     places: PathRules
     entities: frozenset[str]
     methods: dict[str, Method]
-    hash_key: HashKey | None
+    keys: KeyRing
+    tenant: TenantField | TenantTopic | None  # what tells whose a record is; None if the policy tells none apart
     profiles: tuple[Profile, ...]
     principals: Principals
     actions: CompiledRules
     reads_all: tuple[str, ...]  # why each record must be parsed, if it must
+
+    def key_of(self, topic: str | None) -> Callable[[bytes], TenantKey | None]:
+        """From a record of this topic (None: of no topic) to the key that writes its tokens; None if there is none."""
+        rule, writing = self.tenant, self.keys.writing
+        if isinstance(rule, TenantField):
+            return lambda record: writing(rule(record))
+        tenant = "" if rule is None else rule.tenant(topic) if topic is not None else None
+        key = writing(tenant)
+        return lambda _: key
 
     def topic(self, name: str) -> Topic:
         """How the records of this topic are read."""

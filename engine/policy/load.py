@@ -25,7 +25,9 @@ from engine.actions.profile import Profile, shipped_profiles
 from engine.actions.rules import Rule
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, PolicyFile
-from engine.redaction import HashKey, Method
+from engine.redaction import KEYED, Method
+from engine.tenants import TenantField, TenantTopic
+from engine.tokens import KeyRing, SecretKey
 
 DEFAULT_POLICY = Path(str(files("engine.policy") / "default.yaml"))
 DEFAULT_ACTIONS = Path(str(files("engine.actions") / "defaults.yaml"))
@@ -74,12 +76,19 @@ def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.env
         places=places,
         entities=entities,
         methods=dict(file.redaction.entities),
-        hash_key=_hash_key(source, file, folder, environ),
+        keys=_keys(source, file, folder, environ),
+        tenant=_tenant(file),
         profiles=profiles,
         principals=Principals.of(file.principals),
         actions=actions,
         reads_all=(*_reads_all(file, places), *(f"actions: {one.rule_id} ({one.profile})" for one in announced.forced)),
     )
+
+
+def load_keys(path: Path, *, environ: Mapping[str, str] = os.environ) -> KeyRing:
+    """The keys alone of the policy in ``path``. Raises ConfigError as `load_policy` does."""
+    source = YamlFile.read(path)
+    return _keys(source, source.validate(PolicyFile, {} if source.data is None else None), path.parent, environ)
 
 
 def read_key(key: Key, folder: Path, environ: Mapping[str, str]) -> bytes:
@@ -150,17 +159,35 @@ def _check_profiles(source: YamlFile, file: PolicyFile, profiles: Sequence[Profi
                 raise source.error(message, ("topics", number, "profiles", index))
 
 
-def _hash_key(source: YamlFile, file: PolicyFile, folder: Path, environ: Mapping[str, str]) -> HashKey | None:
-    methods = [file.redaction.default, *file.redaction.entities.values(), *(a.method for a in file.paths.always)]
-    if file.hash_key is None:
-        if Method.HASH in methods:
-            message = "the method 'hash' needs a key: add hash_key with env or file"
-            raise source.error(message, ("redaction",))
+def _keys(source: YamlFile, file: PolicyFile, folder: Path, environ: Mapping[str, str]) -> KeyRing:
+    if not file.keys:
+        _check_no_key_is_needed(source, file)
+    keys: dict[str, SecretKey] = {}
+    for number, key in enumerate(file.keys):
+        if key.id in keys:
+            raise source.error(f"two keys are called '{key.id}'", ("keys", number, "id"))
+        try:
+            keys[key.id] = SecretKey(key.id, read_key(key, folder, environ))
+        except ValueError as error:
+            raise source.error(str(error), ("keys", number)) from None
+    return KeyRing(list(keys.values()))
+
+
+def _check_no_key_is_needed(source: YamlFile, file: PolicyFile) -> None:
+    methods: list[tuple[Method | None, Loc]] = [(file.redaction.default, ("redaction", "default"))]
+    methods += [(m, ("redaction", "entities", e)) for e, m in file.redaction.entities.items()]
+    methods += [(one.method, ("paths", "always", n, "method")) for n, one in enumerate(file.paths.always)]
+    for method, loc in methods:
+        if method in KEYED:
+            raise source.error(f"the method '{method}' needs a key: add keys: [{{id: k1, env: NAME}}], or file", loc)
+
+
+def _tenant(file: PolicyFile) -> TenantField | TenantTopic | None:
+    if file.tenant is None:
         return None
-    try:
-        return HashKey(file.hash_key.id, read_key(file.hash_key, folder, environ))
-    except ValueError as error:
-        raise source.error(str(error), ("hash_key",)) from None
+    if file.tenant.field is not None:
+        return TenantField(file.tenant.field, file.limits.depth)
+    return TenantTopic(str(file.tenant.topic))
 
 
 def _name_gate(name: str) -> bytes:

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from detectors.rule import Entity
 from engine.actions.principals import PrincipalsSection
 from engine.actions.rules import Rule, duration
-from engine.policy.paths import PathPattern
+from engine.policy.paths import PathPattern, split
 from engine.redaction import Method
+from engine.tenants import TenantTopic
 
 
 class _Section(BaseModel):
@@ -76,6 +77,25 @@ class Key(_Section):
         return self
 
 
+class Tenant(_Section):
+    """What tells whose a record is. Each tenant's tokens are written with a key of its own."""
+
+    field: str | None = Field(None, description="The path of the record's field that names the tenant: account.tenant.")
+    topic: str | None = Field(
+        None, description="A whole-name RE2 pattern of topics; its group 'tenant', or the whole name, is the tenant."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Tenant:
+        if (self.field is None) == (self.topic is None):
+            raise ValueError("give either field or topic")
+        if self.field is not None and {"*", "**"} & set(split(self.field)):
+            raise ValueError(f"the path '{self.field}' must name one field, without *")
+        if self.topic is not None:
+            TenantTopic(self.topic)
+        return self
+
+
 class Rules(_Section):
     """Which detection rules are on."""
 
@@ -116,7 +136,10 @@ class PolicyFile(_Section):
     version: Literal[1] = 1
     name: str = "unnamed"
     redaction: Redaction = Redaction()
-    hash_key: Key | None = Field(None, description="For the method hash.")
+    keys: list[Key] = Field(
+        [], description="For the methods hash and tokenize, newest first: the first writes, all of them reveal."
+    )
+    tenant: Tenant | None = Field(None, description="What tells whose a record is; all are of one if left out.")
     rules: Rules = Rules()
     paths: Paths = Paths()
     topics: list[Topic] = [Topic()]

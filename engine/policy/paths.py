@@ -26,9 +26,7 @@ class PathPattern:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        names = [name.replace("\\.", ".") for name in _DOT.split(text)]
-        if not all(names):
-            raise ValueError(f"the path '{text}' has an empty name")
+        names = split(text)
         self._regex = re.compile(b"".join(_piece(name) for name in names) + _BELOW, re.DOTALL)
         fixed = [name for name in names if name not in ("*", "**") and not name.isdigit()]
         self.literal = fixed[-1] if fixed else None
@@ -37,6 +35,14 @@ class PathPattern:
     def matches(self, joined: bytes) -> bool:
         """Whether it matches a path, as `joined` writes it, or one that the path is below of."""
         return self._regex.fullmatch(joined) is not None
+
+
+def split(text: str) -> list[str]:
+    """The names of a path as it is written. Raises ValueError for an empty one."""
+    names = [name.replace("\\.", ".") for name in _DOT.split(text)]
+    if not all(names):
+        raise ValueError(f"the path '{text}' has an empty name")
+    return names
 
 
 def joined(names: Names) -> bytes:

@@ -47,9 +47,9 @@ def test_own_policies_are_padded_with_what_they_name(tmp_path) -> None:
     (tmp_path / "own.yaml").write_bytes(orjson.dumps({"family": "own", "rules": [rule]}))
     (tmp_path / "hash.key").write_text("0123456789abcdef0123456789abcdef")
     (tmp_path / "policy.yaml").write_text(
-        "version: 1\nname: own\nrules: {files: [own.yaml]}\nhash_key: {file: hash.key}\nredaction: {default: hash}\n"
+        "version: 1\nname: own\nrules: {files: [own.yaml]}\nkeys: [{file: hash.key}]\nredaction: {default: hash}\n"
     )
     with padded_policy(tmp_path / "policy.yaml", 600) as (_, policy):
         assert len(policy.detector.rules) == 600
         assert "OWN_KEY" in policy.entities
-        assert policy.hash_key is not None
+        assert policy.keys.ids == ("k1",)

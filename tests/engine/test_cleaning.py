@@ -226,7 +226,7 @@ class TestMethods:
 
     def test_hash_gives_equal_tokens_for_equal_values(self, make: Any) -> None:
         """And says which key made them."""
-        cleaner = make("redaction: {entities: {EMAIL_ADDRESS: hash}}\nhash_key: {id: k7, file: key}")
+        cleaner = make("redaction: {entities: {EMAIL_ADDRESS: hash}}\nkeys: [{id: k7, file: key}]")
         one, two, three = clean(cleaner, "a@b.co a@b.co c@b.co").split()
         assert one == two != three
         assert one.startswith("[EMAIL_ADDRESS:k7:")

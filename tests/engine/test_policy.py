@@ -28,6 +28,7 @@ HEAD = "name: test\nrules: {shipped: false, files: [rules.yaml]}\n"
 def folder(tmp_path: Path) -> Path:
     """A folder with a rule file."""
     (tmp_path / "rules.yaml").write_text(RULES)
+    (tmp_path / "short").write_text("too-short")
     return tmp_path
 
 
@@ -45,10 +46,18 @@ def write(folder: Path, text: str) -> Path:
         ("redaction:\n  defualt: mask", 4, "redaction.defualt: unknown key 'defualt' (did you mean 'default'?)"),
         ("redaction:\n  default: obscure", 4, "redaction.default: Input should be 'replace'"),
         ("redaction:\n  entities:\n    EMAIL_ADRESS: mask", 5, "no rule finds 'EMAIL_ADRESS' (did you mean 'EMAIL_ADDRESS'?)"),
-        ("redaction:\n  default: hash", 3, "the method 'hash' needs a key"),
-        ("redaction: {default: hash}\nhash_key: {env: NOT_SET_AT_ALL}", 4, "NOT_SET_AT_ALL is not set"),
-        ("redaction: {default: hash}\nhash_key: {file: no.key}", 4, "openssl rand -hex 32"),
-        ("hash_key: {env: A, file: b}", 3, "give either env or file"),
+        ("redaction:\n  default: hash", 4, "redaction.default: the method 'hash' needs a key"),
+        ("redaction:\n  entities:\n    EMAIL_ADDRESS: tokenize", 5, "redaction.entities.EMAIL_ADDRESS: the method 'tokenize' needs a key"),
+        ("paths:\n  always:\n    - path: a\n      method: tokenize", 6, "paths.always[0].method: the method 'tokenize' needs a key"),
+        ("redaction: {default: hash}\nkeys:\n  - {env: NOT_SET_AT_ALL}", 5, "keys[0]: the environment variable NOT_SET_AT_ALL is not set"),
+        ("redaction: {default: hash}\nkeys: [{file: no.key}]", 4, "openssl rand -hex 32"),
+        ("keys:\n  - {file: rules.yaml}\n  - {id: k2, file: short}", 5, "keys[1]: a key needs at least 16 bytes"),
+        ("keys:\n  - {id: a, file: rules.yaml}\n  - {id: a, file: rules.yaml}", 5, "keys[1].id: two keys are called 'a'"),
+        ("keys: [{env: A, file: b}]", 3, "give either env or file"),
+        ("keys: [{id: 'a b', file: b}]", 3, "keys[0].id: String should match pattern"),
+        ("tenant: {}", 3, "tenant: give either field or topic"),
+        ("tenant:\n  field: a.*", 3, "tenant: the path 'a.*' must name one field"),
+        ("tenant: {topic: '('}", 3, "tenant: not a pattern that RE2 takes"),
         ("paths:\n  never:\n    - {path: a..b}", 5, "has an empty name"),
         ("paths:\n  only:\n    - {path: a, entities: [NOPE]}", 5, "no rule finds 'NOPE'"),
         ("topics:\n  - {match: a, profiles: [cloudtrial]}", 4, "no profile is called 'cloudtrial' (did you mean 'cloudtrail'?)"),
@@ -102,9 +111,9 @@ def test_the_text_behind_the_digest_holds_the_files(folder: Path) -> None:
 def test_a_key_never_stands_in_the_text(folder: Path) -> None:
     """Nor in the repr."""
     (folder / "key").write_text("f00dfeedf00dfeedf00dfeed")
-    policy = load_policy(write(folder, "redaction: {default: hash}\nhash_key: {file: key}"))
+    policy = load_policy(write(folder, "redaction: {default: hash}\nkeys: [{file: key}]"))
     assert "f00dfeed" not in policy.text
-    assert "f00dfeed" not in repr(policy.hash_key)
+    assert "f00dfeed" not in repr(policy)
 
 
 def test_the_shipped_policy_loads_and_fits_its_schema() -> None:
