@@ -18,9 +18,10 @@ from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
-from engine.redaction import KEYED, PLACEHOLDER, TYPED, Method, redact
+from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
 from engine.views import Edit, Limits, View, apply, read_record, write
+from engine.written import is_written, unwritten
 
 
 class Cleaned(NamedTuple):
@@ -118,21 +119,21 @@ class Cleaner:
         out = []
         for view in everything:
             findings = self.places.apply(view, self._wanted(view.text, by_view.get(id(view), [])))
-            if findings:
+            if findings and not is_written(view.text, self.entities):
                 out.append((view, resolve(findings)))
         return out
 
     def _wanted(self, text: bytes, findings: Iterable[Finding]) -> list[Finding]:
         """Without the unsure ones, and without those of what a redaction wrote."""
-        wanted = [f for f in findings if f.score >= self.min_score and not self._is_written(text[f.start : f.end])]
-        if wanted and b"[" in text:
-            spans = [match.span() for match in TYPED.finditer(text) if match[1].decode() in self.entities]
-            return [f for f in wanted if not any(low <= f.start and f.end <= high for low, high in spans)]
-        return wanted
+        wanted = self._sure(text, findings)
+        return unwritten(text, wanted, self.entities, self._again) if wanted else wanted
 
-    def _is_written(self, value: bytes) -> bool:
-        match = PLACEHOLDER.fullmatch(value) if value[:1] in (b"[", b"*") else None
-        return match is not None and (match[1] is None or match[1].decode() in self.entities)
+    def _sure(self, text: bytes, findings: Iterable[Finding]) -> list[Finding]:
+        least, entities = self.min_score, self.entities
+        return [f for f in findings if f.score >= least and not is_written(text[f.start : f.end], entities)]
+
+    def _again(self, text: bytes) -> list[Finding]:
+        return self._sure(text, self.detector.scan([Text(text)])[0])
 
     def _rewrite(self, views: Sequence[View], selected: Iterable[tuple[View, list[Finding]]]) -> Cleaned:
         redactions: list[tuple[View, Finding, Method]] = []

@@ -28,7 +28,10 @@ class Method(StrEnum):
 KEYED = frozenset({Method.HASH, Method.TOKENIZE})
 """The methods that need a key."""
 
-_TYPED = rb"\[([A-Z][A-Z0-9_]*)(?::(?:[A-Za-z0-9_-]+:[0-9a-f]{32}|t:[A-Za-z0-9_-]{1,16}:[A-Za-z0-9_-]{23,}))?\]"
+_COLON = rb"(?::|%(?:25)*3A)"  # in a URL it is percent-encoded, maybe more than once
+_KEY_ID = rb"[A-Za-z0-9_-]{1,16}"
+_KEYED = rb"(?:%b%b[0-9a-f]{32}|t%b%b%b[A-Za-z0-9_-]{23,})" % (_KEY_ID, _COLON, _COLON, _KEY_ID, _COLON)
+_TYPED = rb"(?:\[|%%(?:25)*5B)([A-Z][A-Z0-9_]*)(?:%b%b)?(?:\]|%%(?:25)*5D)" % (_COLON, _KEYED)
 TYPED = re.compile(_TYPED)
 """What `replace`, `hash` and `tokenize` write. The group is the entity."""
 PLACEHOLDER = re.compile(_TYPED + rb"(?:#[0-9]+)?|\*{4,}")

@@ -85,7 +85,7 @@ def test_the_policy_in_the_docs_is_one(tmp_path: Path) -> None:
     policy, rules = yaml_blocks("policy.md")
     (tmp_path / "our-rules.yaml").write_text(rules)
     (tmp_path / "policy.yaml").write_text(policy)
-    loaded = load_policy(tmp_path / "policy.yaml", environ={"SLUICEGATE_HASH_KEY": "0123456789abcdef"})
+    loaded = load_policy(tmp_path / "policy.yaml", environ={"SLUICEGATE_KEY": "0123456789abcdef"})
     assert "ACME_KEY" in loaded.entities
 
 

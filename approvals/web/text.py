@@ -13,8 +13,12 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-# What the sanitizer writes: [EMAIL_ADDRESS], or [EMAIL_ADDRESS:KEY:DIGEST], and #2 where two keys became one.
-_PLACEHOLDER = re.compile(r"\[([A-Z][A-Z0-9_]{1,63})(?::(?:[A-Za-z0-9_-]{1,64}:)?([0-9a-f]{2,64})…?)?\](#[0-9]{1,6})?")
+# What the sanitizer writes: [EMAIL_ADDRESS], [EMAIL_ADDRESS:KEY:DIGEST] or [EMAIL_ADDRESS:t:KEY:SEALED], and #2 where two keys became one.
+_PLACEHOLDER = re.compile(
+    r"\[([A-Z][A-Z0-9_]{1,63})"
+    r"(?::(?:(?:[A-Za-z0-9_-]{1,64}:)?([0-9a-f]{2,64})|t:[A-Za-z0-9_-]{1,16}:([A-Za-z0-9_-]{23,}))…?)?"
+    r"\](#[0-9]{1,6})?"
+)
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 # Letters and symbols by category, and yet blank: Hangul fillers, an empty Braille cell, variation selectors.
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5") | {
@@ -75,12 +79,12 @@ def chips(text: str, entities: Collection[str]) -> Markup:
     """
     out, start = [], 0
     for match in _PLACEHOLDER.finditer(text):
-        entity, digest, number = match.groups()
+        entity, digest, sealed, number = match.groups()
         if entity not in entities:
             continue
         out.append(visible(text[start : match.start()]))
         label = entity.replace("_", " ")
-        tail = Markup("<b>{}</b>").format(digest[:6]) if digest else ""
+        tail = Markup("<b>{}</b>").format((digest or sealed)[:6]) if digest or sealed else ""
         out.append(Markup('<span class="chip" title="redacted">{}{}</span>').format(label + (number or ""), tail))
         start = match.end()
     out.append(visible(text[start:]))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 import orjson
 
 from engine.redaction import Method
+
+if TYPE_CHECKING:
+    from engine.policy.model import Tenant
 
 
 @click.group()
@@ -35,6 +38,8 @@ def check(file: Path | None) -> None:
     click.echo(f"  digest      {loaded.digest}")
     click.echo(f"  detection   {len(loaded.detector.rules)} rules, {len(loaded.entities)} entities")
     click.echo(f"  redaction   {_methods(loaded.file.redaction.default, loaded.methods)}")
+    if loaded.keys.ids:
+        click.echo(f"  keys        {_keys(loaded.keys.ids, loaded.file.tenant)}")
     counts = ", ".join(f"{effects.count(e)} {e}" for e in ("review", "deny", "allow") if e in effects)
     click.echo(f"  privileged  {len(rules)} rules ({counts}), first match wins")
     for number, rule in enumerate(rules, 1):
@@ -132,6 +137,14 @@ def show(digest: str, config: Path | None, decisions: Path | None) -> None:
     click.echo(f"\n# ---- profiles: {text['profiles']}")
     if text["actions"]:
         click.echo(f"\n# ---- actions: default\n{text['actions']}", nl=False)
+
+
+def _keys(ids: Sequence[str], tenant: Tenant | None) -> str:
+    first, *older = ids
+    whose = "all records are of one tenant"
+    if tenant is not None:
+        whose = f"by tenant: field {tenant.field}" if tenant.field is not None else f"by tenant: topic {tenant.topic}"
+    return f"{first} writes{''.join(f', {one} reveals' for one in older)}; {whose}"
 
 
 def _methods(default: Method, methods: Mapping[str, Method]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -77,6 +78,8 @@ def _keys(policy: Path | None, key_file: Path | None, key_id: str) -> KeyRing:
         if not ring.ids:
             raise ConfigError("names no key; add keys: [{id: k1, file: k1.key}]", file=policy)
         return ring
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", key_id):
+        raise click.UsageError("--key-id is at most 16 letters, digits, - and _")
     try:
         return KeyRing([SecretKey(key_id, read_key(Key(id=key_id, file=str(key_file)), Path(), {}))])
     except ValueError as error:

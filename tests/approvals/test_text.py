@@ -53,8 +53,10 @@ def test_what_is_named(text, shown):
 def test_placeholders_become_chips_where_something_was_redacted():
     """Only entities that this request redacted: anybody can write [PASSWORD] into a record."""
     text = "to [EMAIL_ADDRESS] and [EMAIL_ADDRESS:k1:9f2c44aa9f2c44aa9f2c44aa9f2c44aa]#2, [PASSWORD], [x]"
+    text += " [EMAIL_ADDRESS:t:k1:_Dxmym2RKuAkD7sLxvpeT6T00BHK3fPuehqEqngBmRBorRTlbA]"
     found = str(chips(text, {"EMAIL_ADDRESS"}))
-    assert found.count('class="chip"') == 2
+    assert found.count('class="chip"') == 3
+    assert ">EMAIL ADDRESS<b>_Dxmym</b></span>" in found
     assert ">EMAIL ADDRESS</span>" in found
     assert ">EMAIL ADDRESS#2<b>9f2c44</b></span>" in found
     assert "[PASSWORD], [x]" in found
