@@ -31,6 +31,7 @@ _HOT = (
     "engine/redaction.py",
     "engine/sanitizer.py",
     "engine/views.py",
+    "engine/written.py",
 )
 """What each record with a hit goes through; see docs/performance.md for what compiling it brings."""
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-# What the sanitizer writes: [EMAIL_ADDRESS], [EMAIL_ADDRESS:KEY:DIGEST] or [EMAIL_ADDRESS:t:KEY:SEALED], and #2 where two keys became one.
+# What the sanitizer writes: [EMAIL_ADDRESS], [EMAIL_ADDRESS:KEY:DIGEST] or
+# [EMAIL_ADDRESS:t:KEY:SEALED], and #2 where two keys became one.
 _PLACEHOLDER = re.compile(
     r"\[([A-Z][A-Z0-9_]{1,63})"
     r"(?::(?:(?:[A-Za-z0-9_-]{1,64}:)?([0-9a-f]{2,64})|t:[A-Za-z0-9_-]{1,16}:([A-Za-z0-9_-]{23,}))…?)?"
