@@ -39,12 +39,13 @@ class Attempts:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
-        self._condemned: set[Position] = set()
+        self.condemned: set[Position] = set()
+        """Records that were in flight alone when the process died."""
         self._before: dict[TopicPartition, _Place] = {}
         for place in _read(path):
             self._before[TopicPartition(place.topic, place.partition)] = place
             if place.alone:
-                self._condemned.add(Position(place.topic, place.partition, place.first))
+                self.condemned.add(Position(place.topic, place.partition, place.first))
 
     def went_on(self, committed: Mapping[TopicPartition, int]) -> None:
         """Forgets the places that a commit has gone past."""
@@ -56,10 +57,6 @@ class Attempts:
     def cautious(self, assignment: Collection[TopicPartition]) -> bool:
         """Whether records have to be taken one at a time, given the partitions that are owned now."""
         return any(place.deaths >= DEATHS and partition in assignment for partition, place in self._before.items())
-
-    def condemned(self, position: Position) -> bool:
-        """Whether this record was in flight alone when the process died."""
-        return position in self._condemned
 
     def begin(self, batch: Mapping[TopicPartition, tuple[int, int]], *, alone: bool) -> None:
         """Notes what is in flight now: the first and last offset by partition. Raises OSError."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from engine.brokers.base import BrokerError, Session
 from engine.ledger.model import OutcomeKind, Redaction
-from engine.outcomes import Diverted, Outcome, Quarantined
+from engine.outcomes import Diverted, Outcome, Quarantined, Sanitized
 from engine.records import ActivityRecord, TopicPartition
 from engine.routing import kind
 
@@ -49,9 +49,9 @@ class Counters:
         self.records += len(records)
         self.bytes += sum(len(record.value or b"") for record in records)
         self.batches += 1
-        kinds = list(map(kind, outcomes))
-        self.outcomes.update(kinds)
-        found = [outcome for outcome, one in zip(outcomes, kinds, strict=True) if one is not OutcomeKind.CLEAN]
+        found = [outcome for outcome in outcomes if type(outcome) is not Sanitized or outcome.redactions]
+        self.outcomes[OutcomeKind.CLEAN] += len(outcomes) - len(found)
+        self.outcomes.update(map(kind, found))
         self.redactions.update(one.entity for outcome in found for one in _redactions(outcome))
         self.batch_seconds += seconds
         self.buckets[bisect_left(BUCKETS, seconds)] += 1

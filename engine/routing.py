@@ -20,6 +20,8 @@ from engine.records import ActivityRecord, OutputRecord, Position, TopicPartitio
 
 Encode = Callable[[LedgerMessage], bytes]
 
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
+
 DECISIONS_LIMIT = 900_000  # bytes of one message of decision entries: below the 1 MB that brokers take by default
 
 
@@ -46,7 +48,13 @@ def outputs(
     ``topics`` by the name of their activity topic, ``policy`` its digest, ``now`` in ms since the epoch,
     ``limit`` in bytes of a message of decision entries. Raises EntryTooLarge, and whatever ``encode`` raises.
     """
-    out = [record for outcome in outcomes for record in route(outcome, topics, encode)]
+    out: list[OutputRecord] = []
+    for outcome in outcomes:
+        if type(outcome) is Sanitized and outcome.after_review is None:  # nearly all: `route` would make a list of it
+            (topic, partition, _), key, value, headers, timestamp = outcome.record
+            out.append(_new(OutputRecord, (topics[topic].sanitized, partition, key, value, headers, timestamp)))
+        else:
+            out += route(outcome, topics, encode)
     by_partition: dict[TopicPartition, list[DecisionEntry]] = {}
     for entry in entries(outcomes):
         by_partition.setdefault(TopicPartition(entry.topic, entry.partition), []).append(entry)

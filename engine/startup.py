@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ from engine.worker import Worker
 
 log = logging.getLogger(__name__)
 
+GC_THRESHOLD = 50_000, 20, 20
+"""Objects until Python looks for cycles. A batch makes tens of thousands, none of them in one; see `gc`."""
+
 
 def run_worker(
     config: Config,
@@ -40,6 +44,7 @@ def run_worker(
     """
     policy = load_policy(config.policy)
     sanitizer = make_sanitizer(config, policy)
+    gc.set_threshold(*GC_THRESHOLD)
     attempts = Attempts(_state_file(config, f"attempts-{config.file.group}-{config.file.worker}.json"))
     progress = progress or Progress(config.file.worker)
     with _metrics(config, progress, policy), connect(config) as broker:

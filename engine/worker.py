@@ -191,23 +191,23 @@ class Worker:
         self._open = False
         self._done.update(offsets)
         self._attempts.went_on(offsets)
-        self._too_large.difference_update(record.position for record in records)
+        if self._too_large:
+            self._too_large.difference_update(record.position for record in records)
         self.progress.committed(offsets)
         self.counters.count(records, outcomes, time.monotonic() - started)
 
     def _judge(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record; the sanitizer never sees those that must not be tried again."""
+        if not self._too_large and not self._attempts.condemned:
+            return self._sanitize(records, now)
         known: dict[Position, Outcome] = {}
         for record in records:
-            if self._attempts.condemned(record.position):
+            if record.position in self._attempts.condemned:
                 known[record.position] = Quarantined(record, "attempts")
             elif record.position in self._too_large:
                 known[record.position] = Quarantined(record, "output-too-large")
-        fresh = records if not known else [record for record in records if record.position not in known]
-        outcomes = self._sanitize(fresh, now)
-        if not known:
-            return outcomes
-        known.update((outcome.record.position, outcome) for outcome in outcomes)
+        fresh = [record for record in records if record.position not in known]
+        known.update((outcome.record.position, outcome) for outcome in self._sanitize(fresh, now))
         return [known[record.position] for record in records]
 
     def _sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
@@ -308,12 +308,14 @@ def _spans(records: Sequence[ActivityRecord]) -> dict[TopicPartition, tuple[int,
     That happens when a partition is lost and comes back while a batch is gathered: it is then read again from
     its last commit, and the batch holds records twice.
     """
-    spans: dict[TopicPartition, tuple[int, int]] = {}
+    firsts: dict[tuple[str, int], int] = {}
+    lasts: dict[tuple[str, int], int] = {}
     for record in records:
         topic, partition, offset = record.position
-        where = TopicPartition(topic, partition)
-        first, last = spans.get(where, (offset, offset - 1))
-        if offset <= last:
+        where = topic, partition
+        if offset <= lasts.get(where, -1):
             raise TransactionAborted(f"{topic}/{partition} was read again from its last commit")
-        spans[where] = (first, offset)
-    return spans
+        if where not in lasts:
+            firsts[where] = offset
+        lasts[where] = offset
+    return {TopicPartition(*where): (first, lasts[where]) for where, first in firsts.items()}
