@@ -19,7 +19,7 @@ from approvals.restore import Arrival, Unreadable
 from approvals.rows import StoreError
 from approvals.store import Store
 from engine.brokers.base import Broker, BrokerUnavailable, Publisher
-from engine.ledger.codec import LedgerError, decode
+from engine.ledger.codec import ForeignMessage, LedgerError, decode
 from engine.ledger.model import ReviewEvent, ReviewRequest, Verdict
 from engine.records import ActivityRecord, TopicPartition
 
@@ -139,6 +139,9 @@ def _told(records: Sequence[ActivityRecord]) -> Iterator[tuple[TopicPartition, R
             continue
         try:
             message = decode(record.value)
+        except ForeignMessage as error:
+            _log.error("%s is not ours and is passed over: %s", record.position, error)
+            continue
         except LedgerError as error:
             raise StoreError(f"{record.position} may be a verdict and cannot be read: {error}") from None
         if isinstance(message, ReviewEvent | Verdict):

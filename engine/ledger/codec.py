@@ -36,6 +36,7 @@ from fastavro import schemaless_reader
 from engine.ledger.schema_files import (
     MARKER,
     MESSAGES,
+    ForeignMessage,
     LedgerError,
     LedgerMessage,
     Node,
@@ -45,7 +46,7 @@ from engine.ledger.schema_files import (
 )
 from engine.records import Header
 
-__all__ = ["Format", "LedgerError", "LedgerMessage", "decode", "encode"]
+__all__ = ["ForeignMessage", "Format", "LedgerError", "LedgerMessage", "decode", "encode"]
 
 Format = Literal["avro", "json"]
 
@@ -75,14 +76,14 @@ def encode(message: LedgerMessage, format: Format = "avro") -> bytes:  # noqa: A
 def decode(data: bytes) -> LedgerMessage:
     """The object behind ``data``, in either format.
 
-    Raises LedgerError for bytes in neither format, an unknown schema, and anything cut short, too long,
-    missing or of the wrong type.
+    Raises ForeignMessage for bytes in neither format, LedgerError for an unknown schema and anything cut short, too
+    long, missing or of the wrong type.
     """
     if data[:1] == MARKER[:1]:
         return _read_avro(data)
     if data[:1] == b"{":
         return _read_json(data)
-    raise LedgerError("neither an Avro single object nor a JSON object" if data else "no bytes at all")
+    raise ForeignMessage("neither an Avro single object nor a JSON object" if data else "no bytes at all")
 
 
 # --- Avro ---------------------------------------------------------------------------------------------------
@@ -155,7 +156,8 @@ def _finite(value: float) -> float:
 
 def _read_avro(data: bytes) -> LedgerMessage:
     if not data.startswith(MARKER) or len(data) < _HEAD_BYTES:
-        raise LedgerError("not an Avro single object of version 1")
+        kind = LedgerError if MARKER.startswith(data[:2]) else ForeignMessage
+        raise kind("not an Avro single object of version 1")
     writer = writers().get(data[len(MARKER) : _HEAD_BYTES])
     if writer is None:
         raise LedgerError("written with a schema that this version does not know; is the writer newer?")
@@ -227,10 +229,10 @@ def _read_json(data: bytes) -> LedgerMessage:
     with suppress(ValueError):  # it carries the document
         document = orjson.loads(data)
     if not isinstance(document, dict):
-        raise LedgerError("not valid JSON")
+        raise ForeignMessage("not valid JSON")
     name = document.get("type")
     if not isinstance(name, str) or name not in MESSAGES:
-        raise LedgerError("type: is not the name of a ledger message")
+        raise (LedgerError if isinstance(name, str) else ForeignMessage)("type: is not the name of a ledger message")
     message: LedgerMessage = _from_plain(name)(_resolve(current(name).tree, document, name))
     return message
 

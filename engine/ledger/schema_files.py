@@ -33,6 +33,10 @@ class LedgerError(SluicegateError):
     """Bytes are not a ledger message, or an object cannot be written as one. Never says what they hold."""
 
 
+class ForeignMessage(LedgerError):
+    """Bytes that no version of this program has written, damaged or not: somebody else's."""
+
+
 def schema(name: str, version: int | None = None) -> dict[str, Any]:
     """The schema of the message ``name`` as shipped: the current one, or that of a released ``version``.
 

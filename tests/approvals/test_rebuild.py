@@ -237,6 +237,28 @@ def test_a_verdict_for_something_else_is_found(start):
         start().step()
 
 
+def test_what_somebody_else_wrote_is_named_and_passed_over(start, caplog):
+    """A foreign message among the decisions, with a key, stops nobody: it cannot be a verdict."""
+    site = start()
+    site.put(request("a"))
+    site.step()
+    vote(site, "a")
+    site.step()
+    before = dump(site.store)
+    foreign = [b"\x00\x00\x00\x00\x07secret", b'{"secret":1}', b"{secret", b"secret", b"\xc3\x02secret", b""]
+    site.broker.append([OutputRecord(DECISIONS, 0, b"a", value) for value in foreign])
+    site.lose_database()
+    again = start()
+    with caplog.at_level(logging.ERROR):
+        again.connected()
+    assert caplog.text.count("is not ours and is passed over") == len(foreign)
+    assert f"{DECISIONS}/0@" in caplog.text
+    assert "secret" not in caplog.text
+    again.step()
+    assert dump(again.store) == before
+    assert released(again) == ["a"]
+
+
 def test_what_may_be_a_verdict_and_cannot_be_read_stops_the_start(start):
     """A damaged message that the service may have written is no reason to decide again."""
     site = start()
