@@ -15,6 +15,7 @@ from engine.brokers.kafka_settings import log
 T = TypeVar("T")
 BACK_OFF = 0.1  # seconds before the second try, doubled each time
 LONGEST_BACK_OFF = 2.0
+_SAME_TROUBLE = 45.0  # seconds; the client repeats itself every 30
 _HANGS = 2.0  # seconds beyond its time-out after which a call hangs
 
 FENCED = frozenset(
@@ -50,15 +51,20 @@ UNREACHABLE = frozenset(
         KafkaError.UNSTABLE_OFFSET_COMMIT,
     }
 )
+# A broker does not tell these apart.
+_CREDENTIALS = (
+    "the broker does not accept the credentials; check the sasl settings (a wrong password, a user that was "
+    "withdrawn, a token that has expired)"
+)
 # Trying again cannot help before somebody has changed something.
 _REFUSALS = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user may not use the cluster; it needs an ACL",
     KafkaError.DELEGATION_TOKEN_EXPIRED: "the delegation token has expired; get a new one",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "this user may not use the consumer group; it needs READ on it",
-    KafkaError.SASL_AUTHENTICATION_FAILED: "the broker does not accept the credentials; check the sasl settings",
+    KafkaError.SASL_AUTHENTICATION_FAILED: _CREDENTIALS,
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not use the topic; it needs READ or WRITE on it",
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "this user needs WRITE on its transactional id",
-    KafkaError._AUTHENTICATION: "the broker does not accept the credentials; check the sasl settings",
+    KafkaError._AUTHENTICATION: _CREDENTIALS,
     KafkaError._SSL: "no TLS connection; check the ssl settings",
 }
 
@@ -92,6 +98,7 @@ class Link:
         self.down = False  # none of the brokers could be reached; who finds one that can resets it
         self.fatal: KafkaError | None = None
         self.refused: KafkaError | None = None  # the last time that a broker did not let us in
+        self._refused_at = 0.0
         self._last = ""
 
     def __call__(self, error: KafkaError) -> None:
@@ -102,12 +109,14 @@ class Link:
             self.down = True
         else:
             if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
-                self.refused = error
+                self.refused, self._refused_at = error, time.monotonic()
             self._last = error.str()
         log.info("kafka client: %s", error.str())
 
-    def unavailable(self, what: str) -> BrokerUnavailable:
+    def unavailable(self, what: str) -> BrokerError:
         """The error for a call that did not get through in time."""
+        if time.monotonic() - self._refused_at < _SAME_TROUBLE and (refusal := self.refusal(what)) is not None:
+            return refusal
         why = f" ({self._last})" if self._last else ""
         return BrokerUnavailable(f"{what}: no answer from Kafka at {self.servers}{why}")
 

@@ -30,6 +30,7 @@ from engine.brokers.kafka_writer import Writer
 from engine.records import ActivityRecord, OutputRecord, TopicPartition
 
 LEAVE_TIMEOUT = 5.0  # seconds in which a worker that closes gives its partitions back
+_FENCED_IN_WORDS = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _MOST = 1_000_000  # messages that the client gives at a time
 
 
@@ -328,11 +329,10 @@ class KafkaSession:
 
     def _judged(self, error: KafkaError) -> BrokerError:
         """An error of the consumer; it is for good if it says so."""
-        if error.code() == KafkaError._FATAL and self._link.fatal is None:
-            with suppress(KafkaException):
-                self._consumer.consume(1, 1.0)  # the call back that says why is right behind
         fatal = self._link.fatal or error
-        if fatal.code() in FENCED:
+        # A consumer is told that it is fenced by a message, which gives the reason in words only.
+        in_words = fatal.code() == KafkaError._FATAL and _FENCED_IN_WORDS in fatal.str()
+        if fatal.code() in FENCED or in_words:
             return self._failed(self._fence())
         return self._link.error(fatal, f"reading as worker '{self._worker}'")
 

@@ -62,6 +62,34 @@ def test_silence_becomes_a_verdict_in_the_log(site, clock):
     assert site.log(SANITIZED) == []
 
 
+@pytest.mark.parametrize("behind", [60 * MINUTE, -14 * MINUTE])
+def test_a_clock_other_than_the_engines(site, clock, behind):
+    """A reviewer's clock an hour behind the engine's, or ahead within the time to decide: a vote counts, once."""
+    clock.now -= behind
+    site.put(request())
+    site.step()
+    cast = site.service.vote("req-0001", ADA, Decision.APPROVE, version=1, reason="seen", channel="page")
+    assert isinstance(cast, Review), cast
+    site.step()
+    (verdict,) = site.verdicts()
+    assert (verdict.verdict, verdict.decided) == (VerdictKind.APPROVED, clock.now)
+    assert len(site.log(SANITIZED)) == 1
+
+
+def test_a_clock_so_far_ahead_that_all_is_over(site, clock):
+    """What has expired when it comes is denied by name, and never released: the held record stays where it is."""
+    clock.now += 60 * MINUTE
+    site.put(request())
+    site.step()
+    (verdict,) = site.verdicts()
+    assert verdict.verdict is VerdictKind.EXPIRED
+    assert isinstance(
+        site.service.vote("req-0001", ADA, Decision.APPROVE, version=1, reason="seen", channel="page"), Refused
+    )
+    site.step()
+    assert site.log(SANITIZED) == []
+
+
 @ON_BOTH
 def test_what_is_no_request_is_skipped_and_counted(site, caplog):
     """Garbage, a tombstone and another kind of message are logged by position only and do not stop the rest."""

@@ -258,6 +258,16 @@ def test_zombie_is_fenced(broker: KafkaBroker) -> None:
     assert committed_values(broker) == [b"once"]
 
 
+def test_idle_zombie_is_fenced(broker: KafkaBroker) -> None:
+    """A worker that has nothing to do hears that it was replaced when it polls."""
+    with session(broker) as zombie:
+        end = time.monotonic() + PATIENCE
+        while not zombie.assignment():
+            zombie.poll(1, 0.1)
+        with session(broker), pytest.raises(Fenced, match="worker '0'"):
+            take(zombie, 1)
+
+
 def test_transaction_that_timed_out_is_read_again(connect: Callable[..., KafkaBroker], broker: KafkaBroker) -> None:
     """A transaction that was open for longer than its time-out is aborted by the cluster; its worker goes on."""
     quick = connect(transaction_timeout_ms="1000")

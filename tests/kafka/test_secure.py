@@ -197,3 +197,35 @@ def test_broker_that_cannot_be_trusted(directory: Path) -> None:
     done = run(directory, "topics", "check")
     assert done.returncode == 1, done.stderr
     assert "certificate" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("granted")
+def test_credentials_that_expire(directory: Path, cluster: SecureCluster) -> None:
+    """Credentials that a running engine had and that are good no more end it with 1 and one line; nothing is lost."""
+    command = [sys.executable, "-m", "sluicegate", "run", "-c", str(directory / "sluicegate.yaml")]
+    environ = {**os.environ, "KAFKA_PASSWORD": PASSWORD}
+    lines: list[str] = []
+    with (
+        open_broker(f"kafka://{cluster.inner}") as broker,
+        subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                lines.append(line)
+                if "is up" in line:
+                    cluster.withdraw_user(ENGINE)
+                    broker.append([OutputRecord("agents", 0, b"later", b"kept")])
+        finally:
+            process.kill()
+            cluster.add_user(ENGINE, PASSWORD)
+        assert process.wait(TIMEOUT) == 1
+        assert "the broker does not accept the credentials" in lines[-1]
+        assert "a token that has expired" in lines[-1]
+        done = run(directory, "run", "--drain")
+        assert done.returncode == 0, done.stderr
+        with closing(broker.reader(["agents.sanitized"])) as reader:
+            values = []
+            while records := reader.poll(100, 2):
+                values += [one.value for one in records if one.key == b"later"]
+        assert values == [b"kept"]

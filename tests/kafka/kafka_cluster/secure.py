@@ -11,6 +11,7 @@ from confluent_kafka.admin import (
     AdminClient,
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 
@@ -48,6 +49,12 @@ class SecureCluster(Cluster):
         for future in self.admin.alter_user_scram_credentials([change]).values():
             future.result(_TIMEOUT)
 
+    def withdraw_user(self, name: str) -> None:
+        """A user whose credentials are not accepted any more, from the next time on that they are asked for."""
+        change = UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_512)
+        for future in self.admin.alter_user_scram_credentials([change]).values():
+            future.result(_TIMEOUT)
+
     def _configure(self, node: Node) -> None:
         super()._configure(node)
         path = node.directory / "server.properties"
@@ -66,6 +73,7 @@ ssl.keystore.location={pem}
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 auto.create.topics.enable=false
+connections.max.reauth.ms=4000
 """
         )
 
