@@ -76,7 +76,7 @@ def examine(
     if config.on_kafka:
         found = [(one.name, text) for one in present for text in problems(there, [one], servers=config.servers)]
         unwritable, more = _copies(broker, [one.name for one in present], config.servers)
-        found, hints = found + unwritable, hints + more + _hard_to_read(config, there)
+        found, hints = found + unwritable, hints + more + _hard_to_read(config, there) + _beyond(config, policy, there)
     else:
         found = [(one.name, text) for one in present for text in _embedded(there, one)]
     return Findings([Problem(_loc(config, name), text) for name, text in found], missing, hints)
@@ -166,6 +166,18 @@ def _hard_to_read(config: Config, there: Mapping[str, Description]) -> list[str]
         f"topic '{one.name}' takes messages of {one.max_message_bytes} bytes, and the client reads answers of {limit}; "
         f"set kafka: {{receive.message.max.bytes: {one.max_message_bytes + _OVERHEAD}}}"
         for one in large
+    ]
+
+
+def _beyond(config: Config, policy: Policy, there: Mapping[str, Description]) -> list[str]:
+    """What a topic takes and the policy does not read."""
+    limit = policy.file.limits.bytes
+    large = [there[one.activity] for one in config.file.topics if one.activity in there]
+    return [
+        f"topic '{one.name}' takes messages of {one.max_message_bytes} bytes, and the policy reads records of {limit} "
+        "(limits.bytes): larger ones go to quarantine"
+        for one in large
+        if one.max_message_bytes > limit
     ]
 
 

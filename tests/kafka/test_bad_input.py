@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -53,6 +54,22 @@ def test_larger_than_the_output_takes(config: Path, connect: Callable[..., Kafka
     (pointer,) = (orjson.loads(record.value or b"") for record in read(broker, f"{TOPIC}.quarantine"))
     large_one = read(broker, TOPIC)[1]
     assert (pointer["reason"], pointer["offset"]) == ("output-too-large", large_one.position.offset)
+
+
+def test_larger_than_the_policy_reads(
+    config: Path, connect: Callable[..., KafkaBroker], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a topic takes more than the policy reads, the start says so; such a record is quarantined by name."""
+    (config.parent / "policy.yaml").write_text("limits: {bytes: 100000}\n")
+    config.write_text(config.read_text() + "policy: policy.yaml\n")
+    broker = connect()
+    broker.append([OutputRecord(TOPIC, 0, None, value) for value in (b"small", b"x" * 200_000)])
+    with caplog.at_level(logging.WARNING):
+        run_worker(load_config(config), stop=lambda: False, drain=True)
+    assert "topic 'agents' takes messages of 1048588 bytes, and the policy reads records of 100000" in caplog.text
+    assert [record.value for record in read(broker, f"{TOPIC}.sanitized")] == [b"small"]
+    (pointer,) = (orjson.loads(record.value or b"") for record in read(broker, f"{TOPIC}.quarantine"))
+    assert (pointer["reason"], pointer["offset"]) == ("budget.bytes", 1)
 
 
 def test_clocks_that_are_wrong(config: Path, connect: Callable[..., KafkaBroker]) -> None:

@@ -261,7 +261,6 @@ def test_zombie_is_fenced(broker: KafkaBroker) -> None:
 def test_idle_zombie_is_fenced(broker: KafkaBroker) -> None:
     """A worker that has nothing to do hears that it was replaced when it polls."""
     with session(broker) as zombie:
-        end = time.monotonic() + PATIENCE
         while not zombie.assignment():
             zombie.poll(1, 0.1)
         with session(broker), pytest.raises(Fenced, match="worker '0'"):

@@ -201,8 +201,9 @@ def test_broker_goes_down(directory: Path, tmp_path: Path, kafka_servers: str) -
         pytest.skip("it needs a broker of its own")
     cluster = Cluster(tmp_path / "cluster")
     cluster.start()
-    configure(directory, cluster.servers, timeout=2, more="create_topics: {partitions: 1}\n")
+    configure(directory, cluster.servers, more="create_topics: {partitions: 1}\n")
     assert run(directory, "run", "--drain").returncode == 0
+    configure(directory, cluster.servers, timeout=1)
     with subprocess.Popen(command(directory, "run"), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         time.sleep(4)
         cluster.stop()
