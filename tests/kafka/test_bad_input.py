@@ -96,31 +96,34 @@ def test_second_engine_with_the_same_name(config: Path, connect: Callable[..., K
     """The first ends with 1 and names the worker; the second does the work, and each record is there once."""
     broker = connect()
     command = [sys.executable, "-m", "sluicegate", "run", "-c", str(config)]
-    with (
-        subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as first,
-        (config.parent / "second.log").open("w") as log,
-    ):
-        assert first.stderr is not None
-        lines: list[str] = []
-        second = None
-        try:
-            for line in first.stderr:
-                lines.append(line)
-                if "is up" in line:
-                    broker.append([OutputRecord(TOPIC, 0, None, b"%d" % n) for n in range(10)])
-                    second = subprocess.Popen(command, cwd=ROOT, stderr=log)
-            assert second is not None
-            assert first.wait(60) == 1
-            assert "another process joined group 'sluicegate' as worker '0'" in lines[-1]
-            broker.append([OutputRecord(TOPIC, 0, None, b"%d" % n) for n in range(10, 20)])
-            end = time.monotonic() + 60
-            while len(read(broker, f"{TOPIC}.sanitized")) < 20:
-                assert time.monotonic() < end
-            second.terminate()
-            assert second.wait(60) == 0
-        finally:
-            first.kill()
-            if second is not None:
-                second.kill()
-                second.wait()
+    engines: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        with (config.parent / f"{len(engines)}.log").open("w") as log:
+            engines.append(subprocess.Popen(command, cwd=ROOT, stderr=log))
+
+    def feed(numbers: range) -> None:
+        broker.append([OutputRecord(TOPIC, 0, None, b"%d" % n) for n in numbers])
+
+    def await_records(count: int) -> None:
+        end = time.monotonic() + 60
+        while len(read(broker, f"{TOPIC}.sanitized")) < count:
+            assert time.monotonic() < end
+
+    try:
+        start()
+        feed(range(10))
+        await_records(10)  # or it might not have joined yet, and would be the second
+        start()
+        assert engines[0].wait(60) == 1
+        last = (config.parent / "0.log").read_text().splitlines()[-1]
+        assert "another process joined group 'sluicegate' as worker '0'" in last
+        feed(range(10, 20))
+        await_records(20)
+        engines[1].terminate()
+        assert engines[1].wait(60) == 0
+    finally:
+        for engine in engines:
+            engine.kill()
+            engine.wait()
     assert [record.value for record in read(broker, f"{TOPIC}.sanitized")] == [b"%d" % n for n in range(20)]
