@@ -42,6 +42,7 @@ class KafkaSession:
         self._group, self._worker = group, worker
         self._partitions = topics.all_of(names)
         self._assigned: dict[TopicPartition, int] = {}  # partition -> the number of its assignment
+        self._rebalances = 0  # told by the client
         self._assignments = 0
         # partition -> the assignment under which records were handed out that are not committed yet
         self._handed: dict[TopicPartition, int] = {}
@@ -166,6 +167,7 @@ class KafkaSession:
 
     def _on_assign(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions come; the client begins at their committed offsets, once these are settled."""
+        self._rebalances += 1
         for one in partitions:
             self._assignments += 1
             self._assigned[TopicPartition(one.topic, one.partition)] = self._assignments
@@ -175,12 +177,14 @@ class KafkaSession:
 
     def _on_revoke(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions go to others."""
+        self._rebalances += 1
         self._remove(partitions)
         if not self._closed:  # a client that is closing has no answer
             self._generation = consumer.consumer_group_metadata()
 
     def _on_lost(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions have gone already, and the membership with them."""
+        self._rebalances += 1
         self._remove(partitions)
 
     def _remove(self, partitions: list[KafkaPartition]) -> None:
@@ -247,13 +251,19 @@ class KafkaSession:
         self._unverified = False
 
     def _leave(self) -> None:
-        """Says goodbye: a static member that only closes keeps its partitions until its session times out."""
+        """Says goodbye: a static member that only closes keeps its partitions until its session times out.
+
+        A rebalance must not be on its way while the client closes, or it never returns (librdkafka 2.16: what is told
+        of it asks a group that has ended, and waits for the answer). So a join is waited for, and then silence.
+        """
         end = time.monotonic() + min(LEAVE_TIMEOUT, self._settings.timeout)
         with suppress(KafkaException):
-            while not self._consumer.memberid() and time.monotonic() < end:
-                self._consumer.consume(1, 0.05)  # still joining: there is nothing to leave yet
+            while not self._rebalances and time.monotonic() < end:
+                self._consumer.consume(1, 0.05)
             self._consumer.unsubscribe()
-            while self._consumer.assignment() and time.monotonic() < end:
+            heard = -1
+            while (self._consumer.assignment() or heard != self._rebalances) and time.monotonic() < end:
+                heard = self._rebalances
                 self._consumer.consume(1, 0.05)
 
     def _look_for_brokers(self) -> None:

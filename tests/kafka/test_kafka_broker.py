@@ -267,6 +267,16 @@ def test_idle_zombie_is_fenced(broker: KafkaBroker) -> None:
             take(zombie, 1)
 
 
+def test_leaving_while_joining(broker: KafkaBroker) -> None:
+    """A worker that leaves before it has heard of its partitions does so at once, as does the one it replaced."""
+    for n in range(10):
+        with closing(broker.join(f"g{n}", ["in"], worker="0")) as zombie:
+            while not zombie.assignment():
+                zombie.poll(1, 0.1)
+            with closing(broker.join(f"g{n}", ["in"], worker="0")), pytest.raises(Fenced):
+                take(zombie, 1)
+
+
 def test_transaction_that_timed_out_is_read_again(connect: Callable[..., KafkaBroker], broker: KafkaBroker) -> None:
     """A transaction that was open for longer than its time-out is aborted by the cluster; its worker goes on."""
     quick = connect(transaction_timeout_ms="1000")
