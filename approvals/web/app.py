@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from approvals.service import Service
-from approvals.web import api, pages
+from approvals.web import api, lists, pages, shell, sign_in
 from approvals.web.security import Guard, Sessions
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -41,7 +41,8 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     app.state.service = service
     app.state.sessions = Sessions(settings.secret)
     app.include_router(api.router)
-    app.include_router(pages.router, include_in_schema=False)
+    for page in (lists, pages, sign_in):
+        app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(Guard, hosts=settings.hosts)
 
@@ -49,7 +50,7 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     def failed(request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith("/v1/"):
             return api.error_response(error)
-        return pages.error_page(request, error.status_code)
+        return shell.error_page(request, error.status_code)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -58,7 +59,7 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
         if request.url.path.startswith("/v1/"):
             detail = {"code": "invalid", "message": f"missing or not valid: {', '.join(fields)}"}
             return JSONResponse({"error": detail}, status_code=422)
-        return pages.error_page(request, 422)
+        return shell.error_page(request, 422)
 
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> JSONResponse:

@@ -1,0 +1,117 @@
+"""What all pages share: who asks, the templates, and how an error looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import jinja2
+from fastapi import Depends, Form, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+
+from approvals.person import Person
+from approvals.rows import Listed
+from approvals.service import Ambiguous, Service
+from approvals.web.security import SessionData, Sessions
+from approvals.web.view import moment, span
+
+_ERRORS = {
+    403: ("That did not come from this page", "Go back, reload the page, and try again."),
+    404: ("There is no such page", "The request may be gone, or its address was cut short."),
+    422: ("Something is missing in that form", "Go back, reload the page, and try again."),
+    503: ("The service is busy", "Nothing has changed. Try again in a moment."),
+}
+
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.globals.update(span=span, moment=moment)
+
+
+class SignInFirst(HTTPException):
+    """Nobody is signed in; the page leads to the sign-in form and back."""
+
+    def __init__(self) -> None:
+        super().__init__(401)
+
+
+def service_of(request: Request) -> Service:
+    """The service that the application stands on."""
+    service = request.app.state.service
+    assert isinstance(service, Service)  # noqa: S101 (for the type checker; create_app sets it)
+    return service
+
+
+def sessions_of(request: Request) -> Sessions:
+    """The sessions of the application."""
+    sessions = request.app.state.sessions
+    assert isinstance(sessions, Sessions)  # noqa: S101 (as above)
+    return sessions
+
+
+def session_of(request: Request) -> SessionData:
+    """The session of ``request``; nobody's if it has none."""
+    return sessions_of(request).read(request) or SessionData(None, "")
+
+
+def viewer_of(request: Request) -> Person:
+    """Who is signed in: asked of the people file anew each time, so that who is removed there is out."""
+    person_id = session_of(request).person_id
+    person = service_of(request).people.by_id(person_id) if person_id else None
+    if person is None:
+        raise SignInFirst
+    return person
+
+
+def checked_form(request: Request, csrf: Annotated[str, Form()] = "") -> None:
+    """Refuses a form that this session was not given."""
+    session = sessions_of(request).read(request)
+    if session is None or not sessions_of(request).is_form_token(session, csrf):
+        raise HTTPException(403)
+
+
+Asked = Annotated[Service, Depends(service_of)]
+Viewer = Annotated[Person, Depends(viewer_of)]
+
+
+def found(service: Service, given: str) -> Listed:
+    """The one request that ``given`` names. Raises HTTPException 404 if there is none, or several."""
+    listed = service.find(given)
+    if listed is None or isinstance(listed, Ambiguous):
+        raise HTTPException(404)
+    return listed
+
+
+def error_page(request: Request, status: int) -> Response:
+    """A page that says what went wrong; the sign-in form where that is all that is missing."""
+    if status == 401:
+        if request.method == "GET" and request.url.path in ("/queue/live",):
+            return PlainTextResponse("Sign in first.\n", status_code=401)
+        return RedirectResponse(f"/sign-in?to={request.url.path}", status_code=303)
+    title, advice = _ERRORS.get(status, ("That did not work", "Go back and try again."))
+    try:
+        viewer = viewer_of(request)
+    except SignInFirst:
+        viewer = None
+    return render(
+        request, "error.html", status=status, viewer=viewer, code=status, heading=title, advice=advice, title=title
+    )
+
+
+def render(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
+    """The page, with a form token; who has no session yet is given one for it."""
+    response = HTMLResponse(status_code=status)
+    session = sessions_of(request).read(request)
+    if session is None:
+        session = sessions_of(request).write(response, None)
+    csrf = sessions_of(request).form_token(session)
+    context.setdefault("viewer", None)
+    html = _environment.get_template(template).render(csrf=csrf, path=request.url.path, **context)
+    response.body = response.render(html)
+    response.headers["content-length"] = str(len(response.body))
+    return response
