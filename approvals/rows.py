@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from approvals import tables as t
+from approvals.facets import facets
 from approvals.lifecycle import Review, State
 from detectors.errors import SluicegateError
 from engine.ledger.codec import decode, encode
@@ -70,6 +71,7 @@ def columns(review: Review) -> dict[str, Any]:
         "encoded": encode(request),
         "light": encode(_light(request)),
         "verdict": encode(verdict) if verdict else None,
+        **facets(request)._asdict(),
     }
 
 
@@ -87,6 +89,9 @@ def move(c: Connection, before: Review, after: Review) -> None:
     )
     if c.execute(statement).rowcount != 1:
         raise Lost
+    if after.request.version != before.request.version:
+        earlier = {"request_id": before.request.request_id, "version": before.request.version}
+        c.execute(insert(t.versions).values(**earlier, encoded=encode(replace(before.request, held=None))))
 
 
 def keep_vote(c: Connection, request: ReviewRequest, vote: Vote) -> None:
@@ -133,6 +138,14 @@ def load(c: Connection, request_id: str) -> Review | None:
     """The review of exactly this request."""
     found = load_all(c, select(*WHOLE).where(t.requests.c.request_id == request_id))
     return found[0] if found else None
+
+
+def earlier_version(c: Connection, request_id: str, version: int) -> ReviewRequest | None:
+    """What the request was as ``version``, without its held record; None if that is not kept."""
+    v = t.versions.c
+    row = c.execute(select(v.encoded).where(v.request_id == request_id, v.version == version)).scalar_one_or_none()
+    request = decode(row) if row is not None else None
+    return request if isinstance(request, ReviewRequest) else None
 
 
 def repeats_of(c: Connection, request_id: str) -> list[Review]:

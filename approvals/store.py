@@ -29,6 +29,7 @@ from approvals.lifecycle import (
     expire,
     release,
 )
+from approvals.lookups import Lookups
 from approvals.outputs import pack, unpack
 from approvals.person import Identity, Person
 from approvals.restore import Arrival, Unreadable, put_back
@@ -77,6 +78,7 @@ class Store:
 
     def __init__(self, path: Path, *, decisions: Mapping[str, str], format: Format = "avro") -> None:  # noqa: A002
         self._engine = t.open_engine(path)
+        self.lookups = Lookups(self._engine)
         self._decisions = dict(decisions)
         self._format: Format = format
 

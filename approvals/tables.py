@@ -45,13 +45,29 @@ requests = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
     Column("decided", BigInteger),
+    Column("rule_id", String, nullable=False),
+    Column("risk", String, nullable=False),
+    Column("agent", String, nullable=False),
+    Column("template", String, nullable=False),
+    Column("words", String, nullable=False),
     Column("encoded", LargeBinary, nullable=False),
     Column("light", LargeBinary, nullable=False),  # the same without what a list does not show, which may be large
     Column("verdict", LargeBinary),
     Index("requests_by_deadline", "state", "expires"),
     Index("requests_by_likeness", "likeness", "state"),
     Index("requests_by_first", "folded_into"),
-    Index("requests_by_decision", "decided"),
+    # Search and the dashboard read nothing but this, since rows are large.
+    Index("requests_by_decision", "decided", "request_id", "state", "created", "risk", "rule_id", "agent", "words"),
+    Index("requests_by_template", "template", "decided"),
+)
+
+# What a request was before it changed, so that whoever looked at that can be told the difference.
+versions = Table(
+    "versions",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("encoded", LargeBinary, nullable=False),
 )
 
 # Votes on earlier versions stay here, and count for nothing.
@@ -81,6 +97,7 @@ events = Table(
     Column("channel", String),
     Column("detail", Text, nullable=False, default=""),
     Index("events_by_request", "request_id", "seq"),
+    Index("events_by_kind", "event", "at"),
     sqlite_autoincrement=True,  # a number is never used twice
 )
 
