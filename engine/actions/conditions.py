@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 
-from engine.actions.globs import Glob
+from engine.actions.globs import AnyGlob, Glob
 from engine.actions.model import Json
 from engine.actions.paths import leaves, scalar_text
 from engine.actions.tree import Reader
@@ -64,7 +64,21 @@ class Like:
         return text is not None and self.glob.matches(text) != self.negated
 
 
+@dataclass(frozen=True, slots=True)
+class LikeAny:
+    """Several globs as one condition, which is met where one of them matches."""
+
+    globs: AnyGlob
+
+    def meets(self, value: Json, *, closed: bool) -> bool:
+        """Whether the scalar ``value`` matches one of them."""
+        text = scalar_text(value)
+        return text is not None and self.globs.matches(text)
+
+
 Condition = Presence | Comparison | Like
+Test = Condition | LikeAny
+"""A condition as it is tried: see `together`."""
 
 
 def parse_condition(text: str) -> Condition:
@@ -84,7 +98,16 @@ def parse_condition(text: str) -> Condition:
     return Like(Glob.of(text))
 
 
-def holds(conditions: Sequence[Condition], values: Iterable[Json], reader: Reader, *, allow: bool = False) -> bool:
+def together(conditions: Sequence[Condition]) -> tuple[Test, ...]:
+    """Conditions of which one is enough, as `holds` takes them, with all their globs as one test."""
+    globs = [one.glob for one in conditions if isinstance(one, Like) and not one.negated]
+    if len(globs) < 2:
+        return tuple(conditions)
+    others = [one for one in conditions if not isinstance(one, Like) or one.negated]
+    return (*others, LikeAny(AnyGlob(globs)))
+
+
+def holds(conditions: Sequence[Test], values: Iterable[Json], reader: Reader, *, allow: bool = False) -> bool:
     """Whether any of ``conditions`` holds for the values found at a path, failing closed unless ``allow``."""
     found = [value for value in values if value is not None]
     if not found:
@@ -111,7 +134,7 @@ def holds_unread(conditions: Sequence[Condition]) -> Callable[[str], bool]:
     return lambda text: other or any(glob.matches(text) for glob in globs)
 
 
-def _meets(conditions: Sequence[Condition], value: Json, reader: Reader, allow: bool) -> bool:
+def _meets(conditions: Sequence[Test], value: Json, reader: Reader, allow: bool) -> bool:
     tests = [c for c in conditions if not isinstance(c, Presence)]
     scalars = list(leaves(value, reader)) if not allow or isinstance(value, dict | list) else [value]
     if not scalars:  # an empty container: there is nothing to compare

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from detectors.errors import ConfigError
 from detectors.yamlfile import Loc, YamlFile, closest, dotted
-from engine.actions.conditions import Condition, holds, holds_unread, parse_condition
+from engine.actions.conditions import Condition, Test, holds, holds_unread, parse_condition, together
 from engine.actions.globs import Glob, fold
 from engine.actions.model import Action, Json
 from engine.actions.paths import Path
@@ -58,6 +58,10 @@ class CompiledRule:
     globs: tuple[tuple[str, tuple[Glob, ...]], ...]  # of action, resource, environment, profile
     actor: tuple[Glob, ...]
     params: tuple[tuple[Path, tuple[Condition, ...]], ...]
+    _tests: tuple[tuple[Test, ...], ...] = field(init=False, compare=False, repr=False)  # of params, in their order
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tests", tuple(together(conditions) for _, conditions in self.params))
 
     @classmethod
     def of(cls, rule: Rule) -> CompiledRule:
@@ -89,16 +93,20 @@ class CompiledRule:
 
     def miss(self, action: Action) -> str | None:
         """The first key that does not hold, with what it wanted; None if the rule matches."""
-        if self.kind is not None and self.kind is not action.kind:
-            return f"kind is not {self.kind.value}"
         for name, globs in self.globs:
             value = fold(getattr(action, name))
             if not any(glob.matches_folded(value) for glob in globs):
                 return f"{name} is not {_either(globs)}"
+        return self.miss_beside_names(action)
+
+    def miss_beside_names(self, action: Action) -> str | None:
+        """As `miss`, for an action whose profile, name, resource and environment the rule takes."""
+        if self.kind is not None and self.kind is not action.kind:
+            return f"kind is not {self.kind.value}"
         if self.actor and not self._actor(action.principals):
             return f"actor is not {_either(self.actor)}"
-        for path, conditions in self.params:
-            if not self._param(path, conditions, action.params):
+        for (path, conditions), tests in zip(self.params, self._tests, strict=True):
+            if not self._param(path, conditions, tests, action.params):
                 wanted = self.rule.match.params[path.text]
                 return f"params {path.text} is not {' or '.join(repr(text) for text in wanted)}"
         return None
@@ -110,16 +118,16 @@ class CompiledRule:
         ids = [fold(text) for p in asked for text in (p.subject, f"{p.issuer}:{p.subject}")]
         return any(glob.matches_folded(one) for glob in self.actor for one in ids)
 
-    def _param(self, path: Path, conditions: Sequence[Condition], params: Json) -> bool:
+    def _param(self, path: Path, conditions: Sequence[Condition], tests: Sequence[Test], params: Json) -> bool:
         if isinstance(params, str) and path.steps != ("**",) and Reader().inside(params) is None:
             # Text where an object was expected: nothing says which part of it is which.
             return not self.allows and holds_unread(conditions)(params)
         reader = Reader()
         values = list(path.find_through(params, reader))
-        met = holds(conditions, values, reader, allow=self.allows)
+        met = holds(tests, values, reader, allow=self.allows)
         if reader.ambiguous:  # duplicate keys in a string: what they mean depends on who reads them
             other = Reader(first=True)
-            again = holds(conditions, path.find_through(params, other), other, allow=self.allows)
+            again = holds(tests, path.find_through(params, other), other, allow=self.allows)
             met = (met and again) if self.allows else (met or again)
         return met
 
@@ -140,7 +148,7 @@ class CompiledRules:
         while left:
             bit = left & -left
             rule = self.rules[bit.bit_length() - 1]
-            if rule.miss(action) is None:
+            if rule.miss_beside_names(action) is None:
                 return Decision(Effect(rule.rule.effect), rule.rule, _why(rule))
             left ^= bit
         return Decision(Effect.ALLOW, None, "no rule matches")

@@ -7,7 +7,11 @@ text for which its gate literal is silent.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+from detectors.patterns import byte_regex
 
 _HEAD = 128  # characters
 _SPACE = re.compile(rb"[ \t\n\r\f\v]+")
@@ -37,10 +41,14 @@ class Glob:
         """Whether the whole of ``text`` matches; linear in its length times the number of stars."""
         if len(text) > 2 * _HEAD:  # folding a long text is dear, and its beginning mostly says no
             head = fold(text[:_HEAD])[:-1]  # its last byte may be a blank that goes on
-            first = self.runs[0]
-            if head[: len(first)] != first[: len(head)]:
+            if not self.may_begin(head):
                 return False
         return self.matches_folded(fold(text))
+
+    def may_begin(self, head: bytes) -> bool:
+        """Whether a text that begins with ``head``, folded, may match."""
+        first = self.runs[0]
+        return head[: len(first)] == first[: len(head)]
 
     def matches_folded(self, data: bytes) -> bool:
         """As `matches`, for text that went through `fold`."""
@@ -64,3 +72,25 @@ class Glob:
     def covers(self, other: Glob) -> bool:
         """Whether all that ``other`` matches is matched by this one, as far as is easily told."""
         return self.matches_folded(b"*".join(other.runs))
+
+
+class AnyGlob:
+    """Several globs asked at once, by google-re2: a long list of them costs what one does."""
+
+    __slots__ = ("_globs", "_regex")
+
+    def __init__(self, globs: Iterable[Glob]) -> None:
+        self._globs = tuple(globs)
+        self._regex: Any = byte_regex("|".join(f"(?s:{'.*'.join(map(_written, glob.runs))})" for glob in self._globs))
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole of ``text`` matches one of them."""
+        if len(text) > 2 * _HEAD:  # as `Glob.matches`
+            head = fold(text[:_HEAD])[:-1]
+            if not any(glob.may_begin(head) for glob in self._globs):
+                return False
+        return self._regex.fullmatch(fold(text)) is not None
+
+
+def _written(run: bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in run)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.actions.conditions import holds, parse_condition
-from engine.actions.globs import Glob
+from engine.actions.conditions import holds, parse_condition, together
+from engine.actions.globs import AnyGlob, Glob
 from engine.actions.model import Json
 from engine.actions.paths import Path, leaves
 from engine.actions.tree import Reader, parse
@@ -53,6 +53,17 @@ def test_a_glob_that_covers_another_matches_all_it_matches(wide: str, narrow: st
         assert one.matches(text)
 
 
+@given(
+    st.lists(st.text(alphabet="aA.é* \n", max_size=6), min_size=2, max_size=5),
+    st.text(alphabet="aA.é \n", max_size=8),
+    st.sampled_from([0, 1, 300]),
+)
+def test_globs_asked_at_once_say_what_each_says(globs: list[str], text: str, repeats: int) -> None:
+    """For texts short and long, bytes beyond ASCII and what a regular expression takes for a sign of its own."""
+    text, each = text * repeats, [Glob.of(glob) for glob in globs]
+    assert AnyGlob(each).matches(text) is any(glob.matches(text) for glob in each)
+
+
 def test_many_stars_stay_linear() -> None:
     """A glob that would blow up a backtracking matcher is answered at once."""
     assert not Glob.of("*a" * 50 + "*b").matches("a" * 20_000)
@@ -60,7 +71,10 @@ def test_many_stars_stay_linear() -> None:
 
 def check(condition: str | list[str], *found: Json, allow: bool = False) -> bool:
     texts = [condition] if isinstance(condition, str) else condition
-    return holds([parse_condition(text) for text in texts], found, Reader(), allow=allow)
+    conditions = [parse_condition(text) for text in texts]
+    answer = holds(conditions, found, Reader(), allow=allow)
+    assert holds(together(conditions), found, Reader(), allow=allow) is answer
+    return answer
 
 
 def tree(text: str) -> Json:
