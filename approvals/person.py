@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 LOCAL = "local"
+MACHINE = "machine"
+"""Issuers of our own: of people in people.yaml, and of API tokens. No provider can be called like them."""
 
 
 class Identity(NamedTuple):
@@ -24,7 +26,9 @@ class Identity(NamedTuple):
 class Person:
     """One human being. ``identities`` always begins with ``local:ID``, which is how their votes are signed.
 
-    ``token_hash`` is the hex SHA-256 of their API token, or None; ``demo`` lets them sign in by name alone.
+    Whoever is not in people.yaml has the provider's id of them there instead. ``aliases`` is as what others may know
+    them: these keep somebody from deciding, and never let anybody decide. ``token_hash`` is the hex SHA-256 of their
+    API token, or None; ``demo`` lets them sign in by name alone.
     """
 
     id: str
@@ -33,11 +37,21 @@ class Person:
     identities: tuple[Identity, ...]
     token_hash: str | None = field(default=None, repr=False)
     demo: bool = False
+    aliases: tuple[Identity, ...] = ()
 
     @property
     def identity(self) -> Identity:
         """The identity that stands on their votes."""
         return self.identities[0]
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether this is the owner of an API token, and no human being."""
+        return self.identity.issuer == MACHINE
+
+    def subjects(self) -> frozenset[str]:
+        """All names they may go by, in the form in which conflicts are compared."""
+        return frozenset(folded(identity.subject) for identity in (*self.identities, *self.aliases))
 
     def is_known_as(self, canonical: str) -> bool:
         """Whether ``issuer:subject`` is exactly one of their identities."""
@@ -62,6 +76,11 @@ class Roster(Mapping[Identity, Person]):
     def by_id(self, person_id: str) -> Person | None:
         """The person whose id is exactly ``person_id``."""
         return self._people.get(Identity(LOCAL, person_id))
+
+    def signed(self, canonical: str) -> Person | None:
+        """The person whose votes are signed with ``canonical``, an ``issuer:subject``."""
+        issuer, _, subject = canonical.partition(":")
+        return self._people.get(Identity(issuer, subject))
 
     def known_as(self, issuer: str, subject: str) -> Person | None:
         """The person who has exactly this identity, for showing a name beside an id."""

@@ -134,6 +134,68 @@ unreadable = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+# Who signed in, by the hash of the session's id: a copy of this table signs nobody in. Times of sign-ins are in s.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id_hash", String, primary_key=True),
+    Column("issuer", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("auth_time", BigInteger, nullable=False),
+    Column("acr", String, nullable=False),
+    Index("sessions_by_person", "issuer", "subject"),
+    Index("sessions_by_end", "expires"),
+)
+
+# What the provider last said of people, and who is barred, whatever a provider or people.yaml says.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("issuer", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("groups", Text, nullable=False),  # a JSON list
+    Column("aliases", Text, nullable=False),  # a JSON list of [issuer, subject]
+    Column("seen", BigInteger, nullable=False),
+    Column("barred", BigInteger),  # ms; null for who is not
+)
+
+# Tokens of machines, by their hash.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("hash", String, nullable=False, unique=True),
+    Column("scopes", String, nullable=False),  # separated by blanks
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("revoked", BigInteger),
+)
+
+# One row, whose number moves with each change of accounts and tokens: so all instances know when to look again.
+identity_revision = Table(
+    "identity_revision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+
+# What was answered under an idempotency key, so that a repeated request gets the same answer and does nothing.
+answers = Table(
+    "answers",
+    metadata,
+    Column("caller", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("digest", String, nullable=False),  # of what was asked
+    Column("status", Integer, nullable=False),  # 0 while it is being answered
+    Column("body", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("answers_by_age", "at"),
+)
+
 
 def open_engine(path: Path) -> Engine:
     """An engine on the SQLite file at ``path``, with all tables; a new file is readable by its owner only."""

@@ -69,7 +69,7 @@ class Standing(NamedTuple):
 
 def conflict(person: Person, request: ReviewRequest) -> Principal | None:
     """The first principal of ``request`` that may be ``person``; None if none can be."""
-    subjects = {folded(identity.subject) for identity in person.identities}
+    subjects = person.subjects()
     return next((p for p in request.principals if folded(p.subject) in subjects), None)
 
 
