@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from approvals.lifecycle import Refused
+from approvals.lifecycle import OPEN, RefusalCode, Refused
 from approvals.person import Person
 from approvals.rows import Listed, StoreError
 from approvals.service import Service
+from approvals.votes import may_vote
 from approvals.web.api import STATUS
 from approvals.web.shell import Asked, Viewer, checked_form, found, render
-from approvals.web.view import full, pulse, whole_text
+from approvals.web.view import full, must_type, pulse, whole_text
 from engine.ledger.model import Decision
 
 _CANNED = {
@@ -27,9 +28,15 @@ router = APIRouter()
 
 
 @router.get("/requests/{request_id}")
-def request_page(request: Request, request_id: str, service: Asked, viewer: Viewer) -> Response:
-    """One request: what it is, why you are asked, and the two buttons."""
-    return _request_page(request, found(service, request_id), service, viewer)
+def request_page(
+    request: Request,
+    request_id: str,
+    service: Asked,
+    viewer: Viewer,
+    since: Annotated[int, Query(ge=1)] | None = None,
+) -> Response:
+    """One request: what it is, why you are asked, and the buttons. ``since`` is the version that was seen."""
+    return _request_page(request, found(service, request_id), service, viewer, since=since)
 
 
 @router.get("/requests/{request_id}/pulse")
@@ -54,10 +61,16 @@ def vote(
     version: Annotated[int, Form()],
     reason: Annotated[str, Form()] = "",
     canned: Annotated[str, Form()] = "",
+    typed: Annotated[str, Form()] = "",
 ) -> Response:
     """Votes, and shows the receipt; or shows the request again with why not."""
     listed = found(service, request_id)
-    exact = listed.review.request.request_id
+    asked = listed.review.request
+    exact = asked.request_id
+    if decision is Decision.APPROVE and version == asked.version and typed.strip() != must_type(asked):
+        problem = Refused(RefusalCode.REASON_REQUIRED, f"type what it is done to, '{must_type(asked)}', to approve it")
+        if may_vote(viewer, asked) is None and listed.review.verdict is None:
+            return _request_page(request, listed, service, viewer, refused=problem, reason=reason, status=422)
     said = [canned] if canned in _CANNED_ALL else []
     said += [reason.strip()] if reason.strip() else []
     try:
@@ -73,6 +86,7 @@ def vote(
             viewer,
             refused=result,
             reason=reason,
+            since=result.version,
             status=STATUS.get(result.code, 409),
         )
     return RedirectResponse(f"/requests/{exact}#receipt", status_code=303)
@@ -86,10 +100,19 @@ def _request_page(
     *,
     refused: Refused | None = None,
     reason: str = "",
+    since: int | None = None,
     status: int = 200,
 ) -> Response:
-    request_id = listed.review.request.request_id
-    view = full(listed, service.store.events(request_id), service.people, viewer, now=service.clock())
+    asked, lookups = listed.review.request, service.store.lookups
+    view = full(
+        listed,
+        service.store.events(asked.request_id),
+        service.people,
+        viewer,
+        now=service.clock(),
+        last=lookups.last_approved(asked) if listed.review.state in OPEN else None,
+        seen=lookups.version(asked.request_id, since) if since is not None and since < asked.version else None,
+    )
     return render(
         request,
         "request.html",

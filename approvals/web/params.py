@@ -11,6 +11,7 @@ from markupsafe import Markup
 from approvals.web.text import clipped
 
 _VALUE_BYTES = 1_200
+_WAS_BYTES = 400
 _ITEM_BYTES = 160
 _PATH_BYTES = 300
 _TABLE_BYTES = 20_000
@@ -18,11 +19,17 @@ _ROW_BYTES = 60  # what the markup around a row costs
 
 
 class Row(NamedTuple):
-    """One parameter: where it stands, what it is, and whether it is text or something else."""
+    """One parameter: where it stands, what it is, and whether it is text or something else.
+
+    ``change`` compares it with the parameters of another request: changed, new, gone, or nothing; ``was`` is what
+    it was there.
+    """
 
     path: Markup
     value: Markup
     kind: str  # text, literal, empty, list
+    change: str = ""
+    was: Markup | None = None
 
 
 class ParamTable(NamedTuple):
@@ -31,6 +38,7 @@ class ParamTable(NamedTuple):
     rows: list[Row]
     hidden_rows: int
     hidden_chars: int
+    changes: int = 0  # hidden rows included
 
     @property
     def complete(self) -> bool:
@@ -48,21 +56,48 @@ class _Members(list[tuple[str, Any]]):
     """The members of an object, in order, duplicates included: both were read, so both are shown."""
 
 
-def param_table(params: str, entities: Collection[str]) -> ParamTable:
-    """``params``, JSON or not, as a table of bounded size."""
+def param_table(params: str, entities: Collection[str], before: str | None = None) -> ParamTable:
+    """``params``, JSON or not, as a table of bounded size; with what has changed since ``before``, if that is given."""
     rows: list[Row] = []
     room = _TABLE_BYTES
-    hidden_rows = hidden_chars = 0
-    for path, value, kind in _leaves(_parse(params)):
+    hidden_rows = hidden_chars = changes = 0
+    for path, value, kind, change, was in _compared(params, before):
+        changes += change != ""
         if room <= 0:
             hidden_rows += 1
             continue
         where, cut_path = clipped(path, _PATH_BYTES)
         what, cut_value = _value(value, min(_VALUE_BYTES, max(room, 200)), entities)
-        room -= _ROW_BYTES + len(where.encode("utf-8", "replace")) + len(what.encode("utf-8", "replace"))
+        earlier = None if was is None else _value(was, _WAS_BYTES, entities)[0]
+        size = sum(len(part.encode("utf-8", "replace")) for part in (where, what, earlier or ""))
+        room -= _ROW_BYTES + size
         hidden_chars += cut_path + cut_value
-        rows.append(Row(where, what, kind))
-    return ParamTable(rows, hidden_rows, hidden_chars)
+        rows.append(Row(where, what, kind, change, earlier))
+    return ParamTable(rows, hidden_rows, hidden_chars, changes)
+
+
+def _compared(
+    params: str, before: str | None
+) -> Iterator[tuple[str, str | list[str], str, str, str | list[str] | None]]:
+    """Each leaf of ``params`` with its change since ``before`` and what it was, then what is gone."""
+    if before is None:
+        for path, value, kind in param_leaves(params):
+            yield path, value, kind, "", None
+        return
+    # A key that is there twice has two values: they are compared in order.
+    earlier: dict[str, list[tuple[str | list[str], str]]] = {}
+    for path, value, kind in param_leaves(before):
+        earlier.setdefault(path, []).append((value, kind))
+    for path, value, kind in param_leaves(params):
+        if not earlier.get(path):
+            yield path, value, kind, "new", None
+            continue
+        was, was_kind = earlier[path].pop(0)
+        same = (was, was_kind) == (value, kind)
+        yield path, value, kind, "" if same else "changed", None if same else was
+    for path, left in earlier.items():
+        for was, kind in left:
+            yield path, was, kind, "gone", None
 
 
 def _value(value: str | list[str], limit: int, entities: Collection[str]) -> tuple[Markup, int]:
@@ -83,11 +118,16 @@ def _value(value: str | list[str], limit: int, entities: Collection[str]) -> tup
 
 def param_lines(params: str) -> Iterator[tuple[str, str]]:
     """Every parameter uncut: its path and its text."""
-    for path, value, _ in _leaves(_parse(params)):
+    for path, value, _ in param_leaves(params):
         if isinstance(value, str):
             yield path, value
         else:
             yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
+
+
+def param_leaves(params: str) -> Iterator[tuple[str, str | list[str], str]]:
+    """Each scalar, list of scalars and empty container of ``params``: path, text or texts, kind."""
+    return _leaves(_parse(params))
 
 
 def _parse(params: str) -> Any:

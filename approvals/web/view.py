@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +15,9 @@ from approvals.lifecycle import OPEN, State
 from approvals.person import Person, Roster
 from approvals.rows import Listed, LoggedEvent
 from approvals.votes import Standing, counted, may_vote, quorum, who_can
+from approvals.web.compare import Difference, difference
 from approvals.web.params import ParamTable, param_lines, param_table
+from approvals.web.reach import Reach, reach
 from approvals.web.text import clipped, plain, short
 from engine.ledger.model import (
     ActionKind,
@@ -38,6 +42,9 @@ _ROLE_WORDS = {
     PrincipalRole.DELEGATE: "Delegated to",
     PrincipalRole.OWNER: "Owned by",
 }
+_PLATFORMS = {"aws": "AWS", "kubernetes": "Kubernetes"}
+_TYPED = 60  # characters
+_PLACEHOLDER_NAME = re.compile(r"\[([A-Z][A-Z0-9_]+)")
 # A chain is read from the person at its top to the agent at its end.
 _ROLE_ORDER = [
     PrincipalRole.ON_BEHALF_OF,
@@ -70,11 +77,21 @@ class Named(NamedTuple):
 
 
 class Link(NamedTuple):
-    """One principal of the chain."""
+    """One principal of the chain. ``known`` says what the id is worth: who vouches for it."""
 
     role: str
     who: Named
     is_you: bool
+    known: str
+
+
+class LastTime(NamedTuple):
+    """The last approval of the same rule, action and environment."""
+
+    id: str
+    at: Moment
+    by: list[Named]
+    resource: Markup | None  # where it differs
 
 
 class VoteView(NamedTuple):
@@ -127,6 +144,11 @@ class Full:
 
     brief: Brief
     table: ParamTable
+    last: LastTime | None
+    reach: Reach
+    taken_out: list[tuple[str, int]]  # what was redacted, most first
+    typed: str  # what must be typed to approve; empty if nothing
+    since: Difference | None  # to the version that the viewer has seen
     claim: Markup
     chain: list[Link]
     rule_id: Markup
@@ -232,8 +254,36 @@ def brief(listed: Listed, people: Roster, viewer: Person, *, now: int, limit: in
     )
 
 
-def full(listed: Listed, events: Sequence[LoggedEvent], people: Roster, viewer: Person, *, now: int) -> Full:
-    """What the page of one request shows to ``viewer`` at ``now`` (ms since the epoch)."""
+def must_type(request: ReviewRequest) -> str:
+    """What an approval on the page needs to be typed: the target's name where the risk is high, else nothing.
+
+    A target that nobody can type is stood for by the beginning of the request's fingerprint.
+    """
+    if request.risk not in (Risk.HIGH, Risk.CRITICAL):
+        return ""
+    name = request.resource or request.action
+    can_be_typed = name.isascii() and name.isprintable() and name == name.strip() and len(name) <= _TYPED
+    return (
+        name
+        if can_be_typed and not _entities(request) & set(_PLACEHOLDER_NAME.findall(name))
+        else digest(request.binding).replace(" ", "")
+    )
+
+
+def full(
+    listed: Listed,
+    events: Sequence[LoggedEvent],
+    people: Roster,
+    viewer: Person,
+    *,
+    now: int,
+    last: Listed | None = None,
+    seen: ReviewRequest | None = None,
+) -> Full:
+    """What the page of one request shows to ``viewer`` at ``now`` (ms since the epoch).
+
+    ``last`` is the last approval of its kind; ``seen`` an earlier version, if that is what the viewer knows.
+    """
     review, request, verdict = listed.review, listed.review.request, listed.review.verdict
     entities = _entities(request)
     standings = who_can(request, people.values())
@@ -242,7 +292,12 @@ def full(listed: Listed, events: Sequence[LoggedEvent], people: Roster, viewer: 
     mine = next((v for v in review.votes if (v.issuer, v.subject) == viewer.identity), None)
     return Full(
         brief=brief(listed, people, viewer, now=now, limit=600),
-        table=param_table(request.params, entities),
+        table=param_table(request.params, entities, last.review.request.params if last else None),
+        last=_last_time(request, last, people) if last else None,
+        reach=reach(request),
+        taken_out=Counter(r.entity.upper().replace("_", " ") for r in request.redactions).most_common(12),
+        typed=must_type(request),
+        since=difference(seen, request) if seen else None,
         claim=clipped(request.reason, 2_000, entities)[0],
         chain=_chain(request, people, viewer),
         rule_id=clipped(request.rule_id, 200)[0],
@@ -319,6 +374,22 @@ def _vote(vote: Vote, people: Roster) -> VoteView:
     return VoteView(_voter(vote, people), word, clipped(vote.reason, 2_000)[0], moment(vote.at), vote.channel)
 
 
+def _last_time(request: ReviewRequest, last: Listed, people: Roster) -> LastTime:
+    then, verdict = last.review.request, last.review.verdict
+    resource = clipped(then.resource, 200, _entities(then))[0] if then.resource != request.resource else None
+    votes = verdict.votes if verdict else ()
+    return LastTime(
+        then.request_id, moment(verdict.decided if verdict else 0), [_voter(v, people) for v in votes], resource
+    )
+
+
+def _known(principal: Principal, kind: ActionKind) -> str:
+    """Who vouches for the id of ``principal``: a platform's audit log has checked it, an agent's record has not."""
+    if kind is ActionKind.FACT and principal.issuer in _PLATFORMS:
+        return f"signed in at {_PLATFORMS[principal.issuer]}, whose audit log says so"
+    return "as the record says; nobody has checked it"
+
+
 def _chain(request: ReviewRequest, people: Roster, viewer: Person) -> list[Link]:
     ordered = sorted(request.principals, key=lambda p: _ROLE_ORDER.index(p.role))
     return [
@@ -326,6 +397,7 @@ def _chain(request: ReviewRequest, people: Roster, viewer: Person) -> list[Link]
             _ROLE_WORDS[p.role],
             _named(p, people),
             is_you=people.known_as(p.issuer, p.subject) == viewer,
+            known=_known(p, request.kind),
         )
         for p in ordered[:30]
     ]

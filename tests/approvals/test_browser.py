@@ -100,6 +100,10 @@ def test_sign_in_approve_and_see_the_receipt(chrome, live, javascript):
     expect(page.get_by_role("heading", name="Your decision")).to_be_visible()
     assert page.evaluate("document.activeElement.tagName") == "BODY"
     page.get_by_label("Reason in your own words").fill("checked, CHG-1042")
+    page.get_by_label("To approve, type customers").fill("customers")
+    page.get_by_label("To approve, type customers").press("Enter")
+    expect(page.get_by_role("heading", name="Your decision")).to_be_visible()
+    assert live.store.counts().decided == 0
     page.get_by_role("button", name="Approve").click()
     receipt = page.locator("#receipt")
     expect(receipt).to_contain_text("Approved")
@@ -178,7 +182,7 @@ def test_a_phone_shows_it_in_one_column(chrome, live, scheme):
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= 360, path
         low = page.evaluate(
-            "[...document.querySelectorAll('button, select, textarea, nav a')]"
+            "[...document.querySelectorAll('button:not([hidden]), select, textarea, nav a')]"
             ".filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"
         )
         assert low == [], path

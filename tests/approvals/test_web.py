@@ -17,8 +17,9 @@ from approvals.people import hash_token, new_token
 from approvals.person import Roster
 from approvals.web.app import WebSettings, create_app
 from approvals.web.security import BODY_LIMIT, COOKIE, SESSION_SECONDS, is_loopback, read_secret
+from approvals.web.view import must_type
 from detectors.errors import ConfigError
-from engine.ledger.model import ActionKind, PrincipalRole, Risk
+from engine.ledger.model import ActionKind, PrincipalRole, Redaction, Risk
 
 with warnings.catch_warnings():
     # It would rather have httpx2; with the httpx that the CLI uses anyway it works as well.
@@ -209,7 +210,7 @@ def test_the_page_says_first_what_matters(site, ada):
     assert "0 of 2 approvals" in page
     assert "Grace Okafor is in local:security" in page
     assert "Linus Berg is not in local:security" in page
-    assert "On behalf ofnils@example.com email" in page
+    assert "On behalf ofnils@example.com emailas the record says; nobody has checked it" in page
     assert "always needed here" in page
     assert page.index(sentence) < page.index("Critical risk") + 400
 
@@ -221,6 +222,86 @@ def test_nothing_is_focused_and_no_key_approves(site, ada):
     assert "autofocus" not in page
     form = page[page.index('class="decide"') : page.index("</form>", page.index('class="decide"'))]
     assert set(re.findall(r'<input type="(\w+)"', form)) == {"hidden"}
+
+
+def test_enter_in_a_text_field_presses_nothing(site, ada):
+    """Where something is to be typed, the form's first button, which Enter would press, does nothing."""
+    put(site, request(risk=Risk.HIGH))
+    page = ada.get("/requests/req-0001").text
+    form = page[page.index('class="decide"') : page.index("</form>", page.index('class="decide"'))]
+    assert re.findall(r"<button[^>]*>", form)[0] == '<button type="submit" disabled hidden>'
+
+
+def test_high_risk_wants_the_target_typed(site, ada):
+    """An approval without the target's name, or with another, is refused; a denial needs none."""
+    put(site, request(risk=Risk.HIGH))
+    assert "To approve, type customers" in text_of(ada.get("/requests/req-0001").text)
+    for typed in ("", "orders", "Customers"):
+        answer = ada.vote(typed=typed)
+        assert answer.status_code == 422
+        assert "Type what it is done to, 'customers', to approve it." in text_of(answer.text)
+    assert site.store.counts().decided == 0
+    assert ada.vote(typed=" customers ").status_code == 303
+    put(site, request("req-0002", risk=Risk.HIGH, offset=8))
+    assert ada.vote("req-0002", "deny").status_code == 303
+
+
+@pytest.mark.parametrize("target", ["x" * 61, "s3://\u202etxt", "[EMAIL_ADDRESS]", " padded", ""])
+def test_a_target_that_cannot_be_typed(target):
+    """What is long, masked or not plain is stood for by the fingerprint; without a target it is the action."""
+    asked = request(risk=Risk.CRITICAL, resource=target)
+    expected = asked.binding[:12] if target else "export_table"
+    assert must_type(asked) == expected
+    assert must_type(replace(asked, risk=Risk.MEDIUM)) == ""
+
+
+def test_parameters_are_compared_with_the_last_approval_of_their_kind(site, ada):
+    """What changed, came and went since, with what it was; a repetition says that it is one."""
+    put(site, request("old1", params={"rows": 10, "to": "s3://a", "gone": True}, likeness="1"))
+    ada.vote("old1")
+    put(site, request("new1", params={"rows": 41000, "to": "s3://a", "more": 1}, resource="orders", likeness="2"))
+    page = ada.get("/requests/new1").text
+    said = text_of(page)
+    assert "Not as last time. Compared with the last one that was approved" in said
+    assert "by Ada Lindqvist, on customers." in said
+    assert re.findall(r'<tr class="is-(\w+)"><th scope="row">(\w+)', page) == [
+        ("changed", "rows"),
+        ("new", "more"),
+        ("gone", "gone"),
+    ]
+    assert "was 10" in said
+    put(site, request("same", params={"rows": 10, "to": "s3://a", "gone": True}, likeness="3"))
+    assert "The same as last time." in text_of(ada.get("/requests/same").text)
+
+
+def test_what_was_taken_out_is_counted(site, ada):
+    """Redactions are chips with their kind and how many there were; nothing offers to reveal them."""
+    mail = Redaction("$.to", 0, 5, "email", "email_address", "mask", 0.9)
+    put(site, request(redactions=(mail,) * 12 + (mail._replace(entity="us_ssn"),)))
+    page = ada.get("/requests/req-0001").text
+    assert "EMAIL ADDRESS×12" in text_of(page)
+    assert '<span class="chip">US SSN</span>' in page
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "sizes", "undo"),
+    [
+        ("dropTable", {"maxRows": 41000, "name": "9"}, ["41,000 maxRows"], "It deletes"),
+        ("send_mail", {"to": ["a", "b", "c"], "n": 7}, ["3 in to"], "cannot be called back"),
+        ("iam.role.grant", {"count": "7", "rows": 1.5, "limit": 10**20}, [], "undone by hand"),
+        ("frobnicate", "no json", [], "its name does not say"),
+    ],
+)
+def test_how_far_it_reaches_is_said_in_words(site, ada, action, params, sizes, undo):
+    """Where, how much, and whether it can be taken back, as far as action and parameters tell."""
+    put(site, request(action=action, params=params))
+    page = ada.get("/requests/req-0001").text
+    line = text_of(page[page.index('class="reach"') : page.index('class="because"')])
+    assert "In production" in line
+    assert undo in line
+    assert (
+        re.findall(r"<b>(?!In )([^<]*)</b>", page[page.index('class="reach"') : page.index('class="because"')]) == sizes
+    )
 
 
 @pytest.mark.parametrize("role", list(PrincipalRole))
@@ -273,7 +354,8 @@ def test_a_stale_form_is_a_conflict(site, ada):
     page = text_of(answer.text)
     assert "You looked at version 1, it is now version 2" in page
     assert "typed <b>this</b>" in page
-    assert "all customers" in page
+    assert "What has changed since you looked, at version 1" in page
+    assert "target changedall customerswas customers" in page
 
 
 def test_a_second_decision_is_a_conflict(site, ada, browser):
