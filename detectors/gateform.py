@@ -46,9 +46,11 @@ def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
     """The gate form of ``pattern``, for Hyperscan with DOTALL; ``trim`` opens both ends, unless
     ``tail`` is false: then something will be put behind it, and only the head opens.
 
-    Raises ValueError for what a linear-time engine cannot do (lookaround, back-references) and for a
-    pattern that could match without any selective byte.
+    Raises ValueError for what a linear-time engine cannot do (lookaround, back-references), for a
+    pattern that could match without any selective byte, and for one that is not ASCII (bytes are written ``\\xc3``).
     """
+    if not pattern.isascii():
+        raise ValueError("has a character beyond ASCII; patterns are byte patterns")
     tree = _parsed(pattern)
     flags = "(?i)" if tree.state.flags & sre.SRE_FLAG_IGNORECASE else ""
     items = list(tree)
@@ -212,7 +214,7 @@ def _set(node: Node) -> frozenset[int]:
     if op is sre.ANY:
         return _ALL
     if op in (sre.LITERAL, sre.NOT_LITERAL):
-        if arg > 127:
+        if arg > 255:
             raise ValueError("has a character beyond ASCII; patterns are byte patterns")
         return frozenset([arg]) if op is sre.LITERAL else _ALL - {arg}
     out: set[int] = set()
@@ -248,7 +250,7 @@ def _characters(members: frozenset[int]) -> str:
 def _class(members: frozenset[int]) -> str:
     if len(members) == 1:
         (one,) = members
-        return chr(one) if chr(one).isalnum() else f"\\x{one:02x}"
+        return chr(one) if one < 128 and chr(one).isalnum() else f"\\x{one:02x}"
     if len(members) == 256:
         return r"[\x00-\xff]"
     ranges, ordered = "", sorted(members)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from stdnum.ar import cbu, cuit
 from stdnum.at import vnr
-from stdnum.au import abn, acn, tfn
+from stdnum.au import abn, acn
 from stdnum.be import nn
 from stdnum.bg import egn
 from stdnum.br import cnpj, cpf
@@ -25,7 +25,7 @@ from stdnum.ee import ik
 from stdnum.es import ccc, cif, dni, nie
 from stdnum.eu import vat
 from stdnum.fr import nif, nir, siren, siret
-from stdnum.gb import nhs, utr
+from stdnum.gb import nhs
 from stdnum.gr import amka
 from stdnum.gr import vat as gr_vat
 from stdnum.hr import oib
@@ -63,6 +63,7 @@ from stdnum.za import idnr as za_idnr
 from detectors.validators.national import (
     Validator,
     au_medicare,
+    au_tfn,
     checked,
     de_kvnr,
     de_svnr,
@@ -88,6 +89,7 @@ from detectors.validators.national import (
     tw_id,
     uk_driving_licence,
     uk_nino,
+    uk_utr,
     us_dea,
     us_mbi,
     us_npi,
@@ -103,7 +105,7 @@ VALIDATORS: Mapping[str, Validator] = {
     "au_abn": checked(abn),
     "au_acn": checked(acn),
     "au_medicare": au_medicare,
-    "au_tfn": checked(tfn),
+    "au_tfn": au_tfn,
     "be_nn": checked(nn),
     "bg_egn": checked(egn),
     "br_cnpj": checked(cnpj),
@@ -138,7 +140,6 @@ VALIDATORS: Mapping[str, Validator] = {
     "fr_nir": checked(nir),
     "fr_siren": checked(siren),
     "fr_siret": checked(siret),
-    "gb_utr": checked(utr),
     "gr_amka": checked(amka),
     "gr_vat": checked(gr_vat),
     "hk_id": hk_id,
@@ -201,6 +202,7 @@ VALIDATORS: Mapping[str, Validator] = {
     "uk_driving_licence": uk_driving_licence,
     "uk_nhs": checked(nhs),
     "uk_nino": uk_nino,
+    "uk_utr": uk_utr,
     "us_dea": us_dea,
     "us_ein": checked(ein),
     "us_itin": checked(itin),

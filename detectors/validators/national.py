@@ -10,6 +10,7 @@ from stdnum import verhoeff
 from stdnum.ar import cbu
 from stdnum.exceptions import ValidationError
 from stdnum.fi import hetu
+from stdnum.gb import utr
 from stdnum.lv import pvn
 
 from detectors.validators.finance import luhn_number
@@ -105,12 +106,12 @@ def in_aadhaar(secret: bytes) -> bool:
 
 
 def au_medicare(secret: bytes) -> bool:
-    """An Australian Medicare card number: ten digits (an eleventh for the person), first 2 to 6, weighted checksum.
+    """An Australian Medicare card number: eight digits, first 2 to 6, a check digit, then issue and person if given.
 
     Source: https://meteor.aihw.gov.au/content/270101
     """
-    digits = re.sub(rb"[ -]", b"", secret)
-    if len(digits) not in (10, 11) or not digits.isdigit() or digits[:1] not in (b"2", b"3", b"4", b"5", b"6"):
+    digits = re.sub(rb"[ ./-]", b"", secret)
+    if len(digits) not in (9, 10, 11) or not digits.isdigit() or digits[:1] not in (b"2", b"3", b"4", b"5", b"6"):
         return False
     total = sum(weight * (digit - 48) for weight, digit in zip((1, 3, 7, 9, 1, 3, 7, 9), digits, strict=False))
     return total % 10 == digits[8] - 48
@@ -152,7 +153,28 @@ def se_personal_number(secret: bytes) -> bool:
     if len(digits) != 10 or not luhn_number(bytes(digit + 48 for digit in digits)):
         return False
     month, day = digits[2] * 10 + digits[3], digits[4] * 10 + digits[5]
-    return 1 <= month <= 12 and 1 <= (day - 60 if day > 60 else day) <= 31
+    if day > 60:  # the birth date of a coordination number may be unknown, and then has zeros
+        return month <= 12 and day <= 91
+    return 1 <= month <= 12 and 1 <= day <= 31
+
+
+def au_tfn(secret: bytes) -> bool:
+    """An Australian tax file number: nine digits, or eight as older ones of companies have, each with its own weights.
+
+    Source: https://clearwater.com.au/code/tfn
+    """
+    digits = _digits(secret)
+    weights = {9: (1, 4, 3, 7, 5, 8, 6, 9, 10), 8: (10, 7, 8, 4, 6, 3, 5, 1)}.get(len(digits))
+    return weights is not None and len(set(digits)) > 1 and _weighted(digits, weights) % 11 == 0
+
+
+def uk_utr(secret: bytes) -> bool:
+    """A UK unique taxpayer reference: ten digits, the first checks the others; a K and an office's number may stand by.
+
+    Source: https://www.gov.uk/find-utr-number
+    """
+    digits = _digits(re.sub(rb"[Kk]", b"", secret))
+    return len(digits) in (10, 13) and bool(utr.is_valid("".join(map(str, digits[-10:]))))
 
 
 def pl_pesel_checksum(secret: bytes) -> bool:

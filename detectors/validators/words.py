@@ -22,6 +22,9 @@ def _any(*patterns: str) -> Any:
     return re2.compile("|".join(f"(?:{p})" for p in patterns).encode("ascii"), options)
 
 
+_USER_WORD = re.compile(rb"(?i)(?:my|the)?_?(?:user(?:_?name|_?id)?|login|name|uid)")
+_ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
 _PLACEHOLDER = _any(
     r"(?s)[$%#@][{(<\[].*|[{(<\[].*[})>\]]\W*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
     r"\$\w+(?:[/.:-].*)?|%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # $VAR, %VAR%, %s, !Ref
@@ -52,8 +55,8 @@ _QUOTED_CODE = _any(  # what a quoted value may refer to: a member, a call witho
     rf"{_NAME}(?:(?:\.|->|::|\?\.){_NAME})+(?:\(\))?",
     r"[A-Za-z_$][\w$]*\(\)",
     r"(?:self|this|process|os|env|config|settings|request|req|args|options|opts|params|credentials)(?:\.|->|\[)(?s:.*)",
-    r"[=!<>&|+](?s:.*)|[,;)][\w\s.:$({\[-](?s:.*)",
-    r"[A-Za-z_.#-]*(?:/[A-Za-z_.#@-]+)+|#[a-z-]+|arn:(?s:.*)",
+    r"[=!<>&|+](?s:.*)|[,;)][\w\s.:$({\[-](?s:.*)|[.]\s{0,2}\$[a-z_](?s:.*)",
+    r"[A-Za-z_.#-]*(?:/[A-Za-z_.#@-]+)+|#[a-z-]+|arn:(?s:.*)|(?:/[\w.@~-]+){3,}/?",
 )
 
 _IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z][a-z]+)+")
@@ -84,6 +87,40 @@ def strong_password(secret: bytes) -> bool:
     )
 
 
+def token(secret: bytes) -> bool:
+    """Any value but a placeholder for one: where the prefix says all else."""
+    return not _made_up(secret)
+
+
+def random_letters(secret: bytes) -> bool:
+    """A `token` with a digit in it, or of letters whose case is random, as no name in a program has it."""
+    capitals = sum(65 <= byte <= 90 for byte in secret)
+    letters = capitals + sum(97 <= byte <= 122 for byte in secret)
+    return token(secret) and (re.search(rb"\d", secret) is not None or 0.2 <= capitals / max(1, letters) <= 0.8)
+
+
+_SHOWN = _any(
+    r"(?s).*(?:EXAMPLE.{0,8}EXAMPLE|PLACEHOLDER|CHANGEME|CHANGE_ME|REDACTED).*",
+    r"(?i).*[a-z_-]here",
+    r"(?s).*[*#]{4}.*",
+    r".*[.]{2,}\W*",
+)
+_SAME = re.compile(rb"(?i)([a-z0-9])\1{4,}")
+_REST = 12  # letters and digits that a secret has at least beside such runs
+
+
+def _made_up(secret: bytes) -> bool:
+    """A placeholder: it says so (``your-key-here``), is cut (``sk-abc...``), or is one character again and again.
+
+    What only looks made up (``abc123…``, the example keys of documentation) is not one: whoever sees such a value left
+    alone would not trust the rest.
+    """
+    if _SHOWN.fullmatch(secret):
+        return True
+    rest = _SAME.sub(b"", secret)
+    return len(rest) < len(secret) and sum(byte in _ALNUM for byte in rest) < _REST
+
+
 def random_value(secret: bytes) -> bool:
     """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version."""
     return (
@@ -92,12 +129,13 @@ def random_value(secret: bytes) -> bool:
         and password(secret)
         and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
         and not _wordy(secret)
+        and token(secret)
     )
 
 
 def long_token(secret: bytes) -> bool:
     """A `random_value`, or digits only, at least 24 of them: where a provider's token is expected."""
-    return random_value(secret) or (len(secret) >= 24 and secret.isdigit())
+    return random_value(secret) or (len(secret) >= 24 and secret.isdigit() and token(secret))
 
 
 def _wordy(secret: bytes) -> bool:
@@ -106,13 +144,15 @@ def _wordy(secret: bytes) -> bool:
         return False
     parts = re.split(rb"[^A-Za-z0-9]+", re.sub(rb"(?<=[a-z])(?=[A-Z])", b"_", secret))
     words = [p for p in parts if p]
-    return len(words) > 1 and all(re.fullmatch(rb"[A-Za-z]+\d{0,2}|\d{1,4}", p) for p in words) and len(secret) < 64
+    return len(words) > 1 and all(re.fullmatch(rb"[A-Za-z]+\d{0,2}|\d{1,10}", p) for p in words) and len(secret) < 64
 
 
 def quoted_password(secret: bytes) -> bool:
     """A `password` between quotes: whatever stands there is meant as a value, so only what starts as code is code."""
     value = secret.strip()
-    return bool(value) and not (_PLACEHOLDER.fullmatch(value) or _QUOTED_CODE.fullmatch(value))
+    return bool(value) and not (
+        _PLACEHOLDER.fullmatch(value) or _PLACEHOLDER.fullmatch(value.strip(b"'\"")) or _QUOTED_CODE.fullmatch(value)
+    )
 
 
 def short_secret(secret: bytes) -> bool:
@@ -146,7 +186,7 @@ def person_name(secret: bytes) -> bool:
 
 def mixed(secret: bytes) -> bool:
     """At least one digit, one capital and one small letter, as a random token of twenty characters has."""
-    return all(re.search(kind, secret) for kind in (rb"\d", rb"[A-Z]", rb"[a-z]"))
+    return all(re.search(kind, secret) for kind in (rb"\d", rb"[A-Z]", rb"[a-z]")) and token(secret)
 
 
 def mixed_or_bech32(secret: bytes) -> bool:
@@ -219,6 +259,11 @@ def pass_field(secret: bytes) -> bool:
     return field_password(secret) and not re.fullmatch(rb"\d{1,6}|ok|passed", secret, re.I)
 
 
+def user_name(secret: bytes) -> bool:
+    """A user's name in an assignment: no placeholder, and not the word for what it is (``user=user``)."""
+    return password(secret) and not _USER_WORD.fullmatch(secret)
+
+
 def url_user(secret: bytes) -> bool:
     """The user of a URL's user information that also has a password: no placeholder, no scheme-like prefix."""
     return password(secret) or secret.lower() in (b"user", b"username", b"admin", b"root")
@@ -259,10 +304,13 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "prose_password": prose_password,
     "query_secret": query_secret,
     "quoted_password": quoted_password,
+    "random_letters": random_letters,
     "random_value": random_value,
     "short_secret": short_secret,
     "strong_password": strong_password,
+    "token": token,
     "url_password": url_password,
     "url_user": url_user,
+    "user_name": user_name,
     "written_out": written_out,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from strategies import rule
 
@@ -98,3 +100,23 @@ def test_a_finding_does_not_hold_the_text() -> None:
     [finding] = PatternDetector([EMAIL]).scan([Text(b"jane@corp.example")])[0]
     assert isinstance(finding, Finding)
     assert "jane" not in repr(finding)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rodné číslo 123456789",
+        "RODNÉ ČÍSLO: 123456789",
+        "rodne_cislo=123456789",
+        "rodne\u0301 c\u030ci\u0301slo 123456789",
+        "您的身份证号 123456789",
+        "ΑΦΜ 123456789",
+        "αφμ: 123456789",
+    ],
+)
+def test_context_words_are_of_any_script(text: str) -> None:
+    """A word is found in either case, its marks composed, apart or left out; the gate sees it in raw JSON at any depth."""
+    detector = PatternDetector([rule("id", r"\b\d{9}\b", context=["rodné číslo", "身份证", "αφμ"])])
+    assert spans(detector, text.encode()) == [b"123456789"]
+    inner = json.dumps({"b": text}, ensure_ascii=False)
+    assert detector.gate.hits(json.dumps({"a": inner}, ensure_ascii=False).encode())
