@@ -23,7 +23,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from approvals.person import LOCAL, Identity, Person, Roster, folded
+from approvals.person import LOCAL, MACHINE, Identity, Person, Roster, folded
 from detectors.yamlfile import YamlFile
 
 _CANONICAL = re.compile(r"[A-Za-z0-9_.-]+:[^\s]+")
@@ -33,6 +33,8 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 def _canonical(text: str) -> str:
     if not _CANONICAL.fullmatch(text):
         raise ValueError("is written 'issuer:id', for example 'local:security'")
+    if text.startswith(f"{MACHINE}:"):
+        raise ValueError(f"'{MACHINE}:' is for API tokens, which are nobody")
     return text
 
 

@@ -13,7 +13,11 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from approvals.identity.directory import Directory
+from approvals.identity.provider import Provider
+from approvals.identity.settings import IdentitySettings
 from approvals.people import load_people
+from approvals.person import Roster
 from approvals.service import Service
 from approvals.store import Store
 from approvals.web.app import LOOPBACK_HOSTS, WebSettings, create_app
@@ -35,6 +39,7 @@ class Settings:
     The secret that signs sessions stands beside ``database``, in a file whose name ends in ``.secret``.
     ``published_on_loopback`` is the word of whoever deploys it that this is a container whose port is published
     on 127.0.0.1 only: it then listens on all addresses of the container, and ``host`` does not count.
+    ``identity`` is the OpenID provider at which people sign in; without one the page is for this machine only.
     Raises ConfigError for a ``host`` that cannot be served safely.
     """
 
@@ -45,12 +50,21 @@ class Settings:
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     published_on_loopback: bool = False
+    identity: IdentitySettings | None = None
 
     def __post_init__(self) -> None:
-        if not is_loopback(self.host):
+        if is_loopback(self.host):
+            return
+        if self.identity is None:
             raise ConfigError(
                 f"'{self.host}' can be reached from other machines, and people.yaml is no sign-in to "
-                "protect it with: use 127.0.0.1, and a tunnel or a proxy with its own sign-in",
+                "protect it with: name an OpenID provider with --identity identity.yaml, or use 127.0.0.1",
+                key="host",
+            )
+        if not self.identity.secure:
+            raise ConfigError(
+                f"'{self.host}' can be reached from other machines, and {self.identity.public_url} is without TLS: "
+                "put a proxy with TLS before it, and its https:// address into public_url",
                 key="host",
             )
 
@@ -62,6 +76,8 @@ class Settings:
     @property
     def url(self) -> str:
         """Where the page is, for whoever opens it."""
+        if self.identity is not None:
+            return self.identity.public_url
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
@@ -78,10 +94,13 @@ class Server:
     settings: Settings
     service: Service
     app: FastAPI
+    provider: Provider | None = None
 
     def close(self) -> None:
         """Stops the broker thread and closes the database."""
         self.service.stop()
+        if self.provider is not None:
+            self.provider.close()
         self.service.store.close()
 
 
@@ -89,7 +108,7 @@ def build(
     settings: Settings, broker: Broker, *, scrub: Callable[[str], str], clock: Callable[[], int] = now_ms
 ) -> Server:
     """The service and its application. Raises ConfigError where people or secret cannot be used."""
-    people = load_people(settings.people)
+    people = _people(settings)
     secret = read_secret(settings.database.with_name(settings.database.name + ".secret"))
     store = Store(settings.database, decisions=settings.topics, format=settings.format)
     service = Service(
@@ -100,8 +119,25 @@ def build(
         clock=clock,
         scrub=scrub,
     )
-    hosts = {*LOOPBACK_HOSTS, settings.host}
-    return Server(settings, service, create_app(service, WebSettings(secret=secret, hosts=hosts)))
+    identity = settings.identity
+    directory = Directory(store.identities, people, clock=clock, file=settings.people, provider=identity)
+    provider = Provider(identity) if identity is not None else None
+    hosts = {*LOOPBACK_HOSTS, settings.host, *([identity.host] if identity else [])}
+    web = WebSettings(secret=secret, hosts=hosts, provider=provider, directory=directory)
+    return Server(settings, service, create_app(service, web), provider)
+
+
+def _people(settings: Settings) -> Roster:
+    people = load_people(settings.people)
+    if settings.identity is not None:
+        for person in people.values():
+            if person.demo or person.token_hash:
+                raise ConfigError(
+                    f"{person.id} has a sign-in of their own (demo or token_hash), and people sign in at "
+                    f"{settings.identity.name}: remove it; 'sluicegate approvals login' signs in from a terminal",
+                    file=settings.people,
+                )
+    return people
 
 
 def serve(server: Server, *, ready: Callable[[str], None] = lambda _: None) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from approvals import tables as t
 from approvals.history import History
+from approvals.identity.store import IdentityStore
 from approvals.intake import take_in
 from approvals.journal import Journal
 from approvals.lifecycle import (
@@ -79,6 +80,7 @@ class Store:
     def __init__(self, path: Path, *, decisions: Mapping[str, str], format: Format = "avro") -> None:  # noqa: A002
         self._engine = t.open_engine(path)
         self.lookups = Lookups(self._engine)
+        self.identities = IdentityStore(self._engine)
         self._decisions = dict(decisions)
         self._format: Format = format
 

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from approvals.identity.directory import Directory
+from approvals.identity.provider import Provider
 from approvals.service import Service
 from approvals.web import api, lists, pages, shell, sign_in
 from approvals.web.security import Guard, Sessions
@@ -22,10 +24,16 @@ _STATIC = Path(__file__).parent / "static"
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """``secret`` signs sessions; ``hosts`` are the names under which the service may be asked for."""
+    """``secret`` signs sessions; ``hosts`` are the names under which the service may be asked for.
+
+    ``provider`` is where people sign in; None for people.yaml alone. ``directory`` keeps the roster fresh; None where
+    it never changes.
+    """
 
     secret: bytes
     hosts: Iterable[str] = LOOPBACK_HOSTS
+    provider: Provider | None = None
+    directory: Directory | None = None
 
 
 def create_app(service: Service, settings: WebSettings) -> FastAPI:
@@ -39,7 +47,9 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.state.service = service
-    app.state.sessions = Sessions(settings.secret)
+    app.state.directory = settings.directory
+    app.state.provider = settings.provider
+    app.state.sessions = _sessions(service, settings)
     app.include_router(api.router)
     for page in (lists, pages, sign_in):
         app.include_router(page.router, include_in_schema=False)
@@ -68,3 +78,11 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
         return JSONResponse({"ok": ok, "problem": health.problem}, status_code=200 if ok else 503)
 
     return app
+
+
+def _sessions(service: Service, settings: WebSettings) -> Sessions:
+    store = service.store.identities
+    if settings.provider is None:
+        return Sessions(settings.secret, store, service.clock)
+    identity = settings.provider.settings
+    return Sessions(settings.secret, store, service.clock, seconds=identity.session_seconds, secure=identity.secure)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +17,18 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from approvals.identity.store import IdentityStore
+from approvals.person import Identity
 from detectors.errors import ConfigError
 
 COOKIE = "sluicegate_session"
 SESSION_SECONDS = 8 * 60 * 60
+_NOTE_COOKIE = "sluicegate_sign_in"
+_NOTE_SECONDS = 10 * 60
+_SESSION_IN_SCOPE = "sluicegate.session"
 BODY_LIMIT = 64 * 1024  # bytes
+
+_log = logging.getLogger("sluicegate.identity")
 
 HEADERS = {
     "content-security-policy": (
@@ -37,39 +45,99 @@ HEADERS = {
 
 
 class SessionData(NamedTuple):
-    """Who is signed in (None: nobody yet), and a random id that form tokens are bound to."""
+    """Whose session it is, as ``issuer:subject`` (None: nobody is signed in), and its random id, to which form tokens
+    are bound. ``auth_time`` (s since the epoch; 0: not known) and ``acr`` say when and how they signed in.
+    """
 
-    person_id: str | None
+    person: str | None
     session_id: str
+    auth_time: int = 0
+    acr: str = ""
 
 
 class Sessions:
-    """Signed cookies: what is in them cannot be changed, and ends after eight hours."""
+    """Signed cookies that carry the id of a session. Whose it is stands in the database alone, so that it can be ended
+    there; until somebody signs in there is only the id.
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    ``clock`` gives ms since the epoch; ``seconds`` is how long a session lasts; ``secure``: people come by TLS.
+    """
+
+    def __init__(
+        self,
+        secret: bytes,
+        store: IdentityStore,
+        clock: Callable[[], int],
+        *,
+        seconds: int = SESSION_SECONDS,
+        secure: bool = False,
+    ) -> None:
+        self._secret, self._store, self._clock, self._seconds = secret, store, clock, seconds
+        self._secure = secure
+        self._cookie = f"__Host-{COOKIE}" if secure else COOKIE
         self._serializer = URLSafeTimedSerializer(secret, salt="sluicegate.session")
+        self._notes = URLSafeTimedSerializer(secret, salt="sluicegate.sign-in")
 
     def read(self, connection: HTTPConnection) -> SessionData | None:
-        """The session of a request; None if it has none, or one that is forged or too old."""
-        try:
-            data = self._serializer.loads(connection.cookies.get(COOKIE, ""), max_age=SESSION_SECONDS)
-            return SessionData(*data)
-        except (BadData, TypeError):
-            return None
+        """The session of a request; None if it has none, or one that is forged, over, or was ended."""
+        if _SESSION_IN_SCOPE not in connection.scope:
+            connection.scope[_SESSION_IN_SCOPE] = self._read(connection)
+        found = connection.scope[_SESSION_IN_SCOPE]
+        return found if isinstance(found, SessionData) else None
 
-    def write(self, response: Response, person_id: str | None) -> SessionData:
+    def _read(self, connection: HTTPConnection) -> SessionData | None:
+        given = connection.cookies.get(self._cookie, "")
+        try:
+            session_id, signed_in = self._serializer.loads(given, max_age=self._seconds)
+        except (BadData, TypeError, ValueError):
+            if given:
+                _log.warning("refused: a session cookie that is forged or too old")
+            return None
+        if not signed_in:
+            return SessionData(None, session_id)
+        found = self._store.session(session_id, at=self._clock())
+        if found is None or found.channel != "page":
+            return None
+        return SessionData(str(found.identity), session_id, found.auth_time, found.acr)
+
+    def write(self, response: Response, identity: Identity | None, *, auth_time: int = 0, acr: str = "") -> SessionData:
         """Begins a session with a new id, so that none from before the sign-in goes on."""
-        session = SessionData(person_id, secrets.token_urlsafe(16))
-        response.set_cookie(  # not Secure: on loopback there is no TLS, and nothing else is served yet
-            COOKIE,
-            self._serializer.dumps(session),
-            max_age=SESSION_SECONDS,
-            httponly=True,
-            samesite="strict",
-            path="/",
-        )
+        if identity is None:
+            session = SessionData(None, secrets.token_urlsafe(16))
+        else:
+            made = self._store.begin_session(
+                identity, at=self._clock(), seconds=self._seconds, channel="page", auth_time=auth_time, acr=acr
+            )
+            session = SessionData(str(identity), made, auth_time, acr)
+        content = self._serializer.dumps([session.session_id, identity is not None])
+        # Lax: who comes from the provider, or by a link in a chat, is signed in. Forms have tokens of their own.
+        self._set(response, self._cookie, content, self._seconds)
         return session
+
+    def end(self, connection: HTTPConnection) -> None:
+        """Ends the session of a request, here and in the database."""
+        session = self.read(connection)
+        if session is not None and session.person is not None:
+            self._store.end_session(session.session_id)
+
+    def note(self, response: Response, content: list[str]) -> None:
+        """Has the browser remember ``content`` while somebody is at the provider; see `noted`."""
+        self._set(response, _NOTE_COOKIE, self._notes.dumps(content), _NOTE_SECONDS)
+
+    def noted(self, connection: HTTPConnection) -> list[str]:
+        """What `note` had the browser remember; empty if it was nothing, is forged, or too long ago."""
+        try:
+            return [str(part) for part in self._notes.loads(connection.cookies.get(_NOTE_COOKIE, ""), _NOTE_SECONDS)]
+        except (BadData, TypeError, ValueError):
+            return []
+
+    def forget(self, response: Response) -> None:
+        """Has the browser forget what `note` gave it."""
+        response.delete_cookie(_NOTE_COOKIE, path="/", httponly=True, samesite="lax", secure=self._secure)
+
+    def _set(self, response: Response, name: str, content: str, seconds: int) -> None:
+        response.set_cookie(
+            name, content, max_age=seconds, httponly=True, samesite="lax", secure=self._secure, path="/"
+        )
 
     def form_token(self, session: SessionData) -> str:
         """What a form of this session must carry."""

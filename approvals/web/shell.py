@@ -10,6 +10,7 @@ from fastapi import Depends, Form, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
+from approvals.identity.directory import Directory
 from approvals.person import Person
 from approvals.rows import Listed
 from approvals.service import Ambiguous, Service
@@ -47,6 +48,15 @@ def service_of(request: Request) -> Service:
     return service
 
 
+def refreshed(request: Request) -> Service:
+    """The service, with its people as they are now."""
+    service = service_of(request)
+    directory = request.app.state.directory
+    if isinstance(directory, Directory):
+        service.people = directory.roster()
+    return service
+
+
 def sessions_of(request: Request) -> Sessions:
     """The sessions of the application."""
     sessions = request.app.state.sessions
@@ -60,9 +70,9 @@ def session_of(request: Request) -> SessionData:
 
 
 def viewer_of(request: Request) -> Person:
-    """Who is signed in: asked of the people file anew each time, so that who is removed there is out."""
-    person_id = session_of(request).person_id
-    person = service_of(request).people.by_id(person_id) if person_id else None
+    """Who is signed in: asked of the roster anew each time, so that who is removed there is out."""
+    signed = session_of(request).person
+    person = refreshed(request).people.signed(signed) if signed else None
     if person is None:
         raise SignInFirst
     return person

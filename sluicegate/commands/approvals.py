@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import click
 
+from sluicegate.commands.approvals_identity import people, tokens
+
 if TYPE_CHECKING:
     from engine.config import Config
 
@@ -119,7 +121,12 @@ def approvals() -> None:
 @approvals.command()
 @click.option("-c", "--config", required=True, type=click.Path(dir_okay=False, path_type=Path), help="sluicegate.yaml.")
 @click.option("--people", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Who may be asked.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Only addresses of this machine.")
+@click.option(
+    "--identity",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The OpenID provider at which people sign in: identity.yaml.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Without --identity: of this machine only.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
     "--published-on-loopback",
@@ -132,16 +139,25 @@ def approvals() -> None:
     help="Requests, votes and events.  [default: approvals.db in the state_dir of the configuration]",
 )
 def serve(
-    config: Path, people: Path, host: str, port: int, *, published_on_loopback: bool, database: Path | None
+    config: Path,
+    people: Path,
+    identity: Path | None,
+    host: str,
+    port: int,
+    *,
+    published_on_loopback: bool,
+    database: Path | None,
 ) -> None:
     """Serve the reviewer's page and API, and carry verdicts to the log.
 
     SIGTERM and SIGINT stop it; what was decided and not yet published is published at the next start.
 
     \b
-    Example:
+    Examples:
       sluicegate approvals serve -c sluicegate.yaml --people people.yaml
+      sluicegate approvals serve -c sluicegate.yaml --people people.yaml --identity identity.yaml --host 0.0.0.0
     """
+    from approvals.identity.settings import load_identity
     from approvals.server import Settings, build
     from approvals.server import serve as run
     from engine.config import load_config
@@ -159,6 +175,7 @@ def serve(
         host=host,
         port=port,
         published_on_loopback=published_on_loopback,
+        identity=load_identity(identity) if identity is not None else None,
     )
     cleaner = cleaner_of(load_policy(loaded.policy))
     with connect(loaded) as broker:
@@ -370,3 +387,7 @@ def _printable(text: str) -> str:
 
 def _time(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+for _group in (people, tokens):
+    approvals.add_command(_group)

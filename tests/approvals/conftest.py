@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for approval_makers: test fold
 from approval_makers import APPROVALS, DECISIONS, NOW
 from approval_site import Clock, Site
 from kafka_cluster.admin import Janitor
+from oidc_server import OidcServer, running
 
 from approvals.store import Arrival, Store
 from engine.ledger.model import ReviewRequest
@@ -87,3 +88,16 @@ def chromium() -> str:
         print(f"\n*** {message} ***", file=sys.stderr)
         pytest.skip(message)
     return found
+
+
+@pytest.fixture(scope="session")
+def oidc_server(request: pytest.FixtureRequest) -> Iterator[OidcServer]:
+    with running(request) as server:
+        yield server
+
+
+@pytest.fixture
+def oidc(oidc_server: OidcServer) -> Iterator[OidcServer]:
+    """A certified OpenID provider with three accounts, as it was at the start."""
+    yield oidc_server
+    oidc_server.reset()

@@ -1,0 +1,1 @@
+"""Who somebody is: OpenID Connect, sessions, API tokens, and the roster that comes of them."""
