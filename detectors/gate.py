@@ -28,16 +28,24 @@ class Stage(NamedTuple):
     ids: Collection[int]
 
 
+class Probe(NamedTuple):
+    """A function that tells quicker than a pattern could whether a pattern's id hits."""
+
+    id: int
+    function: Callable[[bytes], bool]
+
+
 class Gate:
-    """Patterns compiled together. A pattern's id is its place in ``patterns``.
+    """Patterns compiled together. A pattern's id is its place in ``patterns``. An id hits by ``probe`` too.
 
     ``patterns`` and the triggers of ``stages`` are regular expressions over bytes as Hyperscan reads them (no
     lookaround); what several ids share is looked for once. Raises ValueError naming the first that does not
     compile. Usable from several threads.
     """
 
-    def __init__(self, patterns: Sequence[bytes], stages: Iterable[Stage] = ()) -> None:
+    def __init__(self, patterns: Sequence[bytes], stages: Iterable[Stage] = (), probe: Probe | None = None) -> None:
         self.patterns = tuple(patterns)
+        self._probe = probe
         count = len(patterns)
         self._same: dict[int, list[int]] = {}  # further ids of a pattern, by the first
         later: set[int] = set()
@@ -72,6 +80,7 @@ class Gate:
         add = found.append
         scan, scratch, count = self._first.scan, hs.Scratch(self._first), len(self.patterns)
         same, shared = self._same, self._same.keys()
+        probed, probe = self._probe or (0, lambda _: False)
         later = [(trigger, database.scan, hs.Scratch(database)) for trigger, database in self._later]
 
         def on_match(number: int, start: int, end: int, flags: int, context: object) -> None:
@@ -80,6 +89,8 @@ class Gate:
         def hits(data: bytes) -> Sequence[int]:
             try:
                 scan(data, on_match, 0, None, scratch)
+                if probe(data) and probed not in found:
+                    add(probed)
                 if not found:
                     return ()
                 if max(found) >= count:

@@ -18,7 +18,7 @@ import re2
 
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
-from detectors.gate import Gate, Stage
+from detectors.gate import Gate, Probe, Stage
 from detectors.gateform import DIGITS, gate_form, needs_digits
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS
@@ -181,7 +181,8 @@ class PatternDetector:
     """All rules compiled together.
 
     ``extra`` are patterns of the caller, in Hyperscan's syntax, that ride along in the same gate: their ids
-    follow those of the rules; ``stages`` says which of them come behind a trigger. Raises ValueError naming what
+    follow those of the rules; ``stages`` says which of them come behind a trigger, ``probe``
+    which of them is looked for by other means as well. Raises ValueError naming what
     does not compile.
     """
 
@@ -191,13 +192,16 @@ class PatternDetector:
         *,
         extra: Sequence[bytes] = (),
         stages: Sequence[Stage] = (),
+        probe: Probe | None = None,
         max_candidates: int = MAX_CANDIDATES,
     ) -> None:
         self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
         self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
         numeric = Stage([DIGITS], {number for number, rule in enumerate(self.rules) if rule.numeric})
         self.gate = Gate(
-            [rule.gate for rule in self.rules] + list(extra), [stage for stage in (numeric, *stages) if stage.ids]
+            [rule.gate for rule in self.rules] + list(extra),
+            [stage for stage in (numeric, *stages) if stage.ids],
+            probe,
         )
         self._max_candidates = max_candidates
 

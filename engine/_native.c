@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define STRING_OF(token) #token
 #define STRING(macro) STRING_OF(macro)
@@ -544,11 +547,118 @@ static PyObject *locate(PyObject *module, PyObject *const *args, Py_ssize_t coun
     Py_RETURN_NONE;
 }
 
+/* --- layers ------------------------------------------------------------------------------------------------- */
+
+/* What a character of base64 or hex may be; engine/layers says why. */
+enum { RUN = 1, FIRST = 2, SECOND = 4, THIRD = 8, HEX = 16, HIGH = 32 };
+enum { SHORTEST = 14, PAIRS = 11 };
+static byte traits[256];
+
+static void fill_traits(void)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (int value = 0; value < 64; value++) {
+        byte trait = RUN;
+        if (value >= 8 && value <= 31)
+            trait |= FIRST;
+        if (value % 16 >= 2 && value % 16 <= 7)
+            trait |= SECOND;
+        if (value % 4 <= 1)
+            trait |= THIRD;
+        if (hex_digit((byte)alphabet[value]) >= 0)
+            trait |= HEX;
+        if (alphabet[value] >= '2' && alphabet[value] <= '7')
+            trait |= HIGH;
+        traits[(byte)alphabet[value]] = trait;
+    }
+    traits['-'] = traits['_'] = RUN;
+}
+
+/* Whether the run p[low:high] holds some groups of base64, or pairs of hex digits, that spell printable ASCII. */
+static bool spells(const byte *p, Py_ssize_t low, Py_ssize_t high)
+{
+    uint32_t groups = 0; /* a bit for each place before, the last one lowest: whether a group begins there */
+    int pairs[2] = {0, 0}; /* in a row, up to the last place of this parity */
+    for (Py_ssize_t at = low; at + 1 < high; at++) {
+        byte one = traits[p[at]], two = traits[p[at + 1]];
+        if ((one & FIRST) && (groups >> 3 & 0x111) == 0x111)
+            return true;
+        bool group = (one & FIRST) && (two & SECOND) && at + 2 < high && (traits[p[at + 2]] & THIRD);
+        groups = groups << 1 | group;
+        int *count = &pairs[at & 1];
+        *count = (one & HIGH) && (two & HEX) ? *count + 1 : 0;
+        if (*count == PAIRS)
+            return true;
+    }
+    return false;
+}
+
+#ifdef __SSE2__
+/* A bit for each of 16 bytes: whether it may be in a run. */
+static uint64_t in_run(const byte *p)
+{
+    __m128i c = _mm_loadu_si128((const __m128i *)p), folded = _mm_or_si128(c, _mm_set1_epi8(0x20));
+    __m128i letter = _mm_and_si128(
+        _mm_cmpgt_epi8(folded, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(folded, _mm_set1_epi8('z' + 1)));
+    __m128i digit = /* and the dash and the slash */
+        _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('-' - 1)), _mm_cmplt_epi8(c, _mm_set1_epi8('9' + 1)));
+    digit = _mm_andnot_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('.')), digit);
+    __m128i sign = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('+')), _mm_cmpeq_epi8(c, _mm_set1_epi8('_')));
+    return (uint64_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), sign));
+}
+#endif
+
+/* Where the next run that is long enough begins, not before `at`; `size` if there is none. */
+static Py_ssize_t next_run(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+#ifdef __SSE2__
+    uint64_t before = 0; /* of the last 16 bytes */
+    for (Py_ssize_t block = at; block + 48 <= size; block += 48) {
+        uint64_t run = before | in_run(p + block) << 16 | in_run(p + block + 16) << 32 | in_run(p + block + 32) << 48;
+        before = run >> 48;
+        run &= run >> 1;
+        run &= run >> 2;
+        run &= run >> 4;
+        run &= run >> 6; /* SHORTEST in a row */
+        if (run)
+            return block - 16 + __builtin_ctzll(run);
+        at = block + 48 - SHORTEST;
+    }
+#endif
+    Py_ssize_t length = 0;
+    for (; at < size; at++) {
+        length = traits[p[at]] & RUN ? length + 1 : 0;
+        if (length == SHORTEST)
+            return at + 1 - SHORTEST;
+    }
+    return size;
+}
+
+static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
+{
+    if (!PyBytes_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "bytes are needed");
+        return NULL;
+    }
+    const byte *p = (const byte *)PyBytes_AS_STRING(given);
+    Py_ssize_t size = PyBytes_GET_SIZE(given);
+    for (Py_ssize_t low = next_run(p, 0, size); low < size;) {
+        Py_ssize_t high = low + SHORTEST;
+        while (high < size && (traits[p[high]] & RUN))
+            high++;
+        if (spells(p, low, high))
+            Py_RETURN_TRUE;
+        low = next_run(p, high, size);
+    }
+    Py_RETURN_FALSE;
+}
+
 /* --- the module ---------------------------------------------------------------------------------------------- */
 
 static int fill(PyObject *module)
 {
     State *state = PyModule_GetState(module);
+    fill_traits();
     PyObject *errors = PyImport_ImportModule("detectors.errors");
     if (errors == NULL)
         return -1;
@@ -588,6 +698,7 @@ static PyMethodDef functions[] = {
     {"unescape_bytes", unescape_bytes, METH_O, "engine.escapes.unescape_bytes_pure"},
     {"raw_offset", (PyCFunction)(void (*)(void))raw_offset, METH_FASTCALL, "engine.escapes.raw_offset_pure"},
     {"locate", (PyCFunction)(void (*)(void))locate, METH_FASTCALL, "engine.jsontext.locate_pure, after its Place"},
+    {"announces", announces, METH_O, "engine.layers.announces_pure"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -2,36 +2,41 @@
 
 The gate has said which rules may find something in the record. Each of them has a form for raw bytes that tells
 where; only the scalars that such a place touches are decoded, layer by layer, and each is read by those rules alone.
-Where ``\\uXXXX`` or ``%XX`` escapes stand, the gate cannot see: what they spell is decoded, and the gate asked again.
+Where escapes or layers (`_HIDING`) stand, the gate cannot see: what they spell is decoded, and the gate asked again.
 What comes of it is what reading all scalars with all rules would give, which the tests hold it to.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from detectors.errors import BudgetExceeded
 from detectors.finding import Text
-from detectors.patterns import PatternDetector
+from detectors.patterns import PatternDetector, byte_regex
 from engine.escapes import unescape
 from engine.jsontext import Place, Step, locate, locate_all
+from engine.layers import LITERAL, RUNS
+from engine.layers.model import Purse
 from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled
 
 Candidate = tuple[View, set[int]]
 """A text, and the rules that may find something in it."""
 
-_HIDDEN = -1  # in place of a rule: escapes, behind which any rule may find something
-_ESCAPES = re.compile(rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}")
+ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
+_HIDING = b"|".join((ESCAPES, LITERAL, RUNS))  # escapes and layers, which hide from the gate what they spell
+_HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
+_PLACES = byte_regex(_HIDING.decode())
 _Span = tuple[int, int, int]  # start, end, rule
 
 
 class CandidateReader:
-    """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that it holds escapes."""
+    """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that there are escapes or layers."""
 
     def __init__(self, detector: PatternDetector, rules: Sequence[int], limits: Limits, *, hidden: bool) -> None:
-        self._detector, self._rules, self._limits, self._hidden = detector, rules, limits, hidden
+        self._detector, self._limits, self._hidden = detector, limits, hidden
+        self._rules = set(rules)
         self._found: list[Candidate] = []
+        self._purse = Purse(limits.decoded)
 
     def read(self, data: bytes, form: str) -> list[Candidate]:
         """The candidates in ``data``, the record itself first, parents before children. Raises BudgetExceeded.
@@ -68,19 +73,23 @@ class CandidateReader:
 
     def _places(self, text: bytes) -> list[_Span]:
         spans = self._detector.places(text, self._rules)
-        if self._hidden and (escapes := list(_ESCAPES.finditer(text))):
-            spans += [(*match.span(), _HIDDEN) for match in escapes]
+        if self._hidden and (hidden := [(*match.span(), _HIDDEN) for match in _PLACES.finditer(text)]):
+            spans += hidden
             spans.sort()
         return spans
 
     def _expand(self, view: View, rules: set[int], spans: Sequence[_Span] | None) -> None:
-        """Adds what a text holds: JSON documents, and what its escapes spell."""
+        """Adds what a text holds: JSON documents, and what its escapes and layers spell."""
+        hidden = _HIDDEN in rules
+        if hidden:  # what the raw record does not tell of
+            rules.discard(_HIDDEN)
+            asked = self._gated(view)
+            rules.update(asked)
+            self._rules.update(asked)
         if b"{" in view.text or b"[" in view.text:
             self._documents(view, self._places(view.text) if spans is None else spans)
-        if _HIDDEN in rules:
-            rules.discard(_HIDDEN)
-            rules.update(self._gated(view))
-            self._found += [(one, {_HIDDEN}) for one in spelled(view)]
+        if hidden:
+            self._found += [(one, {_HIDDEN}) for one in spelled(view, self._purse)]
 
     def _gated(self, view: View) -> Iterable[int]:
         return next(self._detector.gated([Text(view.readable, view.key)]))

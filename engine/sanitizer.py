@@ -55,7 +55,7 @@ def cleaner_of(policy: Policy) -> Cleaner:
         places=policy.places,
         entities=policy.entities,
         key_of=policy.key_of(None),
-        limits=Limits(file.limits.depth, file.limits.layers, file.limits.candidates),
+        limits=Limits(file.limits.depth, file.limits.layers, file.limits.candidates, file.limits.decoded),
     )
 
 

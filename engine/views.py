@@ -6,7 +6,7 @@ the JSON that it is or holds, decoded; below a string that holds JSON again, its
 where it is a change of a few bytes at the right place, escaped as that place asks, until it is a change of the
 record. Lifting is what keeps everything else byte for byte as it was.
 
-Further encodings (base64, …) are further kinds of views: a text, and how changes to it are lifted.
+An encoding that spells a text as a whole (base64, see `engine.layers`) is written anew when that text changes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import NamedTuple
 from detectors.errors import BudgetExceeded
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
+from engine.layers import layers
+from engine.layers.model import Purse
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
@@ -33,24 +35,29 @@ class Limits(NamedTuple):
     depth: int = 200  # of containers in one document
     layers: int = 8  # of texts within texts
     candidates: int = 20_000  # of scalars to look at more closely
+    decoded: int = 32 * 1024 * 1024  # bytes that base64, gzip and the like unpack to
 
 
 class Edit(NamedTuple):
-    """A change of a text: the bytes ``start`` to ``end`` become ``text``."""
+    """A change of a text: the bytes ``start`` to ``end`` become ``text``.
+
+    ``anew`` says that they held a layer, which is written anew with what was redacted in it.
+    """
 
     start: int
     end: int
     text: bytes
+    anew: bool = False
 
 
 class View:
     """A decoded text of a record, what it is called, and how a change of it is written into its parent.
 
     ``step`` is its path below the root; ``readable`` is its text without the parts that have views of their
-    own. ``kind`` is "root", "string", "number", "key", "text" or "quoted" (percent-encoded).
+    own. ``kind`` is "root", "string", "number", "key", "text", "quoted" (percent-encoded) or that of a layer.
     """
 
-    __slots__ = ("edits", "kind", "length", "member", "parent", "readable", "source", "start", "step", "text")
+    __slots__ = ("edits", "encode", "kind", "length", "member", "parent", "readable", "source", "start", "step", "text")
 
     def __init__(
         self,
@@ -61,6 +68,7 @@ class View:
         start: int = 0,
         length: int = 0,
         source: Unescaped | None = None,
+        encode: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.kind = kind
         self.text = text
@@ -70,6 +78,7 @@ class View:
         self.start = start  # where its raw form begins in the parent's text
         self.length = length  # of its raw form
         self.source = source  # None where text and raw form are the same
+        self.encode = encode  # of a layer: how all of its text is written
         self.member: tuple[int, int] | None = None  # the member or element that it is the value of
         self.edits: list[Edit] = []
 
@@ -89,12 +98,14 @@ class View:
         if self.kind == "number":  # a number with something redacted in it becomes a string
             whole = b'"' + escape(apply(self.text, self.edits)) + b'"'
             return [Edit(self.start, self.start + self.length, whole)]
+        if self.encode is not None:
+            return [Edit(self.start, self.start + self.length, self.encode(apply(self.text, self.edits)), anew=True)]
         encode = _ENCODE[self.kind]
         out = []
-        for start, end, text in self.edits:
+        for start, end, text, anew in self.edits:
             if self.source is not None:
                 start, end = self.source.place(start, end=False), self.source.place(end, end=True)
-            out.append(Edit(self.start + start, self.start + end, encode(text)))
+            out.append(Edit(self.start + start, self.start + end, encode(text), anew))
         return out
 
 
@@ -103,9 +114,9 @@ _ENCODE: dict[str, Callable[[bytes], bytes]] = {"string": escape, "key": escape,
 
 
 def apply(text: bytes, edits: Iterable[Edit]) -> bytes:
-    """``text`` with these edits made. Where edits overlap, they become one, with the text of the wider."""
+    """``text`` with these edits made. Where edits overlap, they become one, see `merged`."""
     parts, at = [], 0
-    for start, end, new in merged(edits):
+    for start, end, new, _ in merged(edits):
         parts += [text[at:start], new]
         at = end
     parts.append(text[at:])
@@ -113,19 +124,33 @@ def apply(text: bytes, edits: Iterable[Edit]) -> bytes:
 
 
 def merged(edits: Iterable[Edit]) -> list[Edit]:
-    """Edits in order, overlapping ones joined under the text of the widest."""
+    """Edits in order, overlapping ones joined under the text of the widest.
+
+    One that writes a layer anew knows nothing of what the others redact there, so it gives way to them; two
+    such ones to asterisks.
+    """
     out: list[Edit] = []
     widest = 0
     for edit in sorted(edits, key=lambda e: (e.start, -e.end)):
         if out and edit.start < out[-1].end:
             last = out[-1]
-            wider = edit.end - edit.start > widest
-            out[-1] = Edit(last.start, max(last.end, edit.end), edit.text if wider else last.text)
-            widest = max(widest, edit.end - edit.start)
+            width = edit.end - edit.start
+            end = max(last.end, edit.end)
+            if edit.anew and last.anew:
+                out[-1] = last if edit == last else Edit(last.start, end, _BOTH, anew=True)
+            elif edit.anew or last.anew:
+                out[-1] = Edit(last.start, end, last.text if edit.anew else edit.text)
+                widest = widest if edit.anew else width
+            else:
+                out[-1] = Edit(last.start, end, edit.text if width > widest else last.text)
+                widest = max(widest, width)
         else:
             out.append(edit)
             widest = edit.end - edit.start
     return out
+
+
+_BOTH = b"****"
 
 
 def write(views: Sequence[View]) -> bytes:
@@ -145,13 +170,13 @@ def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None
     A record that is not JSON as a whole is read as text, with the JSON documents in it. Raises BudgetExceeded.
     """
     root = View("root", data, base)
-    views = [root]
+    views, purse = [root], Purse(limits.decoded)
     document = read_all(data, limits.depth) if form in ("json", "auto") and may_be_json(data) else None
     if document is not None:
         _scalars(root, [document], views)
         root.readable = b""
     else:
-        _expand(root, views, limits)
+        _expand(root, views, limits, purse)
         if form != "text":
             views += pairs(root)
     layer, begin = 1, 1
@@ -159,7 +184,7 @@ def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None
         end = len(views)
         for view in views[begin:end]:
             if view.kind != "number":
-                _expand(view, views, limits)
+                _expand(view, views, limits, purse)
         begin, layer = end, layer + 1
         if layer > limits.layers and begin < len(views):
             raise BudgetExceeded("layers", limits.layers)
@@ -171,8 +196,8 @@ def may_be_json(data: bytes) -> bool:
     return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b'"') or data[:1].isdigit() or data[:1] == b"-"
 
 
-def _expand(view: View, views: list[View], limits: Limits) -> None:
-    """Adds the views below a text: the documents in it, and what its escapes spell."""
+def _expand(view: View, views: list[View], limits: Limits, purse: Purse) -> None:
+    """Adds the views below a text: the documents in it, and what its escapes and layers spell."""
     text = view.readable
     if len(text) < 2:
         return
@@ -181,11 +206,11 @@ def _expand(view: View, views: list[View], limits: Limits) -> None:
         if documents:
             _scalars(view, documents, views)
             view.readable = text = _blank(text, documents)
-    views += spelled(view)
+    views += spelled(view, purse)
 
 
-def spelled(view: View) -> list[View]:
-    """The views below a text that its ``\\uXXXX`` and ``%XX`` escapes spell."""
+def spelled(view: View, purse: Purse) -> list[View]:
+    """The views below a text that its ``\\uXXXX`` and ``%XX`` escapes and its layers spell. Raises BudgetExceeded."""
     text, views = view.readable, []
     if b"\\u" in text and _SPELLED.search(text):
         source = unescape(text)
@@ -193,7 +218,19 @@ def spelled(view: View) -> list[View]:
     if b"%" in text and _PERCENT.search(text):
         source = unquote(text)
         views.append(View("quoted", source.text, view.step, view, 0, len(text), source))
+    if _is_read_above(view):
+        return views
+    for kind, start, end, below, encode in layers(text, purse):
+        views.append(View(kind, below, view.step, view, start, end - start, encode=encode))
     return views
+
+
+def _is_read_above(view: View) -> bool:
+    """Whether the parent reads this very text too, as it does the values of pairs: a layer is written anew once."""
+    parent = view.parent
+    if parent is None or view.source is not None or view.encode is not None:
+        return False
+    return parent.readable[view.start : view.start + view.length] == view.text
 
 
 def _documents(text: bytes, depth: int) -> list[Document]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from detectors.catalogue import load_compiled, shipped_files
 from detectors.errors import ConfigError
-from detectors.gate import Stage
+from detectors.gate import Probe, Stage
 from detectors.gateform import gate_form
 from detectors.patterns import KEY_END, CompiledRule, PatternDetector
 from detectors.yamlfile import Loc, YamlFile, closest
@@ -23,6 +23,8 @@ from engine.actions.literals import gate_patterns
 from engine.actions.principals import Principals
 from engine.actions.profile import Profile, shipped_profiles
 from engine.actions.rules import Rule
+from engine.candidates import ESCAPES
+from engine.layers import LITERAL, RUNS, announces
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, PolicyFile
 from engine.redaction import KEYED, Method
@@ -32,8 +34,6 @@ from engine.tokens import KeyRing, SecretKey
 DEFAULT_POLICY = Path(str(files("engine.policy") / "default.yaml"))
 DEFAULT_ACTIONS = Path(str(files("engine.actions") / "defaults.yaml"))
 
-_SPELLED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-"""Escapes that hide characters from the gate: a record that holds one is decoded."""
 _MIN_KEY = 16  # bytes
 
 
@@ -54,12 +54,19 @@ def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.env
     places = PathRules(file.paths)
     announced = gate_patterns(actions, profiles)
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
-    extra = [_SPELLED, *path_literals, *(b"(?i)" + text for text in announced.patterns)]
+    hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, RUNS]
+    extra = [b"|".join(hiding), *path_literals, *(b"(?i)" + text for text in announced.patterns)]
     n, p = len(rules), len(path_literals)
     ids = GateIds(n, n + 1, n + 1 + p, n + 1 + p + len(announced.patterns))
     actions_stage = Stage([b"(?i)" + text for text in announced.words], range(ids.paths, ids.actions))
     try:
-        detector = PatternDetector(rules, extra=extra, stages=[actions_stage], max_candidates=file.limits.candidates)
+        detector = PatternDetector(
+            rules,
+            extra=extra,
+            stages=[actions_stage],
+            probe=Probe(n, announces) if announces else None,
+            max_candidates=file.limits.candidates,
+        )
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None
     text = orjson.dumps(

@@ -128,6 +128,7 @@ class Limits(_Section):
     depth: int = Field(200, gt=0, le=5000, description="Containers within containers.")
     layers: int = Field(8, gt=0, le=64, description="Texts within texts (JSON in a string, escapes).")
     candidates: int = Field(20_000, gt=0, description="Places that look suspicious at first sight.")
+    decoded: int = Field(32 * 1024 * 1024, gt=0, description="What base64, gzip and the like unpack to, in bytes.")
 
 
 class PolicyFile(_Section):

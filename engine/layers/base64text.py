@@ -1,0 +1,139 @@
+"""Base64 and base64url (RFC 4648, sections 4 and 5), in one line or in MIME's many, and gzip (RFC 1952) within.
+
+What announces it: of four characters that spell three printable ASCII characters, the first three come from a part
+of the alphabet only. Some such groups in a row are rare in identifiers, digests, paths and words, so only what very
+probably spells a text is decoded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Iterator
+
+from engine.layers.model import Layer, Purse, is_text
+
+_ANY = rb"[A-Za-z0-9+/_-]"
+_FIRST = rb"[I-Za-f]"
+_GROUP = _FIRST + rb"[C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]" + _ANY
+TRIGGER = rb"(?:%b){3}%b%b" % (_GROUP, _FIRST, _ANY)
+ZIPPED = rb"H4sI[A-Za-z0-9+/_-]{16}"
+"""What announces gzip."""
+_ANNOUNCED = re.compile(TRIGGER + b"|" + ZIPPED)
+_RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)+[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/_-]{14,}={0,2}")
+_READABLE = re.compile(rb"[\t\n\r\x20-\x7e]{10,}")
+_SHORT = 512
+"""A run of at most so many characters may be part text, part something else: a path, say, with a text at its end."""
+_GZIP = b"\x1f\x8b\x08"
+_CHUNK = 1024
+
+
+def find(text: bytes, purse: Purse) -> Iterator[Layer]:
+    """The texts that ``text`` holds in base64. Raises BudgetExceeded."""
+    if _ANNOUNCED.search(text) is None:
+        return
+    for match in _RUN.finditer(text):
+        if _ANNOUNCED.search(text, *match.span()) is not None:
+            yield from _run(match[0], match.start(), purse)
+
+
+def _run(run: bytes, at: int, purse: Purse) -> Iterator[Layer]:
+    body = run.rstrip(b"=")
+    lines = body.split(b"\n")
+    found = False
+    for skip in range(4 if len(lines) == 1 else 1):
+        layer = _whole(body[skip:], run[len(body) :], at + skip, purse)
+        if layer is not None:
+            found = True
+            yield layer
+        elif len(lines) == 1 and len(run) <= _SHORT:
+            yield from _parts(body[skip:], run[len(body) :], at + skip, purse)
+    if len(lines) > 1 and not found:  # not one text in many lines, so perhaps each for itself
+        for line in lines:
+            if _ANNOUNCED.search(line) is not None:
+                yield from _run(line.rstrip(b"\r"), at, purse)
+            at += len(line) + 1
+
+
+def _whole(body: bytes, padding: bytes, at: int, purse: Purse) -> Layer | None:
+    """All of a run as one text."""
+    data, used = _decode(body)
+    write = _writer(body, padding)
+    if data.startswith(_GZIP):
+        text = _unzip(data, purse)
+        if text and is_text(text):
+            return Layer("gzip", at, at + used + len(padding), text, lambda new: write(gzip.compress(new, mtime=0)))
+    if not is_text(data):
+        return None
+    purse.take(len(data))
+    return Layer("base64", at, at + used + len(padding), data, write)
+
+
+def _parts(body: bytes, padding: bytes, at: int, purse: Purse) -> Iterator[Layer]:
+    """The stretches of a run that spell something readable."""
+    data, used = _decode(body)
+    for match in _READABLE.finditer(data):
+        low, high = match.start() // 3, -(-match.end() // 3)
+        text = data[3 * low : 3 * high]
+        purse.take(len(text))
+        start, end = 4 * low, min(4 * high, used)
+        if end < used:
+            yield Layer("base64", at + start, at + end, text, _filler(_writer(body[start:end], b"")))
+        else:
+            yield Layer("base64", at + start, at + end + len(padding), text, _writer(body[start:end], padding))
+
+
+def _decode(body: bytes) -> tuple[bytes, int]:
+    """What ``body`` spells, and how much of it was used: a single character more than whole groups spells nothing."""
+    plain = body.translate(_STANDARD, b"\r\n")
+    used = len(body)
+    if len(plain) % 4 == 1:
+        plain, used = plain[:-1], used - 1
+    return a2b_base64(plain + b"=" * (-len(plain) % 4)), used
+
+
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _writer(body: bytes, padding: bytes) -> Callable[[bytes], bytes]:
+    """Writes a text as ``body`` is written: its alphabet, its padding, its lines."""
+    first, _, rest = body.partition(b"\n")
+    width, end = len(first.rstrip(b"\r")), b"\r\n" if first.endswith(b"\r") else b"\n"
+    url_safe = b"-" in body or b"_" in body
+    bare = not padding and (url_safe or len(body.translate(None, b"\r\n")) % 4 != 0)
+
+    def write(text: bytes) -> bytes:
+        out = b2a_base64(text, newline=False)
+        out = out.rstrip(b"=") if bare else out
+        out = out.translate(_URL_SAFE) if url_safe else out
+        return out if not rest else end.join(out[i : i + width] for i in range(0, len(out), width))
+
+    return write
+
+
+def _filler(write: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Fills a text with spaces to whole groups, since more of the run follows."""
+    return lambda text: write(text + b" " * (-len(text) % 3))
+
+
+def _unzip(data: bytes, purse: Purse) -> bytes:
+    """What gzip unpacks, also of a stream that is cut or whose end is damaged. Raises BudgetExceeded."""
+    out = []
+    while data.startswith(_GZIP):
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            for at in range(0, len(data), _CHUNK):
+                part = stream.decompress(data[at : at + _CHUNK], purse.left + 1)
+                purse.take(len(part))
+                out.append(part)
+                if stream.eof:
+                    break
+        except zlib.error:
+            break
+        if not stream.eof:
+            break
+        data = stream.unused_data + data[at + _CHUNK :]
+    return b"".join(out)

@@ -1,0 +1,171 @@
+"""No encoding hides a value, whatever it stands in: the value goes, and all else can be read as before."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import random
+import re
+import uuid
+from itertools import product
+
+import pytest
+from encodings_of_testers import CONTAINERS, ENCODINGS, readings
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from detectors.errors import BudgetExceeded
+from engine.cleaning import Cleaner
+from engine.layers import announces, announces_pure, layers
+from engine.layers.model import Purse
+from engine.policy import load_policy
+from engine.sanitizer import cleaner_of
+
+MAIL, TOKEN, PASSWORD, CARD = (
+    "jane.doe@corp.example",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "Tr0ub4dor-3x9",
+    "4111111111111111",
+)
+PLANTED = {
+    MAIL: f"to {MAIL} today",
+    TOKEN: f"use {TOKEN} for it",
+    PASSWORD: json.dumps({"user": "jane", "password": PASSWORD}),
+    CARD: f"card {CARD} expires",
+}
+
+
+@pytest.fixture(scope="module")
+def cleaner() -> Cleaner:
+    """The cleaner of the shipped policy."""
+    return cleaner_of(load_policy())
+
+
+@pytest.mark.parametrize("outer", ENCODINGS)
+@pytest.mark.parametrize("inner", ENCODINGS)
+def test_nothing_that_was_planted_can_be_read(cleaner: Cleaner, outer: str, inner: str) -> None:
+    """Each kind of value, in an encoding in an encoding, in each container."""
+    for (value, text), container in product(PLANTED.items(), CONTAINERS):
+        record = CONTAINERS[container](ENCODINGS[outer](ENCODINGS[inner](text)))
+        cleaned = cleaner.clean(record.encode())
+        assert cleaned == cleaner.clean_all(record.encode(), "auto")
+        after = cleaned.text.decode()
+        assert not any(value in reading for reading in readings(after)), (record, after)
+        assert cleaner.clean(cleaned.text).text == cleaned.text
+        if record.startswith("{"):
+            assert json.loads(record).keys() == json.loads(after).keys()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_all_but_the_value_is_as_it_was(cleaner: Cleaner, encoding: str) -> None:
+    """JSON in an encoding in JSON is decoded as before, and differs in the value alone."""
+    inner = json.dumps({"of": "jané", "password": PASSWORD, "n": [1.50, None], "text": "x" * 90})
+    record = json.dumps({"id": 12, "body": ENCODINGS[encoding](inner)})
+    after = json.loads(cleaner.clean(record.encode()).text)["body"]
+    assert any(inner.replace(PASSWORD, "[PASSWORD]") == reading.rstrip(" ") for reading in readings(after))
+
+
+def quiet() -> list[str]:
+    """Values that look like something encoded, and are not."""
+    rng = random.Random(4)
+    digests = [hashlib.new(name, b"x%d" % n).hexdigest() for n in range(40) for name in ("md5", "sha1", "sha256")]
+    raw = [base64.b64encode(rng.randbytes(size)).decode() for size in range(12, 90)]
+    image = base64.b64encode(b"\x89PNG\r\n\x1a\n" + rng.randbytes(20_000)).decode()
+    calls = [
+        "call_" + base64.b64encode(rng.randbytes(18)).decode().translate(str.maketrans("+/", "xy")) for _ in range(80)
+    ]
+    plain = [
+        "the quick brown fox",
+        json.dumps({"n": 1, "ok": True}),
+        "https://corp.example/a/b?c=d",
+        "AuthenticationService",
+    ]
+    return [
+        *digests,
+        *(f"sha256:{digest}" for digest in digests if len(digest) == 64),
+        *(f"sha512-{base64.b64encode(hashlib.sha512(b'%d' % n).digest()).decode()}" for n in range(20)),
+        *(str(uuid.UUID(int=rng.getrandbits(128))) for _ in range(50)),
+        *raw,
+        f"data:image/png;base64,{image}",
+        *calls,
+        *(encode(text) for encode in ENCODINGS.values() for text in plain),
+        "".join(map(str, rng.choices(range(10), k=60))),
+    ]
+
+
+def test_what_looks_encoded_and_holds_nothing_is_not_changed(cleaner: Cleaner) -> None:
+    """Digests, identifiers, images, and texts in which nothing is found."""
+    for value in quiet():
+        record = json.dumps({"value": value, "text": f"see {value} there"}).encode()
+        assert cleaner.clean(record).text == record
+        assert cleaner.clean_all(record, "auto").text == record
+
+
+@given(
+    text=st.text(min_size=14, max_size=60).filter(lambda text: text.isprintable() and text.isascii()),
+    encoding=st.sampled_from(["base64", "base64url", "mime", "gzip", "hex", "HEX"]),
+    new=st.text(max_size=40),
+)
+@example(text="01234567890123", encoding="base64", new="")
+def test_each_layer_is_written_as_it_was_read(text: str, encoding: str, new: str) -> None:
+    """Decoding what a layer writes gives what it was to write, and unchanged text is unchanged."""
+    written = ENCODINGS[encoding](text).rstrip("\n").encode()
+    found = [layer for layer in layers(written, Purse(10_000)) if layer.text.rstrip(b" ") == text.rstrip(" ").encode()]
+    [layer] = found
+    assert (layer.start, layer.end) == (0, len(written))
+    if encoding != "gzip":
+        assert layer.encode(layer.text) == written
+    again = layer.encode(new.encode())
+    if encoding in ("hex", "HEX"):
+        assert bytes.fromhex(again.decode()) == new.encode()
+    else:
+        data = base64.urlsafe_b64decode((again + b"=" * (-len(again) % 4)).translate(bytes.maketrans(b"+/", b"-_")))
+        assert (gzip.decompress(data) if encoding == "gzip" else data) == new.encode()
+
+
+def test_a_text_at_the_end_of_a_path_is_read(cleaner: Cleaner) -> None:
+    """Where a run begins does not matter."""
+    for lead in ("", "/", "a/", "ab/", "abc/", "/api/v2/users/", "x-"):
+        record = f"GET {lead}{base64.b64encode(MAIL.encode()).decode()} 200"
+        after = cleaner.clean(record.encode()).text.decode()
+        assert not any(MAIL in reading for reading in readings(after)), after
+        assert after.startswith(f"GET {lead}")
+
+
+def test_unpacking_is_bounded(cleaner: Cleaner) -> None:
+    """A bomb is over budget, not passed unread; what is within the bound is read."""
+    bomb = base64.b64encode(gzip.compress(b"0" * 200_000_000, 9)).decode()
+    with pytest.raises(BudgetExceeded, match="decoded"):
+        cleaner.clean(json.dumps({"a": bomb}).encode())
+    damaged = base64.b64encode(gzip.compress(f"{MAIL} {random.Random(1).randbytes(900).hex()}".encode())[:-40]).decode()
+    after = cleaner.clean(json.dumps({"a": damaged}).encode()).text.decode()
+    assert not any(MAIL in reading for reading in readings(after))
+
+
+_NEAR = st.lists(
+    st.binary(max_size=12)
+    | st.text("AIKQSYcgkow0148xz27/+-_.", max_size=60).map(str.encode)
+    | st.binary(max_size=20).map(base64.b64encode)
+    | st.text(max_size=20).map(lambda text: base64.b64encode(text.encode()))
+    | st.text(max_size=20).map(lambda text: text.encode().hex().encode()),
+    max_size=6,
+).map(b"".join)
+
+
+@given(data=_NEAR)
+def test_the_helper_announces_what_the_pattern_does(data: bytes) -> None:
+    """At every place, of any length."""
+    if announces is None:
+        pytest.skip("the compiled helper was not built")
+    assert announces(data) is announces_pure(data)
+
+
+@given(data=_NEAR, size=st.integers(0, 200))
+def test_any_bytes_can_be_read(data: bytes, size: int) -> None:
+    """No crash, and each layer is a stretch of the text; an unchanged one says the same when written anew."""
+    for layer in layers(b"x" * size + data, Purse(1_000_000)):
+        assert 0 <= layer.start < layer.end <= size + len(data)
+        again = layer.encode(layer.text)
+        assert re.sub(rb"=", b"", again) or not layer.text

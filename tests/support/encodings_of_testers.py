@@ -1,0 +1,80 @@
+"""How a tester hides a text in a record, and how a tester reads what is hidden: nothing here is the engine's."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from urllib.parse import quote, unquote
+
+Encode = Callable[[str], str]
+
+ENCODINGS: dict[str, Encode] = {
+    "plain": str,
+    "json": lambda text: json.dumps({"v": text}),
+    "percent": lambda text: quote(text, safe=""),
+    "all-percent": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "mime": lambda text: base64.encodebytes((text + " " * 80).encode()).decode(),
+    "gzip": lambda text: base64.b64encode(gzip.compress(text.encode())).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "HEX": lambda text: text.encode().hex().upper(),
+}
+"""From a text to how it is written."""
+
+CONTAINERS: dict[str, Encode] = {
+    "string": lambda text: json.dumps({"id": 7, "body": text}),
+    "string in text": lambda text: json.dumps({"id": 7, "body": f"got {text} from it"}),
+    "nested": lambda text: json.dumps({"args": json.dumps({"list": [1, text]})}),
+    "pair": lambda text: f"level=info body={json.dumps(text)} n=1",
+    "text": lambda text: f"it was {text} then",
+}
+"""From a text to a record that holds it."""
+
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]+)*={0,2}")
+
+
+def readings(text: str, depth: int = 4) -> Iterator[str]:
+    """The text, and whatever somebody who looks closely reads in it."""
+    yield text
+    if depth:
+        for below in {*_decoded(text)} - {text}:
+            yield from readings(below, depth - 1)
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for below in value.values() if isinstance(value, dict) else value:
+            yield from _strings(below)
+
+
+def _decoded(text: str) -> Iterator[str]:
+    with suppress(ValueError):
+        yield from _strings(json.loads(text))
+    yield unquote(text, errors="replace")
+    if "\\" in text:
+        yield re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)
+        yield re.sub(r"\\(.)", lambda m: {"n": "\n"}.get(m[1], m[1]), text)
+    for match in _RUN.finditer(text):
+        run = re.sub(r"\s", "", match[0]).rstrip("=")
+        for skip in range(4):
+            try:
+                data = base64.urlsafe_b64decode((run[skip:] + "=" * (-len(run[skip:]) % 4)).translate(_URL_SAFE))
+            except binascii.Error:
+                continue
+            yield data.decode("utf-8", "replace")
+            if data[:2] == b"\x1f\x8b":
+                yield zlib.decompressobj(31).decompress(data).decode("utf-8", "replace")
+    for match in re.finditer(r"(?:[0-9a-fA-F]{2}){4,}", text):
+        yield bytes.fromhex(match[0]).decode("utf-8", "replace")
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
