@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from approvals.lifecycle import Event, Refused, Review, State, advance, fold, revise, unfold
+from approvals.lifecycle import Clarification, Event, Refused, Review, State, advance, answer, ask, fold, revise, unfold
 from detectors.errors import SluicegateError
 from engine.ledger.model import ReviewEvent, ReviewRequest, Verdict, VerdictKind, Vote
 from engine.records import Position, TopicPartition
@@ -21,6 +21,7 @@ _ENDINGS = {
     VerdictKind.DENIED: (Event.DENIAL, State.DENIED),
     VerdictKind.EXPIRED: (Event.DEADLINE, State.EXPIRED),
     VerdictKind.FOLDED: (Event.FIRST_DECIDED, State.FOLDED),
+    VerdictKind.WITHDRAWN: (Event.WITHDRAWAL, State.WITHDRAWN),
 }
 
 
@@ -130,11 +131,19 @@ class _Teller:
         match event.event:
             case "received" | "refused":
                 pass
+            case "asked":
+                after = ask(review, event.detail, by=event.actor or "", at=event.at)
+            case "answered":
+                after = self._answered(review, event)
+            case "escalated":
+                after = replace(review, escalated=review.escalated + 1)
             case "revised":
                 # The first event that retention left may be this one: the review then has this version already.
                 content = self._content(request_id, event.version, event.position)
-                if content is not None and content.version != review.request.version:
+                if content is not None and content.version + review.answers != review.request.version:
                     after = revise(review, content)
+                if isinstance(after, Review) and after.request.version != event.version:
+                    raise Contradiction(f"{event.position} is not version {event.version} of {request_id}")
             case "repeat":
                 after = self._fold(review, event.folded_into or "")
             case "unfolded":
@@ -166,15 +175,28 @@ class _Teller:
             return None
         where = self._versions[request_id, content.version] if position is None else position
         self.first[request_id] = (where, content.created)
-        self.reviews[request_id] = review = Review(content)
+        review = Review(replace(content, version=version), clarifications=_forgotten(content.version, version))
+        self.reviews[request_id] = review
         return review
 
     def _content(self, request_id: str, version: int, position: Position | None) -> ReviewRequest | None:
-        where = self._versions.get((request_id, version)) if position is None else position
+        """What was asked as ``version``: each answer to a clarification makes one more, of the same content."""
+        where = position
+        if position is None:
+            below = (self._versions.get((request_id, number)) for number in range(version, 0, -1))
+            where = next((one for one in below if one is not None), None)
         content = None if where is None else self.requests.get(where)
-        if content is not None and (content.request_id, content.version) != (request_id, version):
+        if content is not None and (content.request_id != request_id or content.version > version):
             raise Contradiction(f"{where} is not version {version} of {request_id}: this is another approvals topic")
         return content
+
+    def _answered(self, review: Review, event: ReviewEvent) -> Review | Refused:
+        if review.request.version == event.version and event.request_id in self.partial:
+            return review  # this is the first that retention left of it
+        after = answer(review, event.detail, by=event.actor or "", at=event.at)
+        if isinstance(after, Review) and after.request.version != event.version:
+            raise Contradiction(f"an answer made version {event.version} of {event.request_id} out of another")
+        return after
 
     def _fold(self, review: Review, first: str) -> Review | Refused:
         into = self.reviews.get(first)
@@ -205,6 +227,11 @@ class _Teller:
             return _ended(review, verdict)
         state = advance(review.state, _ENDINGS[kind][0])
         return state if isinstance(state, Refused) else _ended(review, verdict)
+
+
+def _forgotten(first: int, version: int) -> tuple[Clarification, ...]:
+    """What must have been answered to make ``version`` of ``first``, where the log has forgotten what it was."""
+    return tuple(Clarification(n, "", "", 0, answered_at=0) for n in range(first, version))
 
 
 def _ended(review: Review, verdict: Verdict) -> Review:

@@ -14,7 +14,7 @@ from approvals import tables as t
 from approvals.lifecycle import Review, State
 from approvals.outputs import happened, outputs, pack
 from approvals.rows import log
-from engine.ledger.codec import Format
+from engine.ledger.codec import Format, encode
 from engine.ledger.model import ReviewEvent, ReviewRequest, Vote
 from engine.records import OutputRecord, Position
 
@@ -63,13 +63,23 @@ class Journal:
         topic = self._topic(request.request_id)
         self._records.append(happened(said, topic, request.position.partition, self._format))
 
-    def end(self, review: Review, at: int) -> None:
+    def end(self, review: Review, at: int, *, actor: str | None = None, channel: str | None = None) -> None:
         """Notes that ``review`` ended, with its verdict and the record that it releases."""
         verdict = review.verdict
-        self.note(review.request, review.state, at, detail=verdict.reason if verdict else "")
+        said = verdict.reason if verdict else ""
+        self.note(review.request, review.state, at, actor=actor, channel=channel, detail=said)
         self._records += outputs(review, self._topic(review.request.request_id), self._format)
         if review.state is State.APPROVED:
             self._approved = review.request.request_id
+
+    def open(self, request: ReviewRequest, follows: str) -> None:
+        """Asks for ``request``, a review of what became of ``follows``, in the topic where that was asked."""
+        rows = t.requests.c
+        query = select(rows.topic, rows.partition).where(rows.request_id == follows)
+        topic, partition = self.connection.execute(query).one()
+        key = request.request_id.encode()
+        value = encode(request, self._format)
+        self._records.append(OutputRecord(topic, partition, key, value, timestamp=request.created))
 
     def close(self) -> None:
         """Writes the outbox row, if there is anything to publish."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from engine.binding import view_digest
 from engine.ledger.model import ActionKind, ReviewRequest, Verdict, VerdictKind, Vote
 
 
@@ -24,6 +25,7 @@ class State(StrEnum):
     DENIED = "denied"
     EXPIRED = "expired"  # nobody decided: silence is a denial
     FOLDED = "folded"  # ended with the request that it repeated; never released
+    WITHDRAWN = "withdrawn"  # a party to it took it back; never released
 
 
 OPEN = frozenset({State.PENDING, State.CLARIFICATION_ASKED, State.REPEAT})
@@ -37,8 +39,12 @@ class Event(StrEnum):
 
     VOTE = "vote"  # an approval that does not yet decide
     QUORUM = "quorum"  # the approval that decides
-    DENIAL = "denial"
+    BREAK_GLASS = "break_glass"  # the approval of one, in an emergency, which decides
+    OBJECTION = "objection"  # a denial that does not yet decide
+    DENIAL = "denial"  # the denial that decides
+    WITHDRAWAL = "withdrawal"
     DEADLINE = "deadline"
+    ESCALATION = "escalation"  # others are asked too
     ASK = "ask"
     ANSWER = "answer"
     REVISION = "revision"  # what is asked has changed
@@ -52,16 +58,24 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
     {
         (State.PENDING, Event.VOTE): State.PENDING,
         (State.PENDING, Event.QUORUM): State.APPROVED,
+        (State.PENDING, Event.BREAK_GLASS): State.APPROVED,
+        (State.PENDING, Event.OBJECTION): State.PENDING,
         (State.PENDING, Event.DENIAL): State.DENIED,
+        (State.PENDING, Event.WITHDRAWAL): State.WITHDRAWN,
         (State.PENDING, Event.DEADLINE): State.EXPIRED,
+        (State.PENDING, Event.ESCALATION): State.PENDING,
         (State.PENDING, Event.ASK): State.CLARIFICATION_ASKED,
         (State.PENDING, Event.REVISION): State.PENDING,
         (State.PENDING, Event.FOLD): State.REPEAT,
+        (State.CLARIFICATION_ASKED, Event.ESCALATION): State.CLARIFICATION_ASKED,
         (State.CLARIFICATION_ASKED, Event.ANSWER): State.PENDING,
         (State.CLARIFICATION_ASKED, Event.REVISION): State.PENDING,
+        (State.CLARIFICATION_ASKED, Event.OBJECTION): State.CLARIFICATION_ASKED,
         (State.CLARIFICATION_ASKED, Event.DENIAL): State.DENIED,
+        (State.CLARIFICATION_ASKED, Event.WITHDRAWAL): State.WITHDRAWN,
         (State.CLARIFICATION_ASKED, Event.DEADLINE): State.EXPIRED,
         (State.REPEAT, Event.REVISION): State.PENDING,
+        (State.REPEAT, Event.WITHDRAWAL): State.WITHDRAWN,
         (State.REPEAT, Event.UNFOLD): State.PENDING,
         (State.REPEAT, Event.FIRST_DECIDED): State.FOLDED,
         (State.APPROVED, Event.RELEASE): State.RELEASED,
@@ -79,6 +93,7 @@ class RefusalCode(StrEnum):
     STALE = "stale"  # the vote is for another version
     DEADLINE_PASSED = "deadline_passed"
     TOO_EARLY = "too_early"
+    OUTSIDE_HOURS = "outside_hours"  # the policy lets approvals be given at other times only
     REASON_REQUIRED = "reason_required"
     REASON_TOO_LONG = "reason_too_long"
     WRONG_STATE = "wrong_state"
@@ -99,14 +114,37 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Clarification:
+    """What a reviewer asked of ``version``, by ``issuer:subject`` at ms since the epoch, and the answer, if any."""
+
+    version: int
+    question: str
+    asked_by: str
+    asked_at: int
+    answer: str = ""
+    answered_by: str | None = None
+    answered_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
-    """A request, where it stands, the votes on its present version, and, once it has ended, its verdict."""
+    """A request, where it stands, the votes on its present version, and, once it has ended, its verdict.
+
+    Its version is the one that whoever asks gave it, and one more for each clarification that was answered.
+    """
 
     request: ReviewRequest
     state: State = State.PENDING
     votes: tuple[Vote, ...] = ()
     folded_into: str | None = None
     verdict: Verdict | None = None
+    clarifications: tuple[Clarification, ...] = ()
+    escalated: int = 0  # steps of the escalation that were told
+
+    @property
+    def answers(self) -> int:
+        """How many clarifications were answered."""
+        return sum(one.answered_at is not None for one in self.clarifications)
 
 
 _ENDED = {
@@ -115,6 +153,7 @@ _ENDED = {
     State.DENIED: "it was denied already",
     State.EXPIRED: "its deadline passed, which denied it",
     State.FOLDED: "it ended with the request that it repeats",
+    State.WITHDRAWN: "it was withdrawn",
 }
 
 
@@ -159,6 +198,7 @@ def end(  # the one place where a verdict is made
         view_digest=request.view_digest,
         folded_into=review.folded_into if kind is VerdictKind.FOLDED else None,
         released=kind is VerdictKind.APPROVED and request.held is not None,
+        break_glass=event is Event.BREAK_GLASS,
     )
     return replace(review, state=state, votes=votes, verdict=verdict)
 
@@ -180,28 +220,67 @@ def expire(review: Review, *, at: int) -> Review | Refused:
     )
 
 
-def answer(review: Review) -> Review | Refused:
-    """A clarification was answered: a new version of the same request, and earlier votes are void."""
+def escalate(review: Review, *, at: int) -> Review | Refused:
+    """Others are asked too, if their time has come at ``at`` (ms since the epoch)."""
+    state = advance(review.state, Event.ESCALATION)
+    if isinstance(state, Refused):
+        return state
+    due = sum(review.request.created + step.after <= at for step in review.request.requirement.steps)
+    if due <= review.escalated:
+        return Refused(RefusalCode.TOO_EARLY, "the time of its next step has not come")
+    return replace(review, state=state, escalated=due)
+
+
+def ask(review: Review, question: str, *, by: str, at: int) -> Review | Refused:
+    """``review`` waits for an answer to ``question``, which has been scrubbed."""
+    state = advance(review.state, Event.ASK)
+    if isinstance(state, Refused):
+        return state
+    asked = Clarification(review.request.version, question, by, at)
+    return replace(review, state=state, clarifications=(*review.clarifications, asked))
+
+
+def answer(review: Review, text: str, *, by: str, at: int) -> Review | Refused:
+    """A clarification was answered: a new version of the same request, and earlier votes are void.
+
+    The digest of what is shown covers question and answer from now on.
+    """
     state = advance(review.state, Event.ANSWER)
     if isinstance(state, Refused):
         return state
-    request = replace(review.request, version=review.request.version + 1)
-    return replace(review, request=request, state=state, votes=())
+    *earlier, asked = review.clarifications
+    told = replace(asked, answer=text, answered_by=by, answered_at=at)
+    request = replace(
+        review.request,
+        version=review.request.version + 1,
+        view_digest=view_digest([review.request.view_digest, told.question, told.answer]),
+    )
+    return replace(review, request=request, state=state, votes=(), clarifications=(*earlier, told))
+
+
+def withdraw(review: Review, *, at: int, reason: str) -> Review | Refused:
+    """A party to it took it back. It has been decided then, and is never released."""
+    return end(review, Event.WITHDRAWAL, VerdictKind.WITHDRAWN, at=at, reason=reason, votes=review.votes)
 
 
 def revise(review: Review, request: ReviewRequest) -> Review | Refused:
-    """What is asked has changed to ``request``, of a higher version: earlier votes are void."""
+    """What is asked has changed to ``request``, of a higher version: earlier votes are void.
+
+    Whoever asks counts its versions alone; answers count on top, so that no version is ever used twice.
+    """
     state = advance(review.state, Event.REVISION)
     if isinstance(state, Refused):
         return state
-    if request.version <= review.request.version:
+    version = request.version + review.answers
+    if version <= review.request.version:
         return Refused(
             RefusalCode.STALE,
-            f"version {request.version} is not newer than version {review.request.version}",
-            version=request.version,
+            f"version {version} is not newer than version {review.request.version}",
+            version=version,
             current=review.request.version,
         )
-    return replace(review, request=request, state=state, votes=(), folded_into=None)
+    request = replace(request, version=version)
+    return replace(review, request=request, state=state, votes=(), folded_into=None, escalated=0)
 
 
 def may_fold(request: ReviewRequest, into: Review) -> bool:

@@ -9,6 +9,8 @@
         identities: [email:ada@example.com, aws:arn:aws:iam::123456789012:user/ada, k8s:ada]
         token_hash: sha256:…      # of the token for the CLI and API; `sluicegate approvals token` makes one
         demo: true                # signs in by name alone: only for trying things out
+    delegations:
+      - {from: ada, to: linus, until: '2026-12-24T18:00:00Z', groups: [local:security]}   # all groups if left out
 """
 
 from __future__ import annotations
@@ -17,16 +19,19 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from approvals.person import LOCAL, MACHINE, Identity, Person, Roster, folded
-from detectors.yamlfile import YamlFile
+from approvals.person import LOCAL, MACHINE, Delegation, Identity, Person, Roster, folded
+from detectors.yamlfile import YamlFile, closest
 
 _CANONICAL = re.compile(r"[A-Za-z0-9_.-]+:[^\s]+")
+_DAY_MS = 86_400_000
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -60,8 +65,35 @@ class _PersonEntry(_Strict):
     demo: bool = False
 
 
+class _DelegationEntry(_Strict):
+    lender: str = Field(alias="from")
+    to: str
+    until: str
+    groups: list[_Canonical] = []
+
+    @field_validator("until")
+    @classmethod
+    def _moment(cls, text: str) -> str:
+        _ends(text)
+        return text
+
+
 class _PeopleFile(_Strict):
     people: Annotated[list[_PersonEntry], Field(min_length=1)]
+    delegations: list[_DelegationEntry] = []
+
+
+def _ends(text: str) -> int:
+    """A date (its end, in UTC) or a time with its zone, in ms since the epoch. Raises ValueError."""
+    try:
+        if "T" not in text:
+            return int(datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp() * 1000) + _DAY_MS
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError("is a date, '2026-12-24', or a time with its zone, '2026-12-24T18:00:00Z'")
+    return int(found.timestamp() * 1000)
 
 
 def load_people(path: Path) -> Roster:
@@ -75,7 +107,8 @@ def load_people(path: Path) -> Roster:
 
 def read_people(file: YamlFile) -> Roster:
     """The people in ``file``; see `load_people`."""
-    entries = file.validate(_PeopleFile).people
+    content = file.validate(_PeopleFile)
+    entries = content.people
     owner: dict[str, tuple[str, Identity]] = {}
     hashes: dict[str, str] = {}
     people: list[Person] = []
@@ -108,7 +141,24 @@ def read_people(file: YamlFile) -> Roster:
         )
         if [p.id for p in people].count(entry.id) > 1:
             raise file.error(f"'{entry.id}' is there twice", ("people", index, "id"))
-    return Roster(people)
+    return Roster(_lent(file, content.delegations, {person.id: person for person in people}).values())
+
+
+def _lent(file: YamlFile, entries: Sequence[_DelegationEntry], people: dict[str, Person]) -> dict[str, Person]:
+    for index, entry in enumerate(entries):
+        for key, person_id in (("from", entry.lender), ("to", entry.to)):
+            if person_id not in people:
+                loc = ("delegations", index, key)
+                raise file.error(f"nobody has the id '{person_id}'{closest(person_id, list(people))}", loc)
+        if entry.lender == entry.to:
+            raise file.error("nobody can delegate to themselves", ("delegations", index, "to"))
+        lender, taker = people[entry.lender], people[entry.to]
+        missing = sorted(set(entry.groups) - lender.groups)
+        if missing:
+            raise file.error(f"{entry.lender} is not in '{missing[0]}'", ("delegations", index, "groups"))
+        lent = Delegation(lender.identity, _ends(entry.until), frozenset(entry.groups))
+        people[entry.to] = replace(taker, acts_for=(*taker.acts_for, lent))
+    return people
 
 
 def new_token() -> str:

@@ -23,12 +23,21 @@ class Identity(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    """Somebody's right to decide, lent until ``until`` (ms since the epoch): all of it, or that of ``groups``."""
+
+    lender: Identity
+    until: int
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """One human being. ``identities`` always begins with ``local:ID``, which is how their votes are signed.
 
     Whoever is not in people.yaml has the provider's id of them there instead. ``aliases`` is as what others may know
     them: these keep somebody from deciding, and never let anybody decide. ``token_hash`` is the hex SHA-256 of their
-    API token, or None; ``demo`` lets them sign in by name alone.
+    API token, or None; ``demo`` lets them sign in by name alone. ``acts_for`` is what others have lent them.
     """
 
     id: str
@@ -38,6 +47,7 @@ class Person:
     token_hash: str | None = field(default=None, repr=False)
     demo: bool = False
     aliases: tuple[Identity, ...] = ()
+    acts_for: tuple[Delegation, ...] = ()
 
     @property
     def identity(self) -> Identity:

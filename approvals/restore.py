@@ -13,7 +13,7 @@ from approvals.intake import take_in
 from approvals.journal import Journal
 from approvals.lifecycle import State
 from approvals.outputs import pack
-from approvals.rows import columns, log
+from approvals.rows import columns, keep_clarification, log, vote_columns
 from engine.ledger.model import ReviewRequest
 from engine.records import Position
 
@@ -37,10 +37,11 @@ def put_back(journal: Journal, past: History, arrivals: Sequence[Arrival], *, pu
     for known in past.requests.values():
         row = {**columns(known.review), **known.position._asdict(), "created": known.created}
         c.execute(insert(t.requests).values(**row))
+        for one in known.review.clarifications:
+            keep_clarification(c, known.review.request.request_id, one)
     for (request_id, version, _, _), vote in past.votes.items():
         key = {"request_id": request_id, "version": version, "issuer": vote.issuer, "subject": vote.subject}
-        said = {"decision": vote.decision, "reason": vote.reason, "at": vote.at, "channel": vote.channel}
-        c.execute(insert(t.votes).values(**key, **said))
+        c.execute(insert(t.votes).values(**key, **vote_columns(vote)))
     _tell_again(c, past)
     # Numbers go on above what was published; this row stands for all of it.
     c.execute(insert(t.outbox).values(seq=published, request_id="", records=pack([]), published=at))

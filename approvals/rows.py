@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from approvals import tables as t
 from approvals.facets import facets
-from approvals.lifecycle import Review, State
+from approvals.lifecycle import FOLDABLE_INTO, Clarification, Review, State
 from detectors.errors import SluicegateError
 from engine.ledger.codec import decode, encode
 from engine.ledger.model import Decision, ReviewRequest, Verdict, Vote
@@ -68,11 +68,18 @@ def columns(review: Review) -> dict[str, Any]:
         "folded_into": review.folded_into,
         "expires": request.expires,
         "decided": verdict.decided if verdict else None,
+        "steps": review.escalated,
+        "next_step": _next_step(review),
         "encoded": encode(request),
         "light": encode(_light(request)),
         "verdict": encode(verdict) if verdict else None,
         **facets(request)._asdict(),
     }
+
+
+def _next_step(review: Review) -> int | None:
+    steps = review.request.requirement.steps[review.escalated :]
+    return review.request.created + steps[0].after if steps and review.state in FOLDABLE_INTO else None
 
 
 def move(c: Connection, before: Review, after: Review) -> None:
@@ -104,8 +111,27 @@ def keep_vote(c: Connection, request: ReviewRequest, vote: Vote) -> None:
         "subject": vote.subject,
     }
     c.execute(delete(t.votes).where(*(rows[name] == value for name, value in key.items())))
-    values = {"decision": vote.decision, "reason": vote.reason, "at": vote.at, "channel": vote.channel}
-    c.execute(insert(t.votes).values(**key, **values))
+    c.execute(insert(t.votes).values(**key, **vote_columns(vote)))
+
+
+def vote_columns(vote: Vote) -> dict[str, Any]:
+    """What ``vote`` says, beside whose and for what it is."""
+    return {
+        "decision": vote.decision,
+        "reason": vote.reason,
+        "at": vote.at,
+        "channel": vote.channel,
+        "right": vote.right,
+        "acting_for": vote.acting_for,
+        "break_glass": vote.break_glass,
+    }
+
+
+def keep_clarification(c: Connection, request_id: str, one: Clarification) -> None:
+    """Keeps a question, or a question with its answer."""
+    rows = t.clarifications.c
+    c.execute(delete(t.clarifications).where(rows.request_id == request_id, rows.version == one.version))
+    c.execute(insert(t.clarifications).values(request_id=request_id, **asdict(one)))
 
 
 def log(
@@ -158,23 +184,34 @@ def repeats_of(c: Connection, request_id: str) -> list[Review]:
 def load_all(c: Connection, query: Select[Any]) -> list[Review]:
     """The reviews behind `WHOLE` or `LIGHT` rows, with the votes on their present versions."""
     rows = c.execute(query).all()
-    v = t.votes.c
     votes: dict[tuple[str, int], list[Vote]] = {}
+    asked: dict[str, list[Clarification]] = {}
     ids = [row.request_id for row in rows]
     for start in range(0, len(ids), 500):  # SQLite takes so many parameters in one statement
-        some = select(t.votes).where(v.request_id.in_(ids[start : start + 500])).order_by(v.at, v.subject)
-        for row in c.execute(some):
-            vote = Vote(row.issuer, row.subject, Decision(row.decision), row.reason, row.at, row.channel)
+        some = ids[start : start + 500]
+        v, q = t.votes.c, t.clarifications.c
+        for row in c.execute(select(t.votes).where(v.request_id.in_(some)).order_by(v.at, v.subject)):
+            vote = Vote(row.issuer, row.subject, Decision(row.decision), *row[5:])
             votes.setdefault((row.request_id, row.version), []).append(vote)
-    return [_review(row, tuple(votes.get((row.request_id, row.version), ()))) for row in rows]
+        for row in c.execute(select(t.clarifications).where(q.request_id.in_(some)).order_by(q.version)):
+            asked.setdefault(row.request_id, []).append(Clarification(*row[1:]))
+    return [_review(row, votes.get((row.request_id, row.version), ()), asked.get(row.request_id, ())) for row in rows]
 
 
-def _review(row: Row[Any], votes: tuple[Vote, ...]) -> Review:
+def _review(row: Row[Any], votes: Sequence[Vote], asked: Sequence[Clarification]) -> Review:
     request = decode(row.encoded if hasattr(row, "encoded") else row.light)
     verdict = decode(row.verdict) if row.verdict is not None else None
     if not isinstance(request, ReviewRequest) or not isinstance(verdict, Verdict | None):
         raise StoreError("the database holds something that is no review request")
-    return Review(request, State(row.state), votes, row.folded_into, verdict)
+    return Review(
+        request,
+        State(row.state),
+        tuple(votes),
+        row.folded_into,
+        verdict,
+        clarifications=tuple(asked),
+        escalated=row.steps,
+    )
 
 
 def listed(c: Connection, reviews: Sequence[Review]) -> list[Listed]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from approvals.lifecycle import RefusalCode, Refused, Review
-from approvals.person import Person, Roster
+from approvals.person import Identity, Person, Roster
 from approvals.rebuild import Rebuild, arrival
 from approvals.rows import Listed, StoreError
 from approvals.store import Store
@@ -130,6 +130,8 @@ class Service:
         records = reader.poll(500, self._poll_seconds)
         if records:
             self.store.ingest([arrival(record) for record in records], at=self.clock())
+        while self.store.escalate_due(at=self.clock()):
+            pass
         while self.store.expire_due(at=self.clock()):
             pass
         self.publish(publisher)
@@ -186,17 +188,49 @@ class Service:
         return self.store.get(ids[0]) if ids else None
 
     def vote(
-        self, request_id: str, person: Person, decision: Decision, *, version: int, reason: str, channel: str
+        self,
+        request_id: str,
+        person: Person,
+        decision: Decision,
+        *,
+        version: int,
+        reason: str,
+        channel: str,
+        break_glass: bool = False,
     ) -> Review | Refused:
         """Casts a vote now. ``reason`` is scrubbed before anything is done with it.
 
         Raises StoreError if others keep changing the request at the same moment.
         """
-        # Lone surrogates and control characters cannot be written to the log, or only mislead there.
-        legible = "".join(c for c in reason if c.isprintable() or c == "\n").strip()
-        with self._scrubbing:
-            ballot = Ballot(decision, version, self._scrub(legible) if legible else "")
+        ballot = Ballot(decision, version, self._scrubbed(reason), break_glass)
         result = self.store.vote(request_id, person, ballot, self.people, at=self.clock(), channel=channel)
+        return self._told(result, person.identity, request_id)
+
+    def ask(self, request_id: str, person: Person, question: str, *, version: int, channel: str) -> Review | Refused:
+        """Asks for a clarification now; scrubbed, and raises, as `vote`."""
+        text, now = self._scrubbed(question), self.clock()
+        result = self.store.ask(request_id, person, text, self.people, version=version, at=now, channel=channel)
+        return self._told(result, person.identity, request_id)
+
+    def answer(
+        self, request_id: str, by: Person | Identity, text: str, *, version: int, channel: str
+    ) -> Review | Refused:
+        """Answers what was asked: a new version, and the votes are void. Scrubbed, and raises, as `vote`."""
+        said, now = self._scrubbed(text), self.clock()
+        return self.store.answer(request_id, by, said, self.people, version=version, at=now, channel=channel)
+
+    def withdraw(self, request_id: str, by: Person | Identity, reason: str, *, channel: str) -> Review | Refused:
+        """Takes a request back now, for a party to it. Scrubbed, and raises, as `vote`."""
+        said, now = self._scrubbed(reason), self.clock()
+        return self.store.withdraw(request_id, by, said, self.people, at=now, channel=channel)
+
+    def _scrubbed(self, text: str) -> str:
+        # Lone surrogates and control characters cannot be written to the log, or only mislead there.
+        legible = "".join(c for c in text if c.isprintable() or c == "\n").strip()
+        with self._scrubbing:
+            return self._scrub(legible) if legible else ""
+
+    def _told(self, result: Review | Refused, who: Identity, request_id: str) -> Review | Refused:
         if isinstance(result, Refused) and result.code is RefusalCode.CONFLICT:
-            _log.warning("refused: %s tried to decide on %s, a party to it", person.identity, request_id)
+            _log.warning("refused: %s tried to decide on %s, a party to it", who, request_id)
         return result

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
 
+from approvals import deciding
 from approvals import tables as t
 from approvals.history import History
 from approvals.identity.store import IdentityStore
@@ -22,12 +23,9 @@ from approvals.journal import Journal
 from approvals.lifecycle import (
     FOLDABLE_INTO,
     OPEN,
-    RefusalCode,
     Refused,
     Review,
     State,
-    close_repeat,
-    expire,
     release,
 )
 from approvals.lookups import Lookups
@@ -41,19 +39,16 @@ from approvals.rows import (
     LoggedEvent,
     Lost,
     StoreError,
-    keep_vote,
     listed,
     load,
     load_all,
     log,
     move,
-    repeats_of,
 )
-from approvals.votes import Ballot, cast
+from approvals.votes import Ballot
 from engine.ledger.codec import Format
 from engine.records import OutputRecord, TopicPartition
 
-_EVIDENCE = frozenset({RefusalCode.CONFLICT, RefusalCode.NOT_ENTITLED})  # refusals that an auditor asks for
 _TRIES = 5
 _REMEDY = "delete the database while nothing runs, and it is made again from the topics"
 
@@ -160,66 +155,71 @@ class Store:
 
         Raises StoreError if others keep changing the request at the same moment.
         """
-        for _ in range(_TRIES):
-            try:
-                with self._changing() as journal:
-                    return self._vote(
-                        journal,
-                        request_id=request_id,
-                        person=person,
-                        ballot=ballot,
-                        people=people,
-                        at=at,
-                        channel=channel,
-                    )
-            except Lost:
-                continue
-        raise StoreError("the request keeps changing while it is decided; try again")
+        return self._act(lambda j: deciding.vote(j, request_id, person, ballot, people, at=at, channel=channel))
 
-    def expire_due(self, *, at: int, limit: int = 500) -> int:
-        """Ends what nobody decided in time, ``limit`` requests at most; how many these were."""
-        rows = t.requests.c
-        due = (
-            select(*WHOLE).where(rows.state.in_(FOLDABLE_INTO), rows.expires <= at).order_by(rows.expires).limit(limit)
-        )
-        with self._changing() as journal:
-            ended = 0
-            for before in load_all(journal.connection, due):
-                after = expire(before, at=at)
-                if isinstance(after, Review):
-                    _end(journal, before, after, at)
-                    ended += 1
-            return ended
-
-    def _vote(
+    def ask(
         self,
-        journal: Journal,
-        *,
         request_id: str,
         person: Person,
-        ballot: Ballot,
+        question: str,
         people: Mapping[Identity, Person],
+        *,
+        version: int,
         at: int,
         channel: str,
     ) -> Review | Refused:
-        c = journal.connection
-        before = load(c, request_id)
-        if before is None:
-            return Refused(RefusalCode.UNKNOWN, "there is no such request")
-        actor = str(person.identity)
-        after = cast(before, person, ballot, people, at=at, channel=channel)
-        if isinstance(after, Refused):
-            if after.code in _EVIDENCE:
-                detail = f"{ballot.decision}: {after.code}"
-                journal.note(before.request, "refused", at, actor=actor, channel=channel, detail=detail)
-            return after
-        mine = next(vote for vote in reversed(after.votes) if Identity(vote.issuer, vote.subject) == person.identity)
-        keep_vote(c, before.request, mine)
-        event = f"vote {mine.decision}"
-        journal.note(before.request, event, at, actor=actor, channel=channel, detail=mine.reason, vote=mine)
-        if after.verdict is not None:
-            _end(journal, before, after, at)
-        return after
+        """Asks for a clarification (see `approvals.votes.ask`); ``question`` has been scrubbed. Raises as `vote`."""
+        return self._act(
+            lambda j: deciding.ask(j, request_id, person, question, people, version=version, at=at, channel=channel)
+        )
+
+    def answer(
+        self,
+        request_id: str,
+        by: Person | Identity,
+        text: str,
+        people: Mapping[Identity, Person],
+        *,
+        version: int,
+        at: int,
+        channel: str,
+    ) -> Review | Refused:
+        """Answers what was asked (see `approvals.votes.answer`); ``text`` has been scrubbed. Raises as `vote`."""
+        return self._act(
+            lambda j: deciding.answer(j, request_id, by, text, people, version=version, at=at, channel=channel)
+        )
+
+    def withdraw(
+        self,
+        request_id: str,
+        by: Person | Identity,
+        reason: str,
+        people: Mapping[Identity, Person],
+        *,
+        at: int,
+        channel: str,
+    ) -> Review | Refused:
+        """Takes a request back (see `approvals.votes.withdraw`); ``reason`` has been scrubbed. Raises as `vote`."""
+        return self._act(lambda j: deciding.withdraw(j, request_id, by, reason, people, at=at, channel=channel))
+
+    def expire_due(self, *, at: int, limit: int = 500) -> int:
+        """Ends what nobody decided in time, ``limit`` requests at most; how many these were."""
+        with self._changing() as journal:
+            return deciding.expire_due(journal, at=at, limit=limit)
+
+    def escalate_due(self, *, at: int, limit: int = 500) -> int:
+        """Notes who is asked too from now on, of ``limit`` requests at most; how many steps were taken."""
+        with self._changing() as journal:
+            return deciding.escalate_due(journal, at=at, limit=limit)
+
+    def _act(self, act: deciding.Act) -> Review | Refused:
+        for _ in range(_TRIES):
+            try:
+                with self._changing() as journal:
+                    return act(journal)
+            except Lost:
+                continue
+        raise StoreError("the request keeps changing while it is decided; try again")
 
     @contextmanager
     def _changing(self) -> Iterator[Journal]:
@@ -338,13 +338,3 @@ class Store:
                 unreadable=c.execute(select(func.count()).select_from(t.unreadable)).scalar_one(),
                 unpublished=c.execute(select(func.count()).where(t.outbox.c.published.is_(None))).scalar_one(),
             )
-
-
-def _end(journal: Journal, before: Review, after: Review, at: int) -> None:
-    """Ends a request, if it still is what we read, and its repeats with it."""
-    move(journal.connection, before, after)
-    journal.end(after, at)
-    for repeat in repeats_of(journal.connection, after.request.request_id):
-        closed = close_repeat(repeat, after)
-        if isinstance(closed, Review):
-            _end(journal, repeat, closed, at)

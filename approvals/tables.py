@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Engine,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    false,
 )
 
 metadata = MetaData()
@@ -45,6 +47,8 @@ requests = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
     Column("decided", BigInteger),
+    Column("steps", Integer, nullable=False, server_default="0"),  # of its escalation, as far as they were told
+    Column("next_step", BigInteger),  # ms; when the next one is due
     Column("rule_id", String, nullable=False),
     Column("risk", String, nullable=False),
     Column("agent", String, nullable=False),
@@ -54,6 +58,7 @@ requests = Table(
     Column("light", LargeBinary, nullable=False),  # the same without what a list does not show, which may be large
     Column("verdict", LargeBinary),
     Index("requests_by_deadline", "state", "expires"),
+    Index("requests_by_step", "next_step"),
     Index("requests_by_likeness", "likeness", "state"),
     Index("requests_by_first", "folded_into"),
     # Search and the dashboard read nothing but this, since rows are large.
@@ -82,6 +87,23 @@ votes = Table(
     Column("reason", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("channel", String, nullable=False),
+    Column("right", String, nullable=False, server_default=""),
+    Column("acting_for", String, nullable=False, server_default=""),
+    Column("break_glass", Boolean, nullable=False, server_default=false()),
+)
+
+# What reviewers asked, by the version that they asked about, and what was answered.
+clarifications = Table(
+    "clarifications",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("question", Text, nullable=False),
+    Column("asked_by", String, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("answered_by", String),
+    Column("answered_at", BigInteger),
 )
 
 # Append-only: what happened, in order, refused attempts of a party to the action included.

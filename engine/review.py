@@ -12,7 +12,6 @@ from engine.actions.decide import Decision
 from engine.actions.extract import extract
 from engine.actions.model import Action, Json, Number
 from engine.actions.profile import Profile
-from engine.actions.rules import duration
 from engine.actions.tree import parse
 from engine.binding import Binder, view_digest
 from engine.cleaning import Cleaner
@@ -22,7 +21,6 @@ from engine.ledger.model import (
     Principal,
     PrincipalRole,
     Redaction,
-    Requirement,
     ReviewRequest,
     Risk,
 )
@@ -75,9 +73,9 @@ def review_request(
     fact = action.kind is ActionKind.FACT
     principals = _witnessed(asked.actions, cleaner) if fact else _principals(asked.actions, cleaner)
     shown = _shown(asked, sanitized, policy, profiles, cleaner)
-    expires = now + (rule.expires_ms or duration(policy.file.expires))
+    requirement, waits = policy.review(rule, action, at=now)
+    expires = now + waits
     nonce = binder.nonce(record.position, now)
-    requirement = rule.approvers.requirement if rule.approvers else Requirement((), (), 1)
     view: Json = {
         **shown,
         "principals": [[p.role.value, p.issuer, p.subject] for p in principals],
@@ -135,6 +133,8 @@ def _principals(actions: Sequence[Action], cleaner: Cleaner) -> tuple[Principal,
         for principal in action.principals:
             hidden = cleaner.scan(principal.subject.encode("utf-8", "replace"))
             if any(finding.entity not in READABLE for finding in hidden):
+                if principal.role is PrincipalRole.BENEFICIARY:
+                    continue  # it is no id of anybody: a path that says whom a grant is for found something else
                 raise NoPrincipal
             out.setdefault((principal.role, principal.issuer, principal.subject), principal)
     return tuple(out.values())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from detectors.errors import ConfigError
 from detectors.yamlfile import Loc
-from engine.actions.rules import duration
+from engine.actions.times import duration
 from engine.brokers.base import Broker, BrokerError, BrokerUnavailable, TopicSpec
 from engine.brokers.kafka_checks import Description, Wanted, problems
 from engine.config import ROLES, Config
@@ -58,7 +58,8 @@ def longest_expiry_ms(policy: Policy) -> int:
     """How long a held record may wait for its decision."""
     default = duration(policy.file.expires)
     reviews = [one.rule for one in policy.actions.rules if one.rule.effect == "review"]
-    return max((one.expires_ms or default for one in reviews), default=0)
+    picked = [duration(one.expires) for one in policy.file.reviews if one.expires]
+    return max((*(one.expires_ms or default for one in reviews), *picked), default=0)
 
 
 def examine(

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from approvals.lifecycle import RefusalCode, Refused
 from approvals.people import by_token
 from approvals.person import Person
+from approvals.rights import counted, may_vote, quorum, who_can
 from approvals.rows import Listed, StoreError
 from approvals.service import Ambiguous, Service
-from approvals.votes import counted, may_vote, quorum, who_can
 from engine.ledger.model import Decision, Vote
 
 STATUS = {
@@ -207,7 +207,7 @@ def get_who_can(request_id: str, service: Asked, _asker: Asker) -> WhoCanOut:
     request = _found(service, request_id).review.request
     people = [
         StandingOut(id=s.person.id, name=s.person.name, can=s.can, why=s.why)
-        for s in who_can(request, service.people.values())
+        for s in who_can(request, service.people, service.clock())
     ]
     return WhoCanOut(request_id=request.request_id, quorum=quorum(request), people=people)
 
@@ -251,7 +251,7 @@ def _found(service: Service, given: str) -> Listed:
 
 def _request_out(listed: Listed, service: Service, asker: Person) -> RequestOut:
     review, request, verdict = listed.review, listed.review.request, listed.review.verdict
-    refusal = may_vote(asker, request)
+    refusal = may_vote(asker, request, service.people, service.clock())
     return RequestOut(
         request_id=request.request_id,
         version=request.version,
@@ -276,7 +276,7 @@ def _request_out(listed: Listed, service: Service, asker: Person) -> RequestOut:
         expires=request.expires,
         repeats=listed.repeats,
         latest=listed.latest,
-        votes=[_vote_out(v) for v in (verdict.votes if verdict else counted(review, service.people))],
+        votes=[_vote_out(v) for v in (verdict.votes if verdict else counted(review, service.people, service.clock()))],
         verdict=VerdictOut(
             verdict=verdict.verdict,
             decided=verdict.decided,

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from approvals.lifecycle import OPEN, State
 from approvals.person import Person, Roster
+from approvals.rights import Standing, counted, may_vote, quorum, who_can
 from approvals.rows import Listed, LoggedEvent
-from approvals.votes import Standing, counted, may_vote, quorum, who_can
 from approvals.web.compare import Difference, difference
 from approvals.web.params import ParamTable, param_lines, param_table
 from approvals.web.reach import Reach, reach
@@ -41,6 +41,7 @@ _ROLE_WORDS = {
     PrincipalRole.ON_BEHALF_OF: "On behalf of",
     PrincipalRole.DELEGATE: "Delegated to",
     PrincipalRole.OWNER: "Owned by",
+    PrincipalRole.BENEFICIARY: "For",
 }
 _PLATFORMS = {"aws": "AWS", "kubernetes": "Kubernetes"}
 _TYPED = 60  # characters
@@ -51,6 +52,7 @@ _ROLE_ORDER = [
     PrincipalRole.OWNER,
     PrincipalRole.INITIATOR,
     PrincipalRole.DELEGATE,
+    PrincipalRole.BENEFICIARY,
 ]
 _VERDICT_WORDS = {
     (ActionKind.PROPOSAL, VerdictKind.APPROVED): "Approved",
@@ -219,7 +221,7 @@ def brief(listed: Listed, people: Roster, viewer: Person, *, now: int, limit: in
     first = (by_role[PrincipalRole.INITIATOR] or list(request.principals))[0]
     for_whom = next(iter(by_role[PrincipalRole.ON_BEHALF_OF]), None)
     is_fact, verdict = request.kind is ActionKind.FACT, review.verdict
-    refusal = may_vote(viewer, request)
+    refusal = may_vote(viewer, request, people, now)
     left = "" if verdict else span(request.expires - now)
     entities = _entities(request)
     return Brief(
@@ -243,7 +245,7 @@ def brief(listed: Listed, people: Roster, viewer: Person, *, now: int, limit: in
         expires=moment(request.expires),
         left=left,
         silence="Closes as not reviewed" if is_fact else "Denied",
-        have=len(counted(review, people)),
+        have=len(counted(review, people, now)),
         need=quorum(request),
         can=refusal is None and review.state in (State.PENDING, State.CLARIFICATION_ASKED),
         why_not=refusal.message if refusal else "",
@@ -286,9 +288,9 @@ def full(
     """
     review, request, verdict = listed.review, listed.review.request, listed.review.verdict
     entities = _entities(request)
-    standings = who_can(request, people.values())
+    standings = who_can(request, people, now)
     able = [s for s in standings if s.can]
-    voted = [_vote(vote, people) for vote in counted(review, people)]
+    voted = [_vote(vote, people) for vote in counted(review, people, now)]
     mine = next((v for v in review.votes if (v.issuer, v.subject) == viewer.identity), None)
     return Full(
         brief=brief(listed, people, viewer, now=now, limit=600),

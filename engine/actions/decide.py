@@ -114,7 +114,8 @@ class CompiledRule:
     def _actor(self, principals: Sequence[Principal]) -> bool:
         if not principals:
             return not self.allows
-        asked = [p for p in principals if not self.allows or p.role is PrincipalRole.INITIATOR]
+        acting = [p for p in principals if p.role is not PrincipalRole.BENEFICIARY]
+        asked = [p for p in acting if not self.allows or p.role is PrincipalRole.INITIATOR]
         ids = [fold(text) for p in asked for text in (p.subject, f"{p.issuer}:{p.subject}")]
         return any(glob.matches_folded(one) for glob in self.actor for one in ids)
 

@@ -36,6 +36,7 @@ class ExtraPaths(_Section):
     on_behalf_of: tuple[str, ...] = ()
     delegate: tuple[str, ...] = ()
     owner: tuple[str, ...] = ()
+    beneficiary: tuple[str, ...] = ()
 
     @field_validator("*")
     @classmethod

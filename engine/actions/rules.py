@@ -6,28 +6,16 @@ have is the empty string (``environment: [prod, '']`` includes the actions that 
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from engine.actions.approvers import Approvers
 from engine.actions.conditions import parse_condition
 from engine.actions.globs import Glob
 from engine.actions.paths import Path
-from engine.ledger.model import ActionKind, Requirement, Risk
-
-_DURATION = re.compile(r"([1-9][0-9]{0,8})\s*(s|m|h|d)")
-_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-MAX_EXPIRES = 30 * _UNITS["d"]
-_CANONICAL = re.compile(r"[^\s:]+:\S(?:.*\S)?")
-
-
-def duration(text: str) -> int:
-    """``15m``, ``90s``, ``2h``, ``1d`` as milliseconds. Raises ValueError."""
-    found = _DURATION.fullmatch(text)
-    if not found:
-        raise ValueError(f"'{text}' is not a duration: write a number and s, m, h or d, like '15m'")
-    return int(found[1]) * _UNITS[found[2]]
+from engine.actions.times import duration, waiting_time
+from engine.ledger.model import ActionKind, Risk
 
 
 def _one_or_many(value: object) -> object:
@@ -105,37 +93,6 @@ class Match(_Section):
         return self
 
 
-class Approvers(_Section):
-    """Who may decide: ``quorum`` different people, named or in one of the groups, as ``issuer:id``."""
-
-    groups: tuple[str, ...] = ()
-    people: tuple[str, ...] = ()
-    quorum: int = Field(default=1, ge=1, le=20)
-
-    @field_validator("groups", "people")
-    @classmethod
-    def _ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
-        for one in ids:
-            if not _CANONICAL.fullmatch(one):
-                raise ValueError(f"'{one}' is not a canonical id: write 'issuer:id', like 'local:{one}'")
-        if len(set(ids)) != len(ids):
-            raise ValueError("names somebody twice; each counts once")
-        return ids
-
-    @model_validator(mode="after")
-    def _possible(self) -> Approvers:
-        if not self.groups and not self.people:
-            raise ValueError("names nobody: give groups, people or both")
-        if not self.groups and self.quorum > len(self.people):
-            raise ValueError(f"a quorum of {self.quorum} cannot be reached by {len(self.people)} people")
-        return self
-
-    @property
-    def requirement(self) -> Requirement:
-        """What the ledger writes down."""
-        return Requirement(self.groups, self.people, self.quorum)
-
-
 class Rule(_Section):
     """One line of the ``actions`` section. A deny rule is about proposals: facts cannot be denied any more."""
 
@@ -147,17 +104,14 @@ class Rule(_Section):
     approvers: Approvers | None = None
     expires: str | None = None
 
-    @field_validator("expires")
-    @classmethod
-    def _expires(cls, text: str | None) -> str | None:
-        if text is not None and duration(text) > MAX_EXPIRES:
-            raise ValueError("a request waits for 30 days at most")
-        return text
+    _expires = field_validator("expires")(waiting_time)
 
     @model_validator(mode="after")
     def _fits_effect(self) -> Rule:
         if self.effect == "review" and self.approvers is None:
             raise ValueError("a review needs approvers")
+        if self.approvers is not None and self.expires_ms is not None and self.approvers.last_step >= self.expires_ms:
+            raise ValueError(f"its escalation would come too late: it expires after {self.expires}")
         if self.effect != "review" and (self.approvers is not None or self.expires is not None):
             raise ValueError(f"approvers and expires mean nothing where the effect is '{self.effect}'")
         if self.effect == "deny" and self.match.kind is ActionKind.FACT:

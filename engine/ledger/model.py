@@ -82,6 +82,7 @@ class PrincipalRole(StrEnum):
     ON_BEHALF_OF = "on_behalf_of"
     DELEGATE = "delegate"  # a link of the delegation chain
     OWNER = "owner"  # of the agent or of its session
+    BENEFICIARY = "beneficiary"  # whom a grant or a change of rights is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +111,53 @@ class Risk(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """One place among those who must approve, for one person: in one of ``groups``, or named in ``people``."""
+
+    name: str
+    groups: tuple[str, ...]
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Hours of the week. ``start`` and ``end`` are minutes after midnight in ``zone``, an IANA name.
+
+    An ``end`` that is not after ``start`` is on the next day. It starts on ``days``, ``mon`` to ``sun``.
+    """
+
+    days: tuple[str, ...]
+    start: int
+    end: int
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From ``after`` ms after the request was opened, these are asked too, for any seat."""
+
+    after: int
+    groups: tuple[str, ...]
+    people: tuple[str, ...] = ()
+    fallback: bool = False  # the last resort before silence denies
+
+
+@dataclass(frozen=True, slots=True)
 class Requirement:
     """Who must approve: ``quorum`` different people, each in one of ``groups`` or named in ``people``.
 
-    Groups and people are canonical ids written ``issuer:id`` (``local:security``, ``local:ada``).
+    With ``seats``, ``quorum`` of them must be filled, each by a different person, and ``groups`` and ``people`` are
+    empty. Groups and people are canonical ids written ``issuer:id`` (``local:security``, ``local:ada``).
     """
 
     groups: tuple[str, ...]
     people: tuple[str, ...]
     quorum: int
+    seats: tuple[Seat, ...] = ()
+    denials: int = 1  # how many different people deny it
+    hours: tuple[Window, ...] = ()  # when an approval may be given; always if empty
+    steps: tuple[Step, ...] = ()  # escalation, in order of time
+    break_glass: Seat | None = None  # who may approve alone in an emergency; reviewed afterwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +199,7 @@ class ReviewRequest:
     likeness: str  # HMAC over the raw action, target, parameters and principals: equal for like requests
     redactions: tuple[Redaction, ...]
     held: HeldRecord | None  # None for a fact
+    review_of: str | None = None  # the request whose glass was broken, if this is the review after it
 
 
 class VerdictKind(StrEnum):
@@ -169,6 +209,7 @@ class VerdictKind(StrEnum):
     DENIED = "denied"
     EXPIRED = "expired"  # silence is a denial
     FOLDED = "folded"  # a repeat of another pending request, which decided for it; never released
+    WITHDRAWN = "withdrawn"  # a party to it took it back; never released
 
 
 class Decision(StrEnum):
@@ -188,6 +229,9 @@ class Vote:
     reason: str  # sanitized
     at: int
     channel: str  # page, cli, api, slack, teams
+    right: str = ""  # the group or name that let them vote, as it was then
+    acting_for: str = ""  # issuer:subject of who delegated that right to them
+    break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +250,16 @@ class Verdict:
     view_digest: str
     folded_into: str | None = None  # the request that decided for this one
     released: bool = False  # whether the held record went to the sanitized topic in the same commit
+    break_glass: bool = False  # one person alone approved it in an emergency; an after-review was opened
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewEvent:
     """Something that happened to a request at the reviewer's. In order of ``sequence``: all that ever happened.
 
-    ``event`` is ``received``, ``revised``, ``repeat``, ``unfolded``, ``vote approve``, ``vote deny``, ``refused``,
-    how it ended (``approved``, ``denied``, ``expired``, ``folded``), or ``began``, of no request: a reviewer with
-    an empty database has read the log up to here.
+    ``event`` is ``received``, ``revised``, ``repeat``, ``unfolded``, ``vote approve``, ``vote deny``, ``asked``,
+    ``answered``, ``escalated``, ``refused``, how it ended (``approved``, ``denied``, ``expired``, ``folded``,
+    ``withdrawn``), or ``began``, of no request: a reviewer with an empty database has read the log up to here.
     """
 
     sequence: int  # grows, with gaps

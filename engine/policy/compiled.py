@@ -11,6 +11,10 @@ from detectors.patterns import PatternDetector
 from engine.actions.decide import CompiledRules
 from engine.actions.principals import Principals
 from engine.actions.profile import Profile
+from engine.actions.reviews import Named, Reviews
+from engine.actions.rules import Rule
+from engine.actions.times import duration
+from engine.ledger.model import Requirement
 from engine.policy.model import Always, Never, Only, Paths, PolicyFile, Topic
 from engine.policy.paths import PathPattern, joined
 from engine.redaction import Method
@@ -93,7 +97,19 @@ class Policy:
     profiles: tuple[Profile, ...]
     principals: Principals
     actions: CompiledRules
+    reviews: Reviews
     reads_all: tuple[str, ...]  # why each record must be parsed, if it must
+
+    def review(self, rule: Rule, about: Named, *, at: int) -> tuple[Requirement, int]:
+        """Who decides on what ``rule``, a review rule, asks about, and how long that waits, in ms.
+
+        ``at`` is when the request is opened, in ms since the epoch.
+        """
+        waits = rule.expires_ms or duration(self.file.expires)
+        picked = self.reviews.pick(rule.id, rule.risk, about, at=at)
+        if picked is not None:
+            return picked[0], picked[1] or waits
+        return rule.approvers.requirement if rule.approvers else Requirement((), (), 1), waits
 
     def key_of(self, topic: str | None) -> Callable[[bytes], TenantKey | None]:
         """From a record of this topic (None: of no topic) to the key that writes its tokens; None if there is none."""

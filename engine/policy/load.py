@@ -22,9 +22,11 @@ from engine.actions.decide import CompiledRules, compile_rules
 from engine.actions.literals import gate_patterns
 from engine.actions.principals import Principals
 from engine.actions.profile import Profile, shipped_profiles
+from engine.actions.reviews import Reviews
 from engine.actions.rules import Rule
 from engine.candidates import ESCAPES
 from engine.layers import LITERAL, RUNS, announces
+from engine.actions.times import duration
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, PolicyFile
 from engine.redaction import KEYED, Method
@@ -51,6 +53,7 @@ def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.env
     profiles = shipped_profiles()
     _check_profiles(source, file, profiles)
     actions, actions_text = _actions(source, file, profiles)
+    _check_escalation(source, file)
     places = PathRules(file.paths)
     announced = gate_patterns(actions, profiles)
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
@@ -88,6 +91,7 @@ def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.env
         profiles=profiles,
         principals=Principals.of(file.principals),
         actions=actions,
+        reviews=Reviews.of(file.reviews),
         reads_all=(*_reads_all(file, places), *(f"actions: {one.rule_id} ({one.profile})" for one in announced.forced)),
     )
 
@@ -155,6 +159,13 @@ def _check_entities(source: YamlFile, file: PolicyFile, entities: frozenset[str]
     for entity, loc in named:
         if entity not in entities:
             raise source.error(f"no rule finds '{entity}'{closest(entity, sorted(entities))}", loc)
+
+
+def _check_escalation(source: YamlFile, file: PolicyFile) -> None:
+    for number, rule in enumerate([] if file.actions == "default" else file.actions):
+        if rule.approvers and rule.expires is None and rule.approvers.last_step >= duration(file.expires):
+            message = f"its escalation would come too late: requests expire after {file.expires}"
+            raise source.error(message, ("actions", number, "approvers"))
 
 
 def _check_profiles(source: YamlFile, file: PolicyFile, profiles: Sequence[Profile]) -> None:

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from detectors.rule import Entity
 from engine.actions.principals import PrincipalsSection
-from engine.actions.rules import Rule, duration
+from engine.actions.reviews import ReviewEntry
+from engine.actions.rules import Rule
+from engine.actions.times import duration
 from engine.policy.paths import PathPattern, split
 from engine.redaction import Method
 from engine.tenants import TenantTopic
@@ -148,6 +150,9 @@ class PolicyFile(_Section):
     principals: PrincipalsSection = PrincipalsSection()
     actions: list[Rule] | Literal["default"] = Field(
         "default", description="What is privileged; 'default' is the shipped list. First match wins."
+    )
+    reviews: list[ReviewEntry] = Field(
+        [], description="Who decides, by circumstance, in place of the approvers of the rules. First match wins."
     )
     expires: str = Field("1h", description="How long a request waits where its rule does not say.")
 

@@ -21,7 +21,6 @@ from approvals.person import Person
 from approvals.server import now_ms
 from approvals.service import Service
 from approvals.store import Store
-from approvals.votes import may_vote
 from approvals.web.text import plain
 from approvals.web.view import whole_text
 from benchmarks.activity import Activity, generate
@@ -40,6 +39,7 @@ from sluicegate.demo.folder import ACTIVITY, APPROVALS, DECISIONS, QUARANTINE, S
 from sluicegate.demo.pairs import Pair, align, excerpt
 from sluicegate.demo.parts import Part, stop_all
 from sluicegate.demo.screen import ID_SHOWN, marked
+from sluicegate.demo.watch import able
 
 RECORDS = 4000
 DRAIN_TIMEOUT = 120.0  # seconds
@@ -137,7 +137,7 @@ def _decide(folder: Folder, broker: Broker) -> Decided:
         held = sorted((r for r in waiting if r.kind is ActionKind.PROPOSAL), key=lambda r: r.position)
         refused = None
         for request in held:
-            if may_vote(ada, request) is not None:
+            if not able(request, [ada]):
                 result = _vote(service, request, ada, Decision.APPROVE, "it is mine, so it must be fine")
                 refused = (ada, request, result.message) if isinstance(result, Refused) else None
                 break
@@ -169,11 +169,11 @@ def _logged(path: Path) -> Iterator[None]:
 
 def _first(held: Sequence[ReviewRequest], person: Person, *, but: ReviewRequest | None) -> ReviewRequest:
     """The first that ``person`` may decide on, of another kind than ``but`` if there is one."""
-    able = [r for r in held if may_vote(person, r) is None and r is not but]
-    other = [r for r in able if but is None or r.action != but.action]
-    if not able:
+    theirs = [r for r in held if able(r, [person]) and r is not but]
+    other = [r for r in theirs if but is None or r.action != but.action]
+    if not theirs:
         raise DemoError(f"nothing waits that {person.id} may decide on; try another --seed")
-    return (other or able)[0]
+    return (other or theirs)[0]
 
 
 def _vote(service: Service, request: ReviewRequest, person: Person, decision: Decision, reason: str) -> object:

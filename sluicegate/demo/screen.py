@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from approvals.person import Person
-from approvals.votes import may_vote
 from approvals.web.text import plain
 from engine.ledger.model import ActionKind, OutcomeKind, PrincipalRole, ReviewRequest, VerdictKind
 from sluicegate.demo.pairs import Pair, Piece, Span, excerpt
@@ -177,9 +176,10 @@ def _waiting(view: View, width: int, lines: int) -> list[RenderableType]:
 def _waiting_line(request: ReviewRequest, people: Sequence[Person], width: int) -> Text:
     """One request: its id, what is asked, and who may decide on it."""
     who = Text()
+    allowed = able(request, people)
     for person in people:
-        may = may_vote(person, request) is None
-        who.append(f"  {person.name.split()[0]} ", style="dim").append(*(("✓", "green") if may else ("✗", "red")))
+        mark = ("✓", "green") if person in allowed else ("✗", "red")
+        who.append(f"  {person.name.split()[0]} ", style="dim").append(*mark)
     verb = "has run" if request.kind is ActionKind.FACT else "wants"
     asks = Text(plain(f"{initiator(request)} {verb} {request.action} on {request.resource}"))
     line = Text.assemble("  ", (f"{request.request_id[:ID_SHOWN]}  ", "cyan"))

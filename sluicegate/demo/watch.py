@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 from typing import NamedTuple
 
 from approvals.outputs import REQUEST_HEADER
-from approvals.person import Person
-from approvals.votes import may_vote
+from approvals.person import Person, Roster
+from approvals.rights import may_vote
 from engine.brokers.base import Broker
 from engine.ledger.codec import decode
 from engine.ledger.model import (
@@ -82,8 +82,9 @@ class Tally:
 
 
 def able(request: ReviewRequest, people: Iterable[Person]) -> list[Person]:
-    """Who of ``people`` may decide on ``request``."""
-    return [person for person in people if may_vote(person, request) is None]
+    """Who of ``people``, who are all there are, may decide on ``request`` as it was opened."""
+    roster = Roster(people)
+    return [one for one in roster.values() if may_vote(one, request, roster, request.created) is None]
 
 
 class Flow(NamedTuple):

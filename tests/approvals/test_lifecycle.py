@@ -84,9 +84,9 @@ def test_a_verdict_is_bound_to_what_was_reviewed():
 def test_an_answer_makes_a_new_version_and_voids_votes():
     """A clarified request is voted on anew."""
     review = cast_by("a1", Review(request(requirement=needs(2))))
-    waiting = ask(review, PEOPLE["a2"], version=1, at=NOW)
+    waiting = ask(review, PEOPLE["a2"], "which table?", ROSTER, version=1, at=NOW)
     assert isinstance(waiting, Review)
-    after = answer(waiting)
+    after = answer(waiting, "customers", by="agent:x", at=NOW)
     assert isinstance(after, Review)
     assert (after.state, after.request.version, after.votes) == (State.PENDING, 2, ())
 
@@ -227,17 +227,18 @@ class Lives(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(sorted(PEOPLE)))
     def question(self, who: str) -> None:
-        if self.take(ask(self.review, PEOPLE[who], version=self.review.request.version, at=self.now)):
+        if self.take(ask(self.review, PEOPLE[who], "why?", ROSTER, version=self.review.request.version, at=self.now)):
             assert who not in FORBIDDEN
 
     @rule()
     def clarify(self) -> None:
-        if self.take(answer(self.review)):
+        if self.take(answer(self.review, "so that", by="agent:x", at=self.now)):
             self.said.clear()
 
     @rule(step=st.sampled_from([1, 2, 0, -1]))
     def change(self, step: int) -> None:
-        newer = replace(self.review.request, version=self.review.request.version + step)
+        asked = self.review.request.version - self.review.answers  # as whoever asks counts
+        newer = replace(self.review.request, version=asked + step)
         if self.take(revise(self.review, newer)):
             assert step > 0
             self.said.clear()

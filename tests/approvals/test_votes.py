@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from approval_makers import ADA, GRACE, LINUS, NOW, PEOPLE, needs, person, principal, request
 
-from approvals import votes
+from approvals import rights
 from approvals.lifecycle import RefusalCode, Refused, Review, State
 from approvals.person import Roster
-from approvals.votes import Ballot, ask, cast, conflict, counted, entitlement, may_vote, who_can
+from approvals.rights import conflict, counted, entitlement, may_vote, who_can
+from approvals.votes import Ballot, ask, cast
 from engine.ledger.model import (
     ActionKind,
     Decision,
@@ -111,7 +112,7 @@ def test_one_approval_is_enough_for_a_quorum_of_one():
 def test_no_policy_makes_the_quorum_empty(quorum):
     """A quorum below one counts as one: nothing approves itself."""
     asked = request(requirement=needs(quorum))
-    assert votes.quorum(asked) == 1
+    assert rights.quorum(asked) == 1
     assert Review(asked).verdict is None
     assert ok(vote(Review(asked), ADA)).state is State.APPROVED
 
@@ -141,7 +142,7 @@ def test_who_left_no_longer_counts():
     """The votes are counted against the people as they are when the last one is cast."""
     review = ok(vote(Review(request(requirement=needs(2))), ADA))
     without_ada = Roster([GRACE, LINUS])
-    assert counted(review, without_ada) == ()
+    assert counted(review, without_ada, NOW) == ()
     assert ok(vote(review, GRACE, people=without_ada)).state is State.PENDING
 
 
@@ -181,7 +182,7 @@ def test_nobody_votes_on_a_repeat():
 
 def test_a_question_stops_approvals_and_not_denials():
     """While a clarification is awaited only a denial counts."""
-    waiting = ok(ask(Review(request()), ADA, version=1, at=NOW))
+    waiting = ok(ask(Review(request()), ADA, "why?", PEOPLE, version=1, at=NOW))
     assert code(vote(waiting, GRACE)) is RefusalCode.WRONG_STATE
     assert ok(vote(waiting, GRACE, NO)).state is State.DENIED
 
@@ -189,8 +190,8 @@ def test_a_question_stops_approvals_and_not_denials():
 def test_only_who_could_vote_may_ask():
     """A principal cannot stall their own request with questions, nor can a bystander."""
     mine = Review(request(principals=(principal("local:ada"),)))
-    assert code(ask(mine, ADA, version=1, at=NOW)) is RefusalCode.CONFLICT
-    assert code(ask(Review(request()), LINUS, version=1, at=NOW)) is RefusalCode.NOT_ENTITLED
+    assert code(ask(mine, ADA, "why?", PEOPLE, version=1, at=NOW)) is RefusalCode.CONFLICT
+    assert code(ask(Review(request()), LINUS, "why?", PEOPLE, version=1, at=NOW)) is RefusalCode.NOT_ENTITLED
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_a_fact_is_acknowledged_or_flagged_and_releases_nothing():
 def test_who_can_decide_has_an_answer_for_everybody():
     """Each person stands with whether they can, and why or why not; those who can come first."""
     asked = request(principals=(principal("agent:x"), principal("k8s:grace", PrincipalRole.OWNER)))
-    answers = [(s.person.id, s.can, s.why) for s in who_can(asked, PEOPLE.values())]
+    answers = [(s.person.id, s.can, s.why) for s in who_can(asked, PEOPLE, NOW)]
     assert answers == [
         ("ada", True, "is in local:security"),
         ("grace", False, "owns the agent that asks"),
@@ -244,6 +245,6 @@ def test_who_can_agrees_with_what_happens():
         request(principals=(principal("k8s:linus"), principal("local:ada"))),
         replace(request(), requirement=Requirement((), (), 1)),
     ):
-        for standing in who_can(asked, PEOPLE.values()):
-            assert standing.can is (may_vote(standing.person, asked) is None)
+        for standing in who_can(asked, PEOPLE, NOW):
+            assert standing.can is (may_vote(standing.person, asked, PEOPLE, NOW) is None)
             assert standing.can is isinstance(vote(Review(asked), standing.person), Review)

@@ -15,7 +15,8 @@ from engine.actions.extract import extract
 from engine.actions.model import Action
 from engine.actions.principals import Principals
 from engine.actions.profile import shipped_profiles
-from engine.actions.rules import Rule, duration
+from engine.actions.rules import Rule
+from engine.actions.times import duration
 from engine.actions.tree import parse
 from engine.ledger.model import Requirement, Risk
 
