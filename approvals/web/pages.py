@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from approvals.lifecycle import OPEN, RefusalCode, Refused
 from approvals.person import Person
+from approvals.rights import may_vote
 from approvals.rows import Listed, StoreError
 from approvals.service import Service
-from approvals.votes import may_vote
 from approvals.web.api import STATUS
 from approvals.web.shell import Asked, Viewer, checked_form, found, render
 from approvals.web.view import full, must_type, pulse, whole_text
@@ -69,7 +69,7 @@ def vote(
     exact = asked.request_id
     if decision is Decision.APPROVE and version == asked.version and typed.strip() != must_type(asked):
         problem = Refused(RefusalCode.REASON_REQUIRED, f"type what it is done to, '{must_type(asked)}', to approve it")
-        if may_vote(viewer, asked) is None and listed.review.verdict is None:
+        if may_vote(viewer, asked, service.people, service.clock()) is None and listed.review.verdict is None:
             return _request_page(request, listed, service, viewer, refused=problem, reason=reason, status=422)
     said = [canned] if canned in _CANNED_ALL else []
     said += [reason.strip()] if reason.strip() else []

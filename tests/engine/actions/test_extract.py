@@ -81,6 +81,7 @@ def test_a_cloudtrail_event() -> None:
     assert who(action) == [
         ("initiator", "aws", "arn:aws:sts::111122223333:assumed-role/Deployer/ada"),
         ("delegate", "aws", "arn:aws:iam::111122223333:role/Deployer"),
+        ("beneficiary", "aws", "eve"),
     ]
 
 
