@@ -24,9 +24,9 @@ from engine.actions.principals import Principals
 from engine.actions.profile import Profile, shipped_profiles
 from engine.actions.reviews import Reviews
 from engine.actions.rules import Rule
+from engine.actions.times import duration
 from engine.candidates import ESCAPES
 from engine.layers import LITERAL, RUNS, announces
-from engine.actions.times import duration
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, PolicyFile
 from engine.redaction import KEYED, Method
