@@ -21,6 +21,7 @@ from approvals.person import Roster
 from approvals.service import Service
 from approvals.store import Store
 from approvals.web.app import LOOPBACK_HOSTS, WebSettings, create_app
+from approvals.web.limits import RateLimit
 from approvals.web.security import is_loopback, read_secret
 from detectors.errors import ConfigError
 from engine.brokers.base import Broker
@@ -28,6 +29,7 @@ from engine.ledger.codec import Format
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
+REQUESTS_A_SECOND = 20  # of each caller of the API, for long; ten times that at once
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 (only where its user vouches that the port is published on loopback)
 
 
@@ -123,7 +125,9 @@ def build(
     directory = Directory(store.identities, people, clock=clock, file=settings.people, provider=identity)
     provider = Provider(identity) if identity is not None else None
     hosts = {*LOOPBACK_HOSTS, settings.host, *([identity.host] if identity else [])}
-    web = WebSettings(secret=secret, hosts=hosts, provider=provider, directory=directory)
+    web = WebSettings(
+        secret=secret, hosts=hosts, provider=provider, directory=directory, limit=RateLimit(rate=20, burst=200)
+    )
     return Server(settings, service, create_app(service, web), provider)
 
 

@@ -4,66 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
 
-from approvals.lifecycle import RefusalCode, Refused
-from approvals.people import by_token
+from approvals.lifecycle import Refused
 from approvals.person import Person
 from approvals.rights import counted, may_vote, quorum, who_can
 from approvals.rows import Listed, StoreError
 from approvals.service import Ambiguous, Service
+from approvals.web.callers import Asked, Asker
+from approvals.web.problems import ApiError, refusal
 from engine.ledger.model import Decision, Vote
 
-STATUS = {
-    RefusalCode.CONFLICT: 403,
-    RefusalCode.NOT_ENTITLED: 403,
-    RefusalCode.UNKNOWN: 404,
-    RefusalCode.REASON_REQUIRED: 422,
-    RefusalCode.REASON_TOO_LONG: 422,
-}
-"""The HTTP status of each refusal; those not named clash with where the request stands: 409."""
-
-_STATUS_WORDS = {404: "there is no such page", 405: "that method is not allowed here"}
-
-
-class ApiError(HTTPException):
-    """An answer that is an error: a code for programs, a message for people."""
-
-    def __init__(self, status: int, code: str, message: str, **more: object) -> None:
-        super().__init__(status, headers={"www-authenticate": "Bearer"} if status == 401 else None)
-        self.body = {"code": code, "message": message, **more}
-
-
-def error_response(error: HTTPException) -> Response:
-    """``error`` as JSON: ``{"error": {"code", "message", …}}``."""
-    words = _STATUS_WORDS.get(error.status_code, "the request could not be answered")
-    body = error.body if isinstance(error, ApiError) else {"code": "http", "message": words}
-    return JSONResponse({"error": body}, status_code=error.status_code, headers=error.headers)
-
-
-def _service(request: Request) -> Service:
-    service = request.app.state.service
-    assert isinstance(service, Service)  # noqa: S101 (for the type checker; create_app sets it)
-    return service
-
-
-def _person(request: Request) -> Person:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise ApiError(401, "unauthenticated", "say who you are: 'Authorization: Bearer TOKEN'")
-    person = by_token(_service(request).people.values(), token.strip())
-    if person is None:
-        raise ApiError(401, "unauthenticated", "this token belongs to nobody")
-    return person
-
-
-Asked = Annotated[Service, Depends(_service)]
-Asker = Annotated[Person, Depends(_person)]
-
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["requests"])
 
 
 class _Model(BaseModel):
@@ -186,24 +139,27 @@ def list_requests(
     state: Annotated[Literal["waiting", "decided", "all"], Query()] = "waiting",
 ) -> RequestsOut:
     """Requests that wait, or have been decided, or both."""
+    asker.needs("read")
     found: list[Listed] = []
     if state in ("waiting", "all"):
         found += service.store.waiting(limit=_LIMIT + 1, whole=True)
     if state in ("decided", "all"):
         found += service.store.decided(limit=_LIMIT + 1, whole=True)
-    out = [_request_out(listed, service, asker) for listed in found[:_LIMIT]]
+    out = [_request_out(listed, service, asker.person) for listed in found[:_LIMIT]]
     return RequestsOut(requests=out, truncated=len(found) > _LIMIT)
 
 
 @router.get("/requests/{request_id}")
 def get_request(request_id: str, service: Asked, asker: Asker) -> RequestOut:
     """One request, by its id or the beginning of it."""
-    return _request_out(_found(service, request_id), service, asker)
+    asker.needs("read")
+    return _request_out(_found(service, request_id), service, asker.person)
 
 
 @router.get("/requests/{request_id}/who-can")
-def get_who_can(request_id: str, service: Asked, _asker: Asker) -> WhoCanOut:
+def get_who_can(request_id: str, service: Asked, asker: Asker) -> WhoCanOut:
     """Who can decide on a request, and why not the others."""
+    asker.needs("read")
     request = _found(service, request_id).review.request
     people = [
         StandingOut(id=s.person.id, name=s.person.name, can=s.can, why=s.why)
@@ -215,11 +171,12 @@ def get_who_can(request_id: str, service: Asked, _asker: Asker) -> WhoCanOut:
 @router.post("/requests/{request_id}/votes")
 def post_vote(request_id: str, ballot: BallotIn, http: Request, service: Asked, asker: Asker) -> RequestOut:
     """Votes on one version of a request. 403 if you may not, 409 if it has changed or ended."""
+    asker.needs("vote")
     exact = _found(service, request_id).review.request.request_id
     try:
         result = service.vote(
             exact,
-            asker,
+            asker.person,
             Decision(ballot.decision),
             version=ballot.version,
             reason=ballot.reason,
@@ -228,14 +185,14 @@ def post_vote(request_id: str, ballot: BallotIn, http: Request, service: Asked, 
     except StoreError as error:
         raise ApiError(503, "busy", str(error)) from None
     if isinstance(result, Refused):
-        versions = {} if result.version is None else {"version": result.version, "current": result.current}
-        raise ApiError(STATUS.get(result.code, 409), result.code, result.message, **versions)
-    return _request_out(_found(service, exact), service, asker)
+        raise refusal(result)
+    return _request_out(_found(service, exact), service, asker.person)
 
 
 @router.get("/status")
-def get_status(service: Asked, _asker: Asker) -> StatusOut:
+def get_status(service: Asked, asker: Asker) -> StatusOut:
     """How much waits, and whether all is well."""
+    asker.needs("read")
     return StatusOut(**service.store.counts()._asdict(), problem=service.health.problem)
 
 

@@ -15,7 +15,9 @@ from starlette.staticfiles import StaticFiles
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.service import Service
-from approvals.web import api, lists, pages, shell, sign_in
+from approvals.web import api, lists, pages, shell, sign_in, terminal
+from approvals.web.limits import RateLimit
+from approvals.web.problems import ApiError, problem
 from approvals.web.security import Guard, Sessions
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -27,13 +29,14 @@ class WebSettings:
     """``secret`` signs sessions; ``hosts`` are the names under which the service may be asked for.
 
     ``provider`` is where people sign in; None for people.yaml alone. ``directory`` keeps the roster fresh; None where
-    it never changes.
+    it never changes. ``limit`` is how often each caller may use the API; None for as often as they like.
     """
 
     secret: bytes
     hosts: Iterable[str] = LOOPBACK_HOSTS
     provider: Provider | None = None
     directory: Directory | None = None
+    limit: RateLimit | None = None
 
 
 def create_app(service: Service, settings: WebSettings) -> FastAPI:
@@ -50,7 +53,9 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     app.state.directory = settings.directory
     app.state.provider = settings.provider
     app.state.sessions = _sessions(service, settings)
+    app.state.limit = settings.limit
     app.include_router(api.router)
+    app.include_router(terminal.router)
     for page in (lists, pages, sign_in):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
@@ -59,7 +64,7 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     @app.exception_handler(HTTPException)
     def failed(request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith("/v1/"):
-            return api.error_response(error)
+            return problem(error)
         return shell.error_page(request, error.status_code)
 
     @app.exception_handler(RequestValidationError)
@@ -67,8 +72,7 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
         # FastAPI's own answer repeats what was sent; this one names the fields only.
         fields = sorted({".".join(str(part) for part in e["loc"][1:]) for e in error.errors()})
         if request.url.path.startswith("/v1/"):
-            detail = {"code": "invalid", "message": f"missing or not valid: {', '.join(fields)}"}
-            return JSONResponse({"error": detail}, status_code=422)
+            return problem(ApiError(422, "invalid", f"missing or not valid: {', '.join(fields)}"))
         return shell.error_page(request, 422)
 
     @app.get("/healthz", include_in_schema=False)

@@ -13,7 +13,7 @@ from approvals.person import Person
 from approvals.rights import may_vote
 from approvals.rows import Listed, StoreError
 from approvals.service import Service
-from approvals.web.api import STATUS
+from approvals.web.problems import STATUS
 from approvals.web.shell import Asked, Viewer, checked_form, found, render
 from approvals.web.view import full, must_type, pulse, whole_text
 from engine.ledger.model import Decision

@@ -25,7 +25,6 @@ COOKIE = "sluicegate_session"
 SESSION_SECONDS = 8 * 60 * 60
 _NOTE_COOKIE = "sluicegate_sign_in"
 _NOTE_SECONDS = 10 * 60
-_SESSION_IN_SCOPE = "sluicegate.session"
 BODY_LIMIT = 64 * 1024  # bytes
 
 _log = logging.getLogger("sluicegate.identity")
@@ -79,12 +78,6 @@ class Sessions:
 
     def read(self, connection: HTTPConnection) -> SessionData | None:
         """The session of a request; None if it has none, or one that is forged, over, or was ended."""
-        if _SESSION_IN_SCOPE not in connection.scope:
-            connection.scope[_SESSION_IN_SCOPE] = self._read(connection)
-        found = connection.scope[_SESSION_IN_SCOPE]
-        return found if isinstance(found, SessionData) else None
-
-    def _read(self, connection: HTTPConnection) -> SessionData | None:
         given = connection.cookies.get(self._cookie, "")
         try:
             session_id, signed_in = self._serializer.loads(given, max_age=self._seconds)

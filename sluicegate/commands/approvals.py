@@ -14,6 +14,7 @@ from urllib.parse import quote
 import click
 
 from sluicegate.commands.approvals_identity import people, tokens
+from sluicegate.commands.approvals_login import Saved, SignInFailed, device_flow, echo_where, keep, saved
 
 if TYPE_CHECKING:
     from engine.config import Config
@@ -52,17 +53,23 @@ class _Client:
         """What the service answers to a POST."""
         return self._ask("POST", path, json=body)
 
+    def delete(self, path: str) -> Any:
+        """What the service answers to a DELETE."""
+        return self._ask("DELETE", path)
+
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         import httpx
 
         from sluicegate import __version__
 
-        headers = {"authorization": f"Bearer {self._token}", "user-agent": f"sluicegate-cli/{__version__}"}
+        headers = {"user-agent": f"sluicegate-cli/{__version__}"}
+        if self._token:
+            headers["authorization"] = f"Bearer {self._token}"
         try:
             answer = httpx.request(
                 method, f"{self._url}/v1{path}", headers=headers, timeout=_TIMEOUT, trust_env=False, **more
             )
-            body = answer.json()
+            body = answer.json() if answer.content else None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise _Usage(f"'{self._url}' is not the URL of a service; it looks like {DEFAULT_URL}") from None
         except httpx.HTTPError:
@@ -74,8 +81,7 @@ class _Client:
             raise _Refused(f"what answers at {self._url} is no reviewer service") from None
         if answer.is_success:
             return body
-        error = body.get("error") if isinstance(body, dict) else None
-        message = error.get("message") if isinstance(error, dict) else None
+        message = body.get("detail") if isinstance(body, dict) else None
         raise _Refused(_printable(str(message or f"the service answered {answer.status_code}")))
 
 
@@ -92,9 +98,12 @@ def _asks(command: Callable[..., None]) -> Callable[..., None]:
 
 def _client(url: str, token_file: Path | None) -> _Client:
     if token_file is None:
-        token = os.environ.get("SLUICEGATE_TOKEN", "").strip()
+        session = saved(url)
+        token = os.environ.get("SLUICEGATE_TOKEN", "").strip() or (session.token if session else "")
         if not token:
-            raise _Usage("say who you are: --token-file FILE, or the token in SLUICEGATE_TOKEN")
+            raise _Usage(
+                "say who you are: 'sluicegate approvals login', --token-file FILE, or the token in SLUICEGATE_TOKEN"
+            )
     else:
         try:
             token = token_file.read_text(encoding="ascii").strip()
@@ -198,6 +207,43 @@ def token() -> None:
     made = new_token()
     click.echo(made)
     click.echo(f"token_hash: {hash_token(made)}", err=True)
+
+
+@approvals.command()
+@click.option("--url", envvar="SLUICEGATE_URL", default=DEFAULT_URL, show_default=True, show_envvar=True)
+@click.option("--fresh", is_flag=True, help="Sign in freshly, as approving a high risk wants it.")
+def login(url: str, *, fresh: bool) -> None:
+    """Sign in at the service's OpenID provider, in a browser on any device.
+
+    The session is kept in ~/.config/sluicegate, and ends when you leave or log out.
+
+    \b
+    Example:
+      sluicegate approvals login --url https://approvals.example.com
+    """
+    client = _Client(url, "")
+    try:
+        id_token = device_flow(client.get("/sign-in"), fresh=fresh, show=echo_where)
+    except SignInFailed as failed:
+        raise _Refused(str(failed)) from None
+    made = client.post("/session", {"id_token": id_token})
+    keep(url, Saved(made["token"], made["expires"]))
+    click.echo(_printable(f"Signed in as {made['name']} ({made['person']}) until {_time(made['expires'])}"), err=True)
+
+
+@approvals.command()
+@click.option("--url", envvar="SLUICEGATE_URL", default=DEFAULT_URL, show_default=True, show_envvar=True)
+def logout(url: str) -> None:
+    """End this terminal's session.
+
+    \b
+    Example:
+      sluicegate approvals logout --url https://approvals.example.com
+    """
+    if (session := saved(url)) is None:
+        raise _Refused(f"nobody is signed in at {url}")
+    keep(url, None)
+    _Client(url, session.token).delete("/session")
 
 
 @approvals.command(name="list")

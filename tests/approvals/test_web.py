@@ -641,7 +641,7 @@ def test_the_api_wants_a_token(app, ada):
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKENS['ada']}"}):
             answer = client.get("/v1/requests", headers=headers)
             assert answer.status_code == 401
-            assert answer.json()["error"]["code"] == "unauthenticated"
+            assert answer.json()["code"] == "unauthenticated"
     assert ada.get("/v1/requests").status_code == 401
 
 
@@ -672,7 +672,7 @@ def test_the_version_is_required_and_a_stale_one_is_a_conflict(site, api):
     assert api("POST", "/requests/req-0001/votes", json={"decision": "approve"}).status_code == 422
     answer = api("POST", "/requests/req-0001/votes", json={"decision": "approve", "version": 1})
     assert answer.status_code == 409
-    error = answer.json()["error"]
+    error = answer.json()
     assert (error["code"], error["version"], error["current"]) == ("stale", 1, 2)
 
 
@@ -681,9 +681,13 @@ def test_the_api_refuses_who_takes_part(site, api):
     put(site, request(principals=(principal("local:ada"),)))
     answer = api("POST", "/requests/req-0001/votes", json={"decision": "deny", "version": 1, "reason": "r"})
     assert answer.status_code == 403
-    assert answer.json()["error"] == {
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "urn:sluicegate:problem:conflict",
+        "title": "Forbidden",
+        "status": 403,
+        "detail": "you initiated this action, so you cannot decide on it",
         "code": "conflict",
-        "message": "you initiated this action, so you cannot decide on it",
     }
 
 
@@ -704,16 +708,16 @@ def test_an_invalid_body_is_not_repeated(site, api):
     body = {"decision": "hunter2", "version": "hunter2", "hunter": "hunter2"}
     answer = api("POST", "/requests/req-0001/votes", json=body)
     assert answer.status_code == 422
-    assert "decision" in answer.json()["error"]["message"]
+    assert "decision" in answer.json()["detail"]
     assert "hunter2" not in answer.text
 
 
 def test_an_ambiguous_or_unknown_id_is_said(site, api):
     """Several requests, or none, are errors of their own."""
     put(site, request("abcd1"), request("abcd2"))
-    assert api("GET", "/requests/abcd").json()["error"]["code"] == "ambiguous"
+    assert api("GET", "/requests/abcd").json()["code"] == "ambiguous"
     assert api("GET", "/requests/nothing").status_code == 404
-    assert api("GET", "/nothing").json()["error"]["code"] == "http"
+    assert api("GET", "/nothing").json()["code"] == "http"
 
 
 def test_health_needs_no_token(app, site):
