@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from approvals.lifecycle import RefusalCode, Refused, Review
 from approvals.person import Identity, Person, folded
-from approvals.seating import Right, seated
+from approvals.seating import Offer, Right, seated
 from engine.actions.times import within
 from engine.ledger.model import Decision, Principal, PrincipalRole, Requirement, ReviewRequest, Seat, Step, Vote
 
@@ -258,7 +258,7 @@ def counted(review: Review, people: Mapping[Identity, Person], at: int) -> tuple
 def taken(review: Review, people: Mapping[Identity, Person], at: int) -> tuple[Taken, ...]:
     """Each seat with the approval that fills it: as many as can be filled, one person and one right to a seat.
 
-    Who lent a right and voted as well has used it.
+    A vote counts by the right that it was cast by. Who lent a right and voted as well has used it.
     """
     votes = counted(review, people, at)
     voted = {Identity(vote.issuer, vote.subject) for vote in votes}
@@ -267,7 +267,9 @@ def taken(review: Review, people: Mapping[Identity, Person], at: int) -> tuple[T
         if vote.decision is Decision.APPROVE:
             voter = Identity(vote.issuer, vote.subject)
             mine = rights(people[voter], review.request, people, at)
-            offers.append((voter, [r for r in mine if r.holder == voter or r.holder not in voted]))
+            holder = next((r.holder for r in mine if str(r.holder) == (vote.acting_for or str(voter))), None)
+            if holder is not None and (holder == voter or holder not in voted):
+                offers.append(Offer(voter, holder, tuple(r.seat for r in mine if r.holder == holder)))
     found = seated(offers)
     by_voter = {Identity(vote.issuer, vote.subject): vote for vote in votes}
     return tuple(
