@@ -22,7 +22,7 @@ demo: $(READY)
 	$(BIN)/sluicegate demo $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 check: lint test
 

@@ -14,12 +14,19 @@ settings.register_profile("untimed", deadline=None)  # machines are noisy: no te
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under pytest-xdist, all tests that need a Kafka go to one process, which starts it once; the others go by file."""
+    for item in items:
+        needs_kafka = "kafka" in item.nodeid.lower() or "kafka_servers" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("kafka" if needs_kafka else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def kafka_servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Kafka for tests: their own, or SLUICEGATE_TEST_KAFKA, whose topics they make and delete.
 
     Where there is no Java or Maven to start one with: a failure in CI, else one loud skip. Under pytest-xdist
-    each worker process starts one, so that tests in them share no topics.
+    one process has all tests that ask for it.
     """
     if given := os.environ.get("SLUICEGATE_TEST_KAFKA"):
         yield given
