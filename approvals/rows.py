@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
@@ -12,7 +13,7 @@ from approvals import tables as t
 from approvals.facets import facets
 from approvals.lifecycle import FOLDABLE_INTO, Clarification, Review, State
 from detectors.errors import SluicegateError
-from engine.ledger.codec import decode, encode
+from engine.ledger.codec import LedgerMessage, decode, encode
 from engine.ledger.model import Decision, ReviewRequest, Verdict, Vote
 
 
@@ -38,6 +39,7 @@ LIGHT = [column for column in t.requests.c if column.name != "encoded"]
 requests do not make the list slow, which is asked for every few seconds."""
 
 _LIGHT_REDACTIONS = 50
+_REMEMBERED_BYTES = 4_096
 
 
 class LoggedEvent(NamedTuple):
@@ -199,7 +201,7 @@ def load_all(c: Connection, query: Select[Any]) -> list[Review]:
 
 
 def _review(row: Row[Any], votes: Sequence[Vote], asked: Sequence[Clarification]) -> Review:
-    request = decode(row.encoded if hasattr(row, "encoded") else row.light)
+    request = decode(row.encoded) if hasattr(row, "encoded") else _decoded_light(row.light)
     verdict = decode(row.verdict) if row.verdict is not None else None
     if not isinstance(request, ReviewRequest) or not isinstance(verdict, Verdict | None):
         raise StoreError("the database holds something that is no review request")
@@ -212,6 +214,16 @@ def _review(row: Row[Any], votes: Sequence[Vote], asked: Sequence[Clarification]
         clarifications=tuple(asked),
         escalated=row.steps,
     )
+
+
+def _decoded_light(data: bytes) -> LedgerMessage:
+    return _remembered(data) if len(data) <= _REMEMBERED_BYTES else decode(data)
+
+
+@lru_cache(maxsize=4_000)
+def _remembered(data: bytes) -> LedgerMessage:
+    """Lists are asked for again whenever something happens, and most of what they show has not changed."""
+    return decode(data)
 
 
 def listed(c: Connection, reviews: Sequence[Review]) -> list[Listed]:

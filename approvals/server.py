@@ -22,6 +22,7 @@ from approvals.service import Service
 from approvals.store import Store
 from approvals.web.app import LOOPBACK_HOSTS, WebSettings, create_app
 from approvals.web.limits import RateLimit
+from approvals.web.live import Server as LiveServer
 from approvals.web.security import is_loopback, read_secret
 from detectors.errors import ConfigError
 from engine.brokers.base import Broker
@@ -160,7 +161,7 @@ def serve(server: Server, *, ready: Callable[[str], None] = lambda _: None) -> N
     try:
         ready(server.settings.url)
         with _signals_end_quietly():
-            uvicorn.Server(config).run()
+            LiveServer(server.app, config).run()
     finally:
         server.close()
 

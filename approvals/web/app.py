@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.service import Service
-from approvals.web import api, lists, pages, shell, sign_in, terminal
+from approvals.web import api, lists, live, pages, shell, sign_in, terminal
 from approvals.web.limits import RateLimit
 from approvals.web.problems import ApiError, problem
 from approvals.web.security import Guard, Sessions
@@ -56,7 +56,7 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     app.state.limit = settings.limit
     app.include_router(api.router)
     app.include_router(terminal.router)
-    for page in (lists, pages, sign_in):
+    for page in (lists, live, pages, sign_in):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(Guard, hosts=settings.hosts)

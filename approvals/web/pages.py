@@ -14,15 +14,10 @@ from approvals.rights import may_vote
 from approvals.rows import Listed, StoreError
 from approvals.service import Service
 from approvals.web.problems import STATUS
+from approvals.web.reasons import CANNED, reason_of
 from approvals.web.shell import Asked, Viewer, checked_form, found, render
 from approvals.web.view import full, must_type, pulse, whole_text
 from engine.ledger.model import Decision
-
-_CANNED = {
-    "approve": ("Expected and checked", "Covered by a change ticket", "Known routine"),
-    "deny": ("Not expected from this agent", "Wrong target", "More than it needs", "Ask me in person first"),
-}
-_CANNED_ALL = frozenset(reason for reasons in _CANNED.values() for reason in reasons)
 
 router = APIRouter()
 
@@ -71,10 +66,9 @@ def vote(
         problem = Refused(RefusalCode.REASON_REQUIRED, f"type what it is done to, '{must_type(asked)}', to approve it")
         if may_vote(viewer, asked, service.people, service.clock()) is None and listed.review.verdict is None:
             return _request_page(request, listed, service, viewer, refused=problem, reason=reason, status=422)
-    said = [canned] if canned in _CANNED_ALL else []
-    said += [reason.strip()] if reason.strip() else []
+    why = reason_of(canned, reason)
     try:
-        result = service.vote(exact, viewer, decision, version=version, reason=": ".join(said), channel="page")
+        result = service.vote(exact, viewer, decision, version=version, reason=why, channel="page")
     except StoreError:
         raise HTTPException(503) from None
     if isinstance(result, Refused):
@@ -122,6 +116,6 @@ def _request_page(
         b=view.brief,
         refused=refused,
         reason=reason[:2_000],
-        canned=_CANNED,
+        canned=CANNED,
         now=service.clock(),
     )

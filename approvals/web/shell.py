@@ -100,7 +100,7 @@ def found(service: Service, given: str) -> Listed:
 def error_page(request: Request, status: int) -> Response:
     """A page that says what went wrong; the sign-in form where that is all that is missing."""
     if status == 401:
-        if request.method == "GET" and request.url.path in ("/queue/live",):
+        if request.method == "GET" and request.url.path in ("/queue/live", "/live"):
             return PlainTextResponse("Sign in first.\n", status_code=401)
         return RedirectResponse(f"/sign-in?to={request.url.path}", status_code=303)
     title, advice = _ERRORS.get(status, ("That did not work", "Go back and try again."))

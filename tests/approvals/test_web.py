@@ -485,7 +485,7 @@ def test_hostile_content_is_harmless_text(site, ada, hostile, path):
     assert answer.status_code == 200
     page = answer.text
     assert len(answer.content) < 50_000
-    assert page.count("<script") == page.count('<script src="/static/live.js" defer>')
+    assert page.count("<script") == len(re.findall(r'<script src="/static/\w+\.js" defer>', page))
     assert "<img" not in page
     assert not set("\u202e\u2066\u200b\x1b\x00") & set(page)
     assert "49" not in re.findall(r"\b49\b", page)
@@ -510,7 +510,7 @@ def test_a_page_of_many_requests_stays_small(site, ada):
     put(site, *(request(f"r{n:04}", resource="x" * 5000, action="é" * 5000) for n in range(50)))
     answer = ada.get("/")
     assert len(answer.content) < 50_000
-    assert "25 more wait" in text_of(answer.text)
+    assert "1 to 25 of 50" in text_of(answer.text)
 
 
 # --- Safety -------------------------------------------------------------------------------------------------

@@ -42,40 +42,89 @@ async function look(url) {
   return answer;
 }
 
-function every(seconds, job) {
-  let pause = seconds;
-  const run = async () => {
-    if (!document.hidden) {
-      try { await job(); pause = seconds; } catch { pause = Math.min(pause * 2, 60); }
-    }
-    setTimeout(run, pause * 1000);
-  };
-  setTimeout(run, pause * 1000);
+const notice = document.querySelector("body > .status");
+function say(text) {
+  if (!notice) return;
+  notice.textContent = text;
+  notice.hidden = !text;
 }
 
+// What is new waits while somebody has a finger, a focus or a tick on what is old: nothing moves under them.
 const queue = document.querySelector("[data-live]");
-if (queue) {
-  let shown = "";
-  every(3, async () => {
-    const html = await (await look(queue.dataset.live)).text();
-    // Nothing moves under a finger, a focus or an open selection.
-    if (html === shown || queue.contains(document.activeElement)) return;
-    queue.innerHTML = html;
-    shown = html;
-    localTimes(queue);
-    tick();
-  });
+let newer = "";
+const busy = () => queue.contains(document.activeElement) || queue.querySelector("[name=pick]:checked");
+function show() {
+  if (!newer) return;
+  const at = document.activeElement?.closest?.(".card-link")?.getAttribute("href");
+  queue.innerHTML = newer;
+  newer = "";
+  say("");
+  localTimes(queue);
+  tick();
+  if (at) [...queue.querySelectorAll(".card-link")].find((link) => link.getAttribute("href") === at)?.focus();
+}
+let shown = "";
+async function freshQueue() {
+  const html = await (await look(queue.dataset.live)).text();
+  if (html === shown) return;
+  shown = newer = html;
+  if (busy()) say("The queue has changed: press r to show it.");
+  else show();
 }
 
 const review = document.querySelector("[data-pulse]");
-if (review) {
-  every(3, async () => {
-    const { pulse } = await (await look(review.dataset.pulse)).json();
-    if (pulse === review.dataset.seen) return;
-    const form = review.querySelector("fieldset"), note = review.querySelector(".changed");
-    if (form) form.disabled = true;
-    if (note) note.hidden = false;
-  });
+async function freshReview() {
+  const { pulse } = await (await look(review.dataset.pulse)).json();
+  if (pulse === review.dataset.seen) return;
+  const form = review.querySelector("fieldset"), note = review.querySelector(".changed");
+  if (form) form.disabled = true;
+  if (note) note.hidden = false;
+}
+
+// One look at a time; what is told meanwhile makes one more.
+let looking = false, again = false, lost = false;
+async function fresh() {
+  if (looking) { again = true; return; }
+  looking = true;
+  do {
+    again = false;
+    try {
+      if (queue) await freshQueue();
+      if (review) await freshReview();
+      if (lost) { lost = false; say(""); }
+    } catch {
+      lost = true;
+      say("No connection: what you see may be old. Trying again.");
+    }
+  } while (again);
+  looking = false;
+}
+
+// A browser opens few connections to one place, so only the page that is looked at keeps one.
+let stream = null, number = queue?.dataset.number;
+function listen() {
+  if (document.hidden || stream || !(queue || review)) return;
+  stream = new EventSource(document.body.dataset.stream);
+  stream.onmessage = (event) => {
+    if (event.data === number && !lost) return;
+    number = event.data;
+    fresh();
+  };
+  stream.onerror = () => {
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    stream = null;
+    fresh();
+    setTimeout(listen, 5000);
+  };
+}
+function hush() {
+  stream?.close();
+  stream = null;
+}
+if (document.body.dataset.stream) {
+  listen();
+  document.addEventListener("visibilitychange", () => { if (document.hidden) hush(); else listen(); });
+  window.addEventListener("pagehide", hush);
 }
 
 // A second click is not a second vote. The button's value must still be sent, hence the pause.
