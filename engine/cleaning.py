@@ -16,11 +16,12 @@ from detectors.patterns import PatternDetector
 from engine.candidates import CandidateReader
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
+from engine.memory import Memory, lingers, recalled, remembered
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
-from engine.views import Edit, Limits, View, apply, read_record, write
+from engine.views import Edit, Limits, View, apply, is_read_above, read_record, write
 from engine.written import is_written, unwritten
 
 
@@ -36,6 +37,8 @@ class Cleaned(NamedTuple):
 class Cleaner:
     """Cleans texts by one policy. ``methods`` says how by entity, ``default`` for all others.
 
+    What the rules in ``certain`` find is redacted wherever else it stands in the text.
+
     ``key_of`` gives the key for what a record holds; None where it cannot be told whose the record is.
     """
 
@@ -47,6 +50,7 @@ class Cleaner:
     min_score: float
     places: PathRules
     entities: frozenset[str]
+    certain: frozenset[str]
     key_of: Callable[[bytes], TenantKey | None]
     limits: Limits
 
@@ -77,7 +81,17 @@ class Cleaner:
         everything = read_record(data, form, self.limits, base)
         views = [view for view in everything if view.readable]
         found = self.detector.scan([Text(view.readable, view.key) for view in views])
-        return self._rewrite(everything, self._selected(everything, views, found))
+        selected = self._selected(everything, views, found)
+        if memory := self._remembered(selected):
+            known = {id(view): findings for view, findings in selected}
+            more = [
+                [] if is_read_above(view) else recalled(view.readable, known.get(id(view), ()), memory)
+                for view in views
+            ]
+            if any(more):
+                found = [some + others for some, others in zip(found, more, strict=True)]
+                selected = self._selected(everything, views, found)
+        return self._rewrite(everything, selected)
 
     def _clean_some(self, data: bytes, form: str, rules: Sequence[int], *, hidden: bool) -> Cleaned:
         """As `clean_all`, but only the scalars in which ``rules`` may find something are read."""
@@ -92,7 +106,12 @@ class Cleaner:
                 found.append(findings)
         if not found:
             return Cleaned(data, (), dropped=False)
-        return self._rewrite([view for view, _ in candidates], self._selected(views, views, found))
+        selected = self._selected(views, views, found)
+        memory = self._remembered(selected)
+        if memory and hidden:
+            return self.clean_all(data, form)
+        cleaned = self._rewrite([view for view, _ in candidates], selected)
+        return self.clean_all(data, form) if memory and lingers(cleaned.text, memory) else cleaned
 
     def of(self, record: bytes) -> Cleaner:
         """The same for parts of ``record`` that are cleaned apart from it, such as its headers."""
@@ -123,6 +142,14 @@ class Cleaner:
                 out.append((view, resolve(findings)))
         return out
 
+    def _remembered(self, selected: Iterable[tuple[View, list[Finding]]]) -> Memory:
+        """What is to be redacted elsewhere too."""
+        redacted = ((view.text, [f for f in fs if self._method(f) is not Method.KEEP]) for view, fs in selected)
+        return remembered(redacted, self.certain)
+
+    def _method(self, finding: Finding) -> Method:
+        return self.places.method(finding.rule_id) or self.methods.get(finding.entity, self.default)
+
     def _wanted(self, text: bytes, findings: Iterable[Finding]) -> list[Finding]:
         """Without the unsure ones, and without those of what a redaction wrote."""
         wanted = self._sure(text, findings)
@@ -143,7 +170,7 @@ class Cleaner:
         whose_is_read = False
         for view, findings in selected:
             for finding in findings:
-                method = self.places.method(finding.rule_id) or self.methods.get(finding.entity, self.default)
+                method = self._method(finding)
                 if method is Method.KEEP:
                     continue
                 if method is Method.DROP and view.kind != "key":

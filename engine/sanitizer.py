@@ -23,6 +23,7 @@ from engine.cleaning import Cleaner
 from engine.escapes import spell_out
 from engine.jsontext import Step, read_all
 from engine.ledger.model import ActionKind, Redaction, ReviewRequest
+from engine.memory import certain_rules
 from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
 from engine.policy.compiled import Policy
 from engine.records import ActivityRecord, Header
@@ -54,6 +55,7 @@ def cleaner_of(policy: Policy) -> Cleaner:
         min_score=file.redaction.min_score,
         places=policy.places,
         entities=policy.entities,
+        certain=certain_rules(policy.detector),
         key_of=policy.key_of(None),
         limits=Limits(file.limits.depth, file.limits.layers, file.limits.candidates, file.limits.decoded),
     )

@@ -218,15 +218,15 @@ def spelled(view: View, purse: Purse) -> list[View]:
     if b"%" in text and _PERCENT.search(text):
         source = unquote(text)
         views.append(View("quoted", source.text, view.step, view, 0, len(text), source))
-    if _is_read_above(view):
+    if is_read_above(view):  # a layer is written anew once
         return views
     for kind, start, end, below, encode in layers(text, purse):
         views.append(View(kind, below, view.step, view, start, end - start, encode=encode))
     return views
 
 
-def _is_read_above(view: View) -> bool:
-    """Whether the parent reads this very text too, as it does the values of pairs: a layer is written anew once."""
+def is_read_above(view: View) -> bool:
+    """Whether the parent reads this very text too, as it does the values of pairs."""
     parent = view.parent
     if parent is None or view.source is not None or view.encode is not None:
         return False

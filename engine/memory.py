@@ -1,0 +1,106 @@
+"""What a record gives away once is redacted wherever else it stands in that record.
+
+A credential that was found with certainty (in an ``Authorization`` header, under ``password``) is looked for as it is in
+every text of the record: where nothing around it says what it is, no rule would find it.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from detectors.finding import Finding
+from detectors.patterns import PatternDetector
+from engine.layers import layers
+from engine.layers.model import Purse
+
+Memory = Mapping[bytes, Finding]
+"""What is looked for, and the finding that told of it."""
+
+_CERTAIN = 0.85
+_SHORTEST = 8
+_LONG = 16
+"""From so many bytes on a value is not by chance a part of a longer word, and not a word itself."""
+_ANNOUNCED = 12
+"""Layers announce what is at least so long; the encoded forms of shorter values are looked for themselves."""
+_WORDS = re.compile(rb"[A-Za-z]+|[0-9]{1,8}|(.)\1*|(?:[A-Z]?[a-z]+[ _.-])+[a-z]+", re.DOTALL)
+_OF_PEOPLE = frozenset({"network", "personal"})
+"""Families whose values have a form of their own and are found by it, or stand for many things (a date)."""
+_SLASHED = re.compile(rb"\\(?:\\|[nrt])?|[\n\r\t]")
+_RUN = re.compile(rb"[A-Za-z0-9+/_-]*={0,2}")
+_BEFORE = re.compile(rb"[A-Za-z0-9+/_-]*\Z")
+
+
+def certain_rules(detector: PatternDetector) -> frozenset[str]:
+    """The ids of the rules whose findings are remembered."""
+    rules = (one.rule for one in detector.rules)
+    return frozenset(rule.id for rule in rules if rule.score >= _CERTAIN and rule.family not in _OF_PEOPLE)
+
+
+def remembered(found: Iterable[tuple[bytes, Iterable[Finding]]], certain: Collection[str]) -> dict[bytes, Finding]:
+    """What to look for, by the texts of a record and what was found in them."""
+    memory: dict[bytes, Finding] = {}
+    for text, findings in found:
+        for finding in findings:
+            if finding.rule_id in certain and finding.score >= _CERTAIN:
+                value = text[finding.start : finding.end]
+                for one in (value, *_passwords(value)):
+                    if len(one) >= _SHORTEST and (len(one) >= _LONG or not _WORDS.fullmatch(one)):
+                        memory.setdefault(one, finding)
+    return memory
+
+
+def lingers(text: bytes, memory: Memory) -> bool:
+    """Whether a record may still hold something remembered, however it is escaped."""
+    forms = [form for value in memory for form in (value, *_forms(value))]
+    if any(form in text for form in forms):
+        return True
+    plain = _SLASHED.sub(b"", text) if b"\\" in text else text
+    return any(_SLASHED.sub(b"", form) in plain for form in forms)
+
+
+def recalled(text: bytes, known: Sequence[Finding], memory: Memory) -> list[Finding]:
+    """Where ``text`` holds something remembered, beside what is ``known`` of it."""
+    taken = [(finding.start, finding.end) for finding in known]
+    out = []
+    for value, told in sorted(memory.items(), key=lambda item: -len(item[0])):
+        spans = [*_places(text, value, whole=len(value) < _LONG)]
+        for form in _forms(value):
+            for start, end in _places(text, form, whole=False):
+                before, after = _BEFORE.search(text, 0, start), _RUN.match(text, end)
+                spans.append((before.start() if before else start, after.end() if after else end))
+        for start, end in spans:
+            if all(end <= low or high <= start for low, high in taken):
+                taken.append((start, end))
+                out.append(told._replace(start=start, end=end))
+    return out
+
+
+def _places(text: bytes, value: bytes, *, whole: bool) -> Iterable[tuple[int, int]]:
+    """Where ``value`` stands; with ``whole``, not within a longer word."""
+    at = text.find(value)
+    while at >= 0:
+        end = at + len(value)
+        if not whole or not (_joins(text[at - 1 : at + 1]) or _joins(text[end - 1 : end + 1])):
+            yield at, end
+        at = text.find(value, at + 1)
+
+
+def _joins(pair: bytes) -> bool:
+    return len(pair) == 2 and pair.isalnum()
+
+
+def _forms(value: bytes) -> tuple[bytes, ...]:
+    """Encoded forms of a value that is too short to be announced; the last character of base64 depends on what follows."""
+    if len(value) >= _ANNOUNCED:
+        return ()
+    digits = value.hex().encode()
+    return b64encode(value)[: len(value) * 4 // 3], digits, digits.upper()
+
+
+def _passwords(value: bytes) -> list[bytes]:
+    """What a value of basic authentication (RFC 7617) holds: the password behind the user's name."""
+    if len(value) > 512:
+        return []
+    return [layer.text.partition(b":")[2] for layer in layers(value, Purse(1024)) if layer.kind == "base64"]
