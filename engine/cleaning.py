@@ -82,16 +82,14 @@ class Cleaner:
         views = [view for view in everything if view.readable]
         found = self.detector.scan([Text(view.readable, view.key) for view in views])
         selected = self._selected(everything, views, found)
-        if memory := self._remembered(selected):
-            known = {id(view): findings for view, findings in selected}
-            more = [
-                [] if is_read_above(view) else recalled(view.readable, known.get(id(view), ()), memory)
-                for view in views
-            ]
-            if any(more):
-                found = [some + others for some, others in zip(found, more, strict=True)]
-                selected = self._selected(everything, views, found)
-        return self._rewrite(everything, selected)
+        cleaned = self._rewrite(everything, selected)
+        memory = self._remembered(selected)
+        if memory and not cleaned.dropped and (more := _lingering(views, selected, memory)):
+            for view in everything:
+                view.edits = []
+            found = [some + others for some, others in zip(found, more, strict=True)]
+            cleaned = self._rewrite(everything, self._selected(everything, views, found))
+        return cleaned
 
     def _clean_some(self, data: bytes, form: str, rules: Sequence[int], *, hidden: bool) -> Cleaned:
         """As `clean_all`, but only the scalars in which ``rules`` may find something are read."""
@@ -111,7 +109,9 @@ class Cleaner:
         if memory and hidden:
             return self.clean_all(data, form)
         cleaned = self._rewrite([view for view, _ in candidates], selected)
-        return self.clean_all(data, form) if memory and lingers(cleaned.text, memory) else cleaned
+        if memory and not cleaned.dropped and lingers(cleaned.text, memory):
+            return self.clean_all(data, form)
+        return cleaned
 
     def of(self, record: bytes) -> Cleaner:
         """The same for parts of ``record`` that are cleaned apart from it, such as its headers."""
@@ -206,6 +206,17 @@ class Cleaner:
             Redaction(_path(view, shown), f.start, f.end, f.rule_id, f.entity, method.value, f.score)
             for view, f, method in redactions
         )
+
+
+def _lingering(
+    views: Sequence[View], selected: Iterable[tuple[View, list[Finding]]], memory: Memory
+) -> list[list[Finding]]:
+    """What rewritten views still hold of what is remembered, by view; empty if nothing."""
+    known = {id(view): findings for view, findings in selected}
+    left = [not is_read_above(view) and lingers(apply(view.text, view.edits), memory) for view in views]
+    if not any(left):
+        return []
+    return [recalled(v.readable, known.get(id(v), ()), memory) if it else [] for v, it in zip(views, left, strict=True)]
 
 
 def _holder(view: View) -> tuple[View, tuple[int, int]] | None:

@@ -1,7 +1,7 @@
 """What a record gives away once is redacted wherever else it stands in that record.
 
-A credential that was found with certainty (in an ``Authorization`` header, under ``password``) is looked for as it is in
-every text of the record: where nothing around it says what it is, no rule would find it.
+A credential that was found with certainty (in an ``Authorization`` header, under ``password``) is looked for as it is
+in every text of the record: where nothing around it says what it is, no rule would find it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _joins(pair: bytes) -> bool:
 
 
 def _forms(value: bytes) -> tuple[bytes, ...]:
-    """Encoded forms of a value that is too short to be announced; the last character of base64 depends on what follows."""
+    """Encoded forms of a value that is too short to be announced. Of base64, without what depends on what follows."""
     if len(value) >= _ANNOUNCED:
         return ()
     digits = value.hex().encode()

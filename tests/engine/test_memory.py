@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,15 @@ from engine.sanitizer import cleaner_of
 KEY, PASSWORD, SHORT = "zQ81mdkPq0-vvGh2LsW9_aKp", "Tr0ub4dor/3x9", "hunter2!"
 
 
-@pytest.fixture(scope="module")
+@cache
+def _shared() -> Cleaner:
+    return cleaner_of(load_policy())
+
+
+@pytest.fixture
 def cleaner() -> Cleaner:
     """The cleaner of the shipped policy."""
-    return cleaner_of(load_policy())
+    return _shared()
 
 
 def clean(cleaner: Cleaner, record: object) -> str:
@@ -124,16 +130,6 @@ def test_weak_rules_and_what_people_are_found_by_are_not_remembered() -> None:
     assert all(one.rule.score >= 0.85 for one in detector.rules if one.rule.id in certain)
 
 
-_SHARED: Cleaner
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _shared(cleaner: Cleaner) -> None:
-    """Hypothesis runs many examples with one cleaner."""
-    global _SHARED
-    _SHARED = cleaner
-
-
 @given(
     value=st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=8, max_size=20),
     around=st.tuples(st.text(max_size=4), st.text(max_size=4)),
@@ -143,4 +139,4 @@ def test_the_quick_way_remembers_what_the_slow_one_does(value: str, around: tupl
     """Whatever the password is made of, however it is escaped."""
     record = {"password": value, "n": [value.join(around)], "deep": json.dumps({"a": value})}
     data = json.dumps(record, ensure_ascii=ascii_only).encode()
-    assert _SHARED.clean(data) == _SHARED.clean_all(data, "auto")
+    assert _shared().clean(data) == _shared().clean_all(data, "auto")
