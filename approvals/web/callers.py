@@ -60,8 +60,13 @@ def _known(service: Service, token: str) -> Caller | None:
     identities, now = service.store.identities, service.clock()
     if token.startswith(SESSION_PREFIX):
         session = identities.session(token, at=now)
-        person = service.people.get(session.identity) if session is not None and session.channel == "cli" else None
-        return Caller(person, None, session.auth_time, session.acr) if person is not None and session else None
+        if session is None or session.channel != "cli":
+            return None
+        person = service.people.get(session.identity)
+        if person is None:  # they left: should they come back, they sign in again
+            identities.end_session(token)
+            return None
+        return Caller(person, None, session.auth_time, session.acr)
     if token.startswith(TOKEN_PREFIX):
         machine = identities.token(token, at=now)
         person = service.people.get(machine.identity) if machine is not None else None

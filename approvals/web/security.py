@@ -199,9 +199,9 @@ class Guard:
         if scope["method"] in ("GET", "HEAD"):
             return None
         length = headers.get("content-length", "")
-        if "transfer-encoding" in headers or not length.isdigit():
+        if "transfer-encoding" in headers or (length and not length.isdigit()):
             return PlainTextResponse("Say how long the body is.\n", status_code=411)
-        if int(length) > BODY_LIMIT:
+        if int(length or 0) > BODY_LIMIT:  # neither header: no body (RFC 9112, section 6.3)
             return PlainTextResponse("The body is too large.\n", status_code=413)
         return None
 

@@ -74,6 +74,8 @@ def viewer_of(request: Request) -> Person:
     signed = session_of(request).person
     person = refreshed(request).people.signed(signed) if signed else None
     if person is None:
+        if signed:  # they left: should they come back, they sign in again
+            sessions_of(request).end(request)
         raise SignInFirst
     return person
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -45,7 +46,9 @@ class Clock:
 class Door:
     """The application on ``site``, with ``oidc`` as its provider."""
 
-    def __init__(self, site: Site, oidc: OidcServer, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self, site: Site, oidc: OidcServer, folder: Path, *, now: Callable[[], float] = time.time, **settings: Any
+    ) -> None:
         self.site, self.oidc = site, oidc
         self.people = folder / "people.yaml"
         self.people.write_text(PEOPLE)
@@ -67,7 +70,7 @@ class Door:
             "session_seconds": 8 * 3600,
         }
         self.settings = IdentitySettings(**(values | settings))
-        self.provider = Provider(self.settings)
+        self.provider = Provider(self.settings, now=now)
         service = site.service
         directory = Directory(
             site.store.identities,

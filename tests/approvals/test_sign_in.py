@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hmac
+import json
+import threading
+import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import uvicorn
 from approval_makers import needs, principal, request
 from approval_site import Site
+from click.testing import CliRunner
+from joserfc.jwk import RSAKey
 from oidc_server import STRONG, OidcServer
 from sign_in_site import PEOPLE, Clock, Door
+from starlette.requests import Request
+from starlette.responses import Response
 
+from approvals.person import Identity
+from approvals.web.security import COOKIE
 from engine.ledger.model import PrincipalRole
+from sluicegate.cli import main
 
 
 @pytest.fixture
@@ -144,12 +157,173 @@ def test_too_many_groups_are_no_groups(oidc, open_door, caplog):
     assert [r.getMessage() for r in caplog.records] == ["sign-in refused: groups"]
 
 
-def test_signing_in_goes_on_when_the_provider_changes_its_keys(oidc, door):
-    """A key that we do not know makes us ask once more."""
-    assert door.visitor("u-ada").here.get("/").status_code == 200
-    oidc.rotate()
-    door.provider._keys_asked = 0.0  # as if the last look had been long ago
-    assert door.visitor("u-grace").here.get("/").status_code == 200
+# --- Tokens that are not in order ---------------------------------------------------------------------------
+
+
+def bring(door, token):
+    """What a terminal gets for an ID token."""
+    return door.visitor().here.post("/v1/session", json={"id_token": token})
+
+
+def raw(header, claims, sign=lambda _: b""):
+    """A token made by hand, since the library would not make such a one."""
+    said = ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
+    return f"{said}.{_base64(sign(said.encode()))}"
+
+
+def _base64(content):
+    return urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def none_of_it(oidc):
+    """A token without a signature."""
+    return raw({"alg": "none", "kid": oidc.key.kid}, oidc.claims())
+
+
+def public_as_secret(oidc):
+    """A token signed by HMAC with what everybody knows: the public key."""
+    known = oidc.key.as_pem(private=False)
+    return raw({"alg": "HS256", "kid": oidc.key.kid}, oidc.claims(), lambda said: hmac.digest(known, said, "sha256"))
+
+
+OTHER_KEY = RSAKey.generate_key(2048, {"kid": "k1"}, auto_kid=False)
+UNKNOWN_KEY = RSAKey.generate_key(2048, {"kid": "nobody knows"}, auto_kid=False)
+BAD_TOKENS = {
+    "no algorithm": (none_of_it, "signature"),
+    "the public key as a secret": (public_as_secret, "signature"),
+    "another's key under a known id": (lambda o: o.forged(o.claims(), key=OTHER_KEY), "signature"),
+    "a key that nobody knows": (lambda o: o.forged(o.claims(), key=UNKNOWN_KEY), "signature"),
+    "changed afterwards": (lambda o: o.forged(o.claims())[:-8] + "AAAAAAAA", "signature"),
+    "another audience": (lambda o: o.forged(o.claims(aud="somebody-else")), "audience"),
+    "the audience of the page": (lambda o: o.forged(o.claims(aud="sluicegate")), "audience"),
+    "meant for another client": (lambda o: o.forged(o.claims(aud=["sluicegate-cli", "x"], azp="x")), "azp"),
+    "another issuer": (lambda o: o.forged(o.claims(iss="https://evil.example")), "iss"),
+    "no issuer": (lambda o: o.forged(o.claims(iss=None)), "iss"),
+    "over": (lambda o: o.forged(o.claims(exp=int(time.time()) - 61)), "exp"),
+    "for ever": (lambda o: o.forged(o.claims(exp=None)), "exp"),
+    "from the future": (lambda o: o.forged(o.claims(iat=int(time.time()) + 90)), "iat"),
+    "not yet": (lambda o: o.forged(o.claims(nbf=int(time.time()) + 90)), "nbf"),
+    "of nobody": (lambda o: o.forged(o.claims(sub=None)), "sub"),
+    "of an id that is too long": (lambda o: o.forged(o.claims("x" * 256)), "subject"),
+    "of an id with a line break": (lambda o: o.forged(o.claims("a\nb")), "subject"),
+    "a logout token": (lambda o: o.forged(o.claims(events={})), "token"),
+    "groups that are none": (lambda o: o.forged(o.claims(groups={"security": True})), "groups"),
+    "too many groups": (lambda o: o.forged(o.claims(groups=[str(n) for n in range(101)])), "groups"),
+    "groups left out": (lambda o: o.forged(o.claims(groups=None, _claim_names={"groups": "src1"})), "groups"),
+    "no token": (lambda _: "hunter2.hunter2.hunter2", "signature"),
+    "not even dots": (lambda _: "hunter2", "signature"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_TOKENS)
+def test_a_token_that_is_not_in_order_signs_nobody_in(oidc, door, caplog, what):
+    """Each with a reason of its own; the log has that one word, and nothing of the token."""
+    make, code = BAD_TOKENS[what]
+    token = make(oidc)
+    answer = bring(door, token)
+    assert answer.status_code == 403, answer.text
+    assert answer.json()["code"] == f"sign_in_{code}"
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("sluicegate")] == [f"sign-in refused: {code}"]
+    parts = [part for part in token.split(".") if len(part) > 4]
+    assert not any(part in caplog.text or part in answer.text for part in parts)
+
+
+def test_clocks_may_differ_a_little(oidc, door):
+    """A token that is over, or begins, within the leeway is good."""
+    now = int(time.time())
+    assert bring(door, oidc.forged(oidc.claims(exp=now - 30))).status_code == 200
+    assert bring(door, oidc.forged(oidc.claims(iat=now + 30, exp=now + 60))).status_code == 200
+
+
+def test_when_the_provider_changes_its_keys(oidc, open_door):
+    """The new key is looked for at once, the old one is not taken any more, and nobody can make us ask all the time."""
+    now = [time.time()]
+    door = open_door(now=lambda: now[0])
+    assert bring(door, oidc.forged(oidc.claims())).status_code == 200
+    now[0] += 11
+    old = oidc.rotate()
+    assert bring(door, oidc.forged(oidc.claims())).status_code == 200
+    assert bring(door, oidc.forged(oidc.claims(), key=old)).status_code == 403
+    before = oidc.tell()
+    for _ in range(5):
+        assert bring(door, oidc.forged(oidc.claims(), key=UNKNOWN_KEY)).status_code == 403
+    assert oidc.tell() == before
+    now[0] += 11
+    assert bring(door, oidc.forged(oidc.claims(), key=UNKNOWN_KEY)).status_code == 403
+    assert oidc.tell() == before + 1
+
+
+# --- From a terminal ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listening(door):
+    """The URL of the application, served for real."""
+    config = uvicorn.Config(door.app, host="127.0.0.1", port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until = time.monotonic() + 10
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def test_a_terminal_signs_in_by_the_device_flow(site, door, listening, tmp_path, monkeypatch):
+    """Its session decides, is its owner's alone to read, and ends at once when the person is barred."""
+    put(site, requirement=needs(1, "test:security"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("time.sleep", lambda _: None)  # the provider asks for five seconds between two looks
+    phone = door.visitor().there
+    shown = []
+
+    def open_it(url, code):
+        shown.append((url, code))
+        assert "Signed in" in phone.confirm_device(url, "u-ada")
+
+    monkeypatch.setattr("sluicegate.commands.approvals.echo_where", open_it)
+
+    def run(*arguments):
+        return CliRunner().invoke(main, ["approvals", *arguments, "--url", listening], env={"SLUICEGATE_TOKEN": ""})
+
+    assert run("list").exit_code == 2
+    done = run("login")
+    assert done.exit_code == 0, done.output
+    assert "Signed in as Ada Lindqvist (local:ada)" in done.output
+    assert shown[0][1] in shown[0][0]
+    (kept,) = tmp_path.glob("sluicegate/*")
+    assert kept.stat().st_mode & 0o077 == 0
+    done = run("approve", "req-0001", "--reason", "expected")
+    assert done.exit_code == 0, done.output
+    (vote,) = site.store.get("req-0001").review.verdict.votes
+    assert (vote.issuer, vote.subject, vote.channel) == ("local", "ada", "cli")
+    site.store.identities.bar(Identity("test", "u-ada"), at=site.clock())
+    assert "no longer good" in run("list").output
+    site.store.identities.unbar(Identity("test", "u-ada"))
+    assert "no longer good" in run("list").output
+    assert run("login").exit_code == 0
+    assert run("list").exit_code == 0
+    done = run("logout")
+    assert done.exit_code == 0, done.output
+    assert run("list").exit_code == 2
+
+
+def test_a_page_session_is_no_api_token_and_the_reverse(site, door):
+    """What the page's cookie carries is no way into the API, nor a terminal's session one into the page."""
+    ada = door.visitor("u-ada")
+    sessions = door.app.state.sessions
+    request_ = Request({"type": "http", "headers": [(b"cookie", ada.here.get("/").request.headers["cookie"].encode())]})
+    secret = sessions.read(request_).session_id
+    assert ada.here.get("/v1/requests", headers={"authorization": f"Bearer {secret}"}).status_code == 401
+    terminal = bring(door, door.oidc.forged(door.oidc.claims())).json()["token"]
+    assert ada.here.get("/v1/requests", headers={"authorization": f"Bearer {terminal}"}).status_code == 200
+    response = Response()
+    sessions._set(response, COOKIE, sessions._serializer.dumps([terminal, True]), 60)
+    forged = {"cookie": response.headers["set-cookie"].partition(";")[0]}
+    assert door.visitor().here.get("/", headers=forged).status_code == 303
 
 
 # --- Who is out again ---------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx
 import pytest
 from joserfc import jwt
-from joserfc.jwk import Key, OctKey, RSAKey
+from joserfc.jwk import Key, RSAKey
 
 HERE = Path(__file__).parent
 CLIENT, CLI = "sluicegate", "sluicegate-cli"
@@ -72,9 +72,11 @@ class OidcServer:
         """As at the start, whatever a test did."""
         self.tell(accounts=ACCOUNTS, redirectUris=[CALLBACK], jwks={"keys": [self.key.as_dict(private=True)]})
 
-    def tell(self, **changes: Any) -> None:
+    def tell(self, **changes: Any) -> int:
+        """Changes it; how often its keys have been asked for so far."""
         answer = httpx.post(f"{self.issuer}/control", json=changes, trust_env=False)
         assert answer.status_code == 200, answer.text
+        return int(answer.json()["keySetsAsked"])
 
     def rotate(self) -> Key:
         """From now on it signs with another key and no longer publishes the old one, which this returns."""
@@ -104,8 +106,7 @@ class OidcServer:
     def forged(self, claims: Mapping[str, Any], *, key: Key | None = None, **header: Any) -> str:
         """``claims``, signed: by the provider's own key, if no other is given."""
         key = key or self.key
-        algorithm = "HS256" if isinstance(key, OctKey) else "RS256"
-        full = {"alg": algorithm, "kid": key.kid, **header}
+        full = {"alg": "RS256", "kid": key.kid, **header}
         return jwt.encode(full, dict(claims), key, algorithms=[str(full["alg"])])
 
 

@@ -1,7 +1,7 @@
 // A certified OpenID provider with test accounts: signs in whoever is clicked, hands out keys and groups as it is told.
 //
 // It prints its issuer as one line of JSON. POST /control takes {jwks, accounts, redirectUris, tokenSeconds} and goes on with
-// these; it and everything else listen on 127.0.0.1 only.
+// these, and answers how often its keys were asked for; it and everything else listen on 127.0.0.1 only.
 import http from "node:http";
 import { Provider, interactionPolicy } from "oidc-provider";
 
@@ -9,6 +9,7 @@ const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 const STRONG = "urn:test:strong";
 const state = { jwks: undefined, accounts: {}, redirectUris: ["http://127.0.0.1:8787/sign-in/callback"], tokenSeconds: 600 };
 let issuer = "";
+let keySetsAsked = 0;
 let handler;
 
 const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -37,7 +38,7 @@ function provider() {
       },
       {
         client_id: "sluicegate-cli", token_endpoint_auth_method: "none", redirect_uris: [], response_types: [],
-        grant_types: [DEVICE, "refresh_token"], require_auth_time: true, application_type: "native",
+        grant_types: [DEVICE, "refresh_token"], require_auth_time: true,
       },
     ],
     conformIdTokenClaims: false,
@@ -91,11 +92,12 @@ async function read(request) {
 }
 
 const server = http.createServer(async (request, response) => {
+  if (request.url === "/jwks") keySetsAsked += 1;
   if (request.url !== "/control") return handler(request, response);
   try {
     Object.assign(state, JSON.parse(await read(request)));
     handler = provider();
-    response.end("{}");
+    response.end(JSON.stringify({ keySetsAsked }));
   } catch (error) {
     response.statusCode = 500;
     response.end(String(error));
