@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from detectors.finding import Finding, Text, resolve
 from detectors.patterns import Budget, PatternDetector
+
+Exempt = Callable[[int, Finding], str | None]
+"""Why a finding in the text of this number is left alone; None if it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,7 @@ class Candidate:
     """One place where one rule's pattern matched. Exactly one of ``score`` and ``refused`` is set.
 
     ``start`` and ``end`` are byte offsets in the text. ``won`` is false for a refused one and for one that a
-    better finding covers.
+    better finding covers: that of the rule ``lost_to``, ``because`` of what decided.
     """
 
     rule_id: str
@@ -24,6 +27,8 @@ class Candidate:
     score: float | None
     refused: str | None
     won: bool
+    lost_to: str | None = None
+    because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +43,21 @@ class Explanation:
     findings: tuple[Finding, ...]
 
 
-def explain(detector: PatternDetector, texts: Sequence[Text]) -> list[Explanation]:
-    """An explanation for each of ``texts``. Raises BudgetExceeded."""
-    return [_explain(detector, text, rules) for text, rules in zip(texts, detector.gated(texts), strict=True)]
+def explain(detector: PatternDetector, texts: Sequence[Text], exempt: Exempt | None = None) -> list[Explanation]:
+    """An explanation for each of ``texts``; ``exempt`` says what a policy leaves alone. Raises BudgetExceeded."""
+    gated = zip(texts, detector.gated(texts), strict=True)
+    return [_explain(detector, number, text, rules, exempt) for number, (text, rules) in enumerate(gated)]
 
 
-def _explain(detector: PatternDetector, text: Text, rules: Sequence[int]) -> Explanation:
+def _explain(
+    detector: PatternDetector, number: int, text: Text, rules: Sequence[int], exempt: Exempt | None
+) -> Explanation:
     value, key = text
     confirmed: list[Finding] = []
     refused: list[Candidate] = []
     silent: list[str] = []
-    for number in rules:
-        compiled = detector.rules[number]
+    for index in rules:
+        compiled = detector.rules[index]
         rule = compiled.rule
         spans = list(compiled.spans(value)) if compiled.reads(key) else []
         if not spans:
@@ -58,22 +66,36 @@ def _explain(detector: PatternDetector, text: Text, rules: Sequence[int]) -> Exp
             reason = compiled.refusal(value, key, start, end)
             if reason is not None:
                 refused.append(Candidate(rule.id, rule.entity, start, end, None, reason, won=False))
-        if spans:
-            confirmed += compiled.findings(text, Budget())
+        for finding in compiled.findings(text, Budget()) if spans else ():
+            reason = exempt(number, finding) if exempt is not None else None
+            if reason is None:
+                confirmed.append(finding)
+            else:
+                start, end = finding.start, finding.end
+                refused.append(Candidate(rule.id, rule.entity, start, end, None, reason, won=False))
     winners = resolve(confirmed)
-    accepted = [
-        Candidate(f.rule_id, f.entity, f.start, f.end, f.score, None, won=any(_is(f, w) for w in winners))
-        for f in confirmed
-    ]
+    accepted = [_judged(finding, winners) for finding in confirmed]
     return Explanation(
-        gated=tuple(detector.rules[number].rule.id for number in rules),
+        gated=tuple(detector.rules[index].rule.id for index in rules),
         silent=tuple(silent),
         candidates=tuple(sorted(accepted + refused, key=lambda c: (c.start, c.end, c.rule_id))),
         findings=tuple(winners),
     )
 
 
-def _is(finding: Finding, winner: Finding) -> bool:
-    """Whether ``winner``, which may have been widened over those it beat, is this finding."""
-    same = finding.rule_id == winner.rule_id and finding.score == winner.score
-    return same and winner.start <= finding.start and finding.end <= winner.end
+def _judged(finding: Finding, winners: Sequence[Finding]) -> Candidate:
+    # The winner covers it, and may have been widened over it.
+    winner = next(w for w in winners if w.start <= finding.start and finding.end <= w.end)
+    rule_id, entity, start, end, score = finding
+    if (rule_id, score) == (winner.rule_id, winner.score):
+        return Candidate(rule_id, entity, start, end, score, None, won=True)
+    return Candidate(rule_id, entity, start, end, score, None, False, winner.rule_id, _because(finding, winner))
+
+
+def _because(loser: Finding, winner: Finding) -> str:
+    """What decides between the two, in the order in which `resolve` asks."""
+    if winner.score != loser.score:
+        return f"it is surer, {winner.score:.2f} to {loser.score:.2f}"
+    if winner.start < loser.start or winner.end > loser.end:
+        return "it is as sure, and longer or earlier"
+    return "it is as sure and as long, and its id comes first"

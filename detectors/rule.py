@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -88,8 +88,36 @@ class Rule(_Strict):
         return examples
 
 
-class RuleFile(_Strict):
-    """One file of the catalogue: a family of rules."""
+class Allow(_Strict):
+    """What is left alone although a rule finds it: an entry of an allow-list.
 
-    family: str
-    rules: list[Rule]
+    It exempts a finding of one of ``rules`` and ``entities`` (any if both are empty) that stands at or below ``path``
+    (anywhere if empty), if ``value``, a pattern, matches all that was found (whatever it is if empty). Nothing beside
+    that is exempted.
+    """
+
+    rules: list[RuleId] = []
+    entities: list[Entity] = []
+    path: str = ""
+    value: str = ""
+    because: str = ""
+
+    @model_validator(mode="after")
+    def _narrow(self) -> Allow:
+        if not self.value and not ((self.rules or self.entities) and self.path):
+            raise ValueError("exempts too much: give a value, or rules or entities and a path")
+        return self
+
+
+class RuleFile(_Strict):
+    """One file of rules: a family of the catalogue, or a user's own.
+
+    ``disable`` and ``override`` name rules of files that were read before; an override gives the id and the keys that
+    change.
+    """
+
+    family: str = "own"
+    rules: list[Rule] = []
+    disable: list[RuleId] = []
+    override: list[dict[str, Any]] = []
+    allow: list[Allow] = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from detectors.catalogue import Exemption
 from detectors.finding import Finding
 from detectors.patterns import PatternDetector
 from engine.actions.decide import CompiledRules
@@ -24,11 +25,15 @@ from engine.views import View
 
 
 class PathRules:
-    """The policy's rules about places: ``never`` beats ``always``, which beats ``only``."""
+    """The policy's rules about places: ``never`` beats ``always``, which beats ``only``; and the allow-lists.
 
-    __slots__ = ("_always", "_bound", "_methods", "_never", "_never_all", "_only")
+    Raises ValueError for a path of an allow-list that has an empty name.
+    """
 
-    def __init__(self, paths: Paths) -> None:
+    __slots__ = ("_allow", "_always", "_bound", "_methods", "_never", "_never_all", "_only")
+
+    def __init__(self, paths: Paths, allow: Iterable[Exemption] = ()) -> None:
+        self._allow = [(PathPattern(one.entry.path) if one.entry.path else None, one) for one in allow]
         self._always = [(PathPattern(one.path), one) for one in paths.always]
         self._never = [(PathPattern(one.path), one) for one in paths.never]
         self._only = [(PathPattern(one.path), one) for one in paths.only]
@@ -38,7 +43,7 @@ class PathRules:
         self._bound |= {entity for one in paths.only for entity in one.entities}
 
     def __bool__(self) -> bool:
-        return bool(self._always or self._never or self._only)
+        return bool(self._always or self._never or self._only or self._allow)
 
     def method(self, rule_id: str) -> Method | None:
         """The method that a rule about a place asks for."""
@@ -46,6 +51,8 @@ class PathRules:
 
     def apply(self, view: View, findings: list[Finding]) -> list[Finding]:
         """The findings of ``view`` that stay, and those that its place adds."""
+        if self._allow and findings:
+            findings = [f for f in findings if self.exemption(view, f) is None]
         if not self._always and not self._never_all and all(f.entity not in self._bound for f in findings):
             return findings
         names = joined(view.step.names()) if view.step is not None else b""
@@ -55,6 +62,16 @@ class PathRules:
         findings = [f for f in findings if f.rule_id.startswith("path:") or self._allowed(f.entity, names)]
         never = [one for pattern, one in self._never if pattern.matches(names)]
         return [f for f in findings if not any(not n.entities or f.entity in n.entities for n in never)]
+
+    def exemption(self, view: View, finding: Finding) -> Exemption | None:
+        """The entry of an allow-list that exempts just this finding; None if it stays."""
+        found = view.text[finding.start : finding.end]
+        for pattern, one in self._allow:
+            if one.covers(finding.rule_id, finding.entity, found) and (
+                pattern is None or (view.step is not None and pattern.matches(joined(view.step.names())))
+            ):
+                return one
+        return None
 
     def _allowed(self, entity: str, names: bytes) -> bool:
         bound = [pattern for pattern, one in self._only if entity in one.entities]

@@ -12,11 +12,11 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from detectors.catalogue import load_compiled, shipped_files
+from detectors.catalogue import Catalogue, shipped_files
 from detectors.errors import ConfigError
 from detectors.gate import Probe, Stage
 from detectors.gateform import gate_form
-from detectors.patterns import KEY_END, CompiledRule, PatternDetector
+from detectors.patterns import KEY_END, PatternDetector
 from detectors.yamlfile import Loc, YamlFile, closest
 from engine.actions.decide import CompiledRules, compile_rules
 from engine.actions.literals import gate_patterns
@@ -28,7 +28,7 @@ from engine.actions.times import duration
 from engine.candidates import ESCAPES
 from engine.layers import LITERAL, RUNS, announces
 from engine.policy.compiled import GateIds, PathRules, Policy
-from engine.policy.model import Key, PolicyFile
+from engine.policy.model import Key, Paths, PolicyFile
 from engine.redaction import KEYED, Method
 from engine.tenants import TenantField, TenantTopic
 from engine.tokens import KeyRing, SecretKey
@@ -39,22 +39,25 @@ DEFAULT_ACTIONS = Path(str(files("engine.actions") / "defaults.yaml"))
 _MIN_KEY = 16  # bytes
 
 
-def load_policy(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Policy:
-    """The policy in ``path`` (the shipped one if None), compiled.
+def load_policy(
+    path: Path | None = None, *, more: Sequence[Path] = (), environ: Mapping[str, str] = os.environ
+) -> Policy:
+    """The policy in ``path`` (the shipped one if None), compiled, with ``more`` rule files than it names.
 
     Raises ConfigError naming file, line and key of whatever cannot be used.
     """
     source = YamlFile.read(path or DEFAULT_POLICY)
     file = source.validate(PolicyFile, {} if source.data is None else None)
     folder = (path or DEFAULT_POLICY).parent
-    rules, texts = _detection_rules(source, file, folder)
+    catalogue, texts = _catalogue(source, file, folder, more)
+    rules = list(catalogue.rules.values())
     entities = frozenset(one.rule.entity for one in rules) | {one.entity for one in file.paths.always}
     _check_entities(source, file, entities)
     profiles = shipped_profiles()
     _check_profiles(source, file, profiles)
     actions, actions_text = _actions(source, file, profiles)
     _check_escalation(source, file)
-    places = PathRules(file.paths)
+    places = _places(file, catalogue)
     announced = gate_patterns(actions, profiles)
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
     hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, RUNS]
@@ -126,21 +129,33 @@ class _Actions(BaseModel):
     actions: list[Rule]
 
 
-def _detection_rules(source: YamlFile, file: PolicyFile, folder: Path) -> tuple[list[CompiledRule], dict[str, str]]:
+def _catalogue(
+    source: YamlFile, file: PolicyFile, folder: Path, more: Sequence[Path]
+) -> tuple[Catalogue, dict[str, str]]:
     """The rules that are on, and the texts (or for shipped ones the digest) that they come from."""
-    own = [folder / name for name in file.rules.files]
+    own = {name: folder / name for name in file.rules.files} | {str(path): path for path in more}
     shipped = shipped_files() if file.rules.shipped else []
-    rules = load_compiled(*shipped, *own)
-    ids = [one.rule.id for one in rules]
+    catalogue = Catalogue.read(shipped, list(own.values()))
     for number, name in enumerate(file.rules.disable):
-        if name not in ids:
-            message = f"no rule is called '{name}'{closest(name, ids)}"
+        if name not in catalogue.rules:
+            message = f"no rule is called '{name}'{closest(name, list(catalogue.rules))}"
             raise source.error(message, ("rules", "disable", number))
+    for name in file.rules.disable:
+        catalogue.rules.pop(name, None)
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in shipped)).hexdigest()
     texts = {"shipped": f"sha256:{digest}"} if shipped else {}
-    for name, path in zip(file.rules.files, own, strict=True):
+    for name, path in own.items():
         texts[name] = path.read_text(encoding="utf-8")
-    return [one for one in rules if one.rule.id not in file.rules.disable], texts
+    return catalogue, texts
+
+
+def _places(file: PolicyFile, catalogue: Catalogue) -> PathRules:
+    for one in catalogue.exemptions:
+        try:
+            PathRules(Paths(), [one])
+        except ValueError as error:
+            raise ConfigError(str(error), file=one.file, line=one.line, key="allow") from None
+    return PathRules(file.paths, catalogue.exemptions)
 
 
 def _actions(source: YamlFile, file: PolicyFile, profiles: Sequence[Profile]) -> tuple[CompiledRules, str]:

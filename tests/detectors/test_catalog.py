@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from detectors.catalogue import load_rules, shipped_files
-from detectors.check import check_files, check_rule, raw_forms
+from detectors.check import check_files
 from detectors.explain import explain
 from detectors.finding import Text, resolve
 from detectors.patterns import PatternDetector, byte_regex
+from detectors.proof import check_rule, raw_forms
 from detectors.rule import Rule
 
 RULES = load_rules(*shipped_files())

@@ -82,3 +82,69 @@ def test_explain_never_fails_on_silence() -> None:
 def test_help_shows_an_example(command: str) -> None:
     """Each command's help has an example to copy."""
     assert f"sluicegate rules {command}" in run(command, "--help")
+
+
+OWN = """\
+rules:
+  - {id: acme-key, name: n, entity: ACME_KEY, pattern: 'acme_[a-z]{8}', score: 0.9, references: [x],
+     examples: ['«acme_abcdefgh»'], counter_examples: [acme_a]}
+disable: [us-itin]
+override: [{id: email-address, score: 0.3}]
+allow:
+  - {entities: [IP_ADDRESS], path: 'build.**', because: addresses of the build net}
+  - {value: '[a-z]+:pw7@ours', because: not what was found}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A rule file of a user's own, named by a policy beside it."""
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN, encoding="utf-8")
+    (tmp_path / "policy.yaml").write_text("rules: {files: [own.yaml]}\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("by", ["policy", "rules"])
+def test_own_rules_are_known_everywhere(own: Path, by: str) -> None:
+    """By the policy that names their file, or by the file itself."""
+    given = ["--policy", str(own.with_name("policy.yaml"))] if by == "policy" else ["--rules", str(own)]
+    listed = {rule["id"]: rule for rule in as_json("list", *given)}
+    assert listed["acme-key"]["family"] == "own"
+    assert listed["email-address"]["score"] == 0.3
+    assert "us-itin" not in listed
+    report = as_json("check", *given)
+    assert (report["rules"], report["disabled"], report["overridden"], report["exemptions"]) == (1, 1, 1, 2)
+    record = (
+        '{"build":{"ip":"10.1.2.3"},"ip":"10.1.2.3","k":"acme_abcdefgh","to":"a@b.example","u":"db://ann:pw7@ours"}'
+    )
+    found = {text["path"]: text for text in as_json("explain", *given, "-", given=record)}
+    assert [f["rule_id"] for f in found["k"]["findings"]] == ["acme-key"]
+    assert found["ip"]["findings"]
+    assert not found["build.ip"]["findings"]
+    assert "own.yaml:7 (addresses of the build net)" in found["build.ip"]["candidates"][0]["refused"]
+    assert "below the policy's 0.40" in found["to"]["candidates"][0]["refused"]
+    assert "URL_PASSWORD" in {f["entity"] for f in found["u"]["findings"]}
+
+
+def test_explain_says_why_one_wins() -> None:
+    """What lost an overlap names the rule that covers it, and what decided."""
+    given = "password=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"
+    lost = [c for text in as_json("explain", given) for c in text["candidates"] if c["score"] and not c["won"]]
+    assert {c["lost_to"] for c in lost} == {"github-token"}
+    assert all("surer" in c["because"] for c in lost)
+    assert "covered by github-token: it is surer" in run("explain", given)
+
+
+def test_check_measures_rules_on_logs(own: Path, tmp_path: Path) -> None:
+    """Each rule's own cost, how often it hits and finds; the dearest first."""
+    logs = tmp_path / "logs.ndjson"
+    logs.write_text('{"k":"acme_abcdefgh"}\n{"a":1}\nplain acme_abcdefgh\n', encoding="utf-8")
+    result = CliRunner().invoke(rules, ["check", "--json", str(own), "--logs", str(logs)])
+    assert "3 records" in result.stderr
+    report = orjson.loads(result.stdout)
+    by_id = {cost["rule_id"]: cost for cost in report["costs"]}
+    assert (by_id["acme-key"]["hits"], by_id["acme-key"]["findings"]) == (2, 2)
+    totals = [cost["total_ms"] for cost in report["costs"]]
+    assert totals == sorted(totals, reverse=True)
+    assert min(totals) >= 0
