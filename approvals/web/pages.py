@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from approvals.lifecycle import OPEN, RefusalCode, Refused
+from approvals.lifecycle import OPEN, RefusalCode, Refused, Review
 from approvals.person import Person
 from approvals.rights import may_vote
 from approvals.rows import Listed, StoreError
@@ -57,6 +58,7 @@ def vote(
     reason: Annotated[str, Form()] = "",
     canned: Annotated[str, Form()] = "",
     typed: Annotated[str, Form()] = "",
+    break_glass: Annotated[bool, Form()] = False,
 ) -> Response:
     """Votes, and shows the receipt; or shows the request again with why not."""
     listed = found(service, request_id)
@@ -67,23 +69,94 @@ def vote(
         if may_vote(viewer, asked, service.people, service.clock()) is None and listed.review.verdict is None:
             return _request_page(request, listed, service, viewer, refused=problem, reason=reason, status=422)
     why = reason_of(canned, reason)
+    return _answered(
+        request,
+        exact,
+        service,
+        viewer,
+        lambda: service.vote(
+            exact, viewer, decision, version=version, reason=why, channel="page", break_glass=break_glass
+        ),
+        typed=reason,
+    )
+
+
+@router.post("/requests/{request_id}/ask", dependencies=[Depends(checked_form)])
+def ask(
+    request: Request,
+    request_id: str,
+    service: Asked,
+    viewer: Viewer,
+    version: Annotated[int, Form()],
+    reason: Annotated[str, Form()] = "",
+) -> Response:
+    """Asks whoever wants this for a clarification; the field for the reason holds the question."""
+    exact = found(service, request_id).review.request.request_id
+    return _answered(
+        request,
+        exact,
+        service,
+        viewer,
+        lambda: service.ask(exact, viewer, reason, version=version, channel="page"),
+        typed=reason,
+    )
+
+
+@router.post("/requests/{request_id}/answer", dependencies=[Depends(checked_form)])
+def answer(
+    request: Request,
+    request_id: str,
+    service: Asked,
+    viewer: Viewer,
+    version: Annotated[int, Form()],
+    words: Annotated[str, Form()] = "",
+) -> Response:
+    """A party to the action answers what was asked."""
+    exact = found(service, request_id).review.request.request_id
+    return _answered(
+        request,
+        exact,
+        service,
+        viewer,
+        lambda: service.answer(exact, viewer, words, version=version, channel="page"),
+    )
+
+
+@router.post("/requests/{request_id}/withdraw", dependencies=[Depends(checked_form)])
+def withdraw(
+    request: Request, request_id: str, service: Asked, viewer: Viewer, words: Annotated[str, Form()] = ""
+) -> Response:
+    """A party to the action takes it back."""
+    exact = found(service, request_id).review.request.request_id
+    return _answered(request, exact, service, viewer, lambda: service.withdraw(exact, viewer, words, channel="page"))
+
+
+def _answered(
+    request: Request,
+    request_id: str,
+    service: Service,
+    viewer: Person,
+    act: Callable[[], Review | Refused],
+    *,
+    typed: str = "",
+) -> Response:
+    """Acts; leads to how the request stands now, or shows it again with why nothing was done."""
     try:
-        result = service.vote(exact, viewer, decision, version=version, reason=why, channel="page")
+        result = act()
     except StoreError:
         raise HTTPException(503) from None
     if isinstance(result, Refused):
-        again = found(service, exact)
         return _request_page(
             request,
-            again,
+            found(service, request_id),
             service,
             viewer,
             refused=result,
-            reason=reason,
+            reason=typed,
             since=result.version,
             status=STATUS.get(result.code, 409),
         )
-    return RedirectResponse(f"/requests/{exact}#receipt", status_code=303)
+    return RedirectResponse(f"/requests/{request_id}#receipt", status_code=303)
 
 
 def _request_page(

@@ -16,6 +16,7 @@ from approvals.person import Person, Roster
 from approvals.rights import Standing, counted, may_vote, quorum, who_can
 from approvals.rows import Listed, LoggedEvent
 from approvals.web.compare import Difference, difference
+from approvals.web.options import Exchange, Options, SeatView, denials_needed, exchanges, options, seat_views
 from approvals.web.params import ParamTable, param_lines, param_table
 from approvals.web.reach import Reach, reach
 from approvals.web.text import clipped, plain, short
@@ -104,6 +105,7 @@ class VoteView(NamedTuple):
     reason: Markup
     at: Moment
     channel: str
+    acting_for: Markup  # whose right they used; empty if their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,12 @@ class Full:
     taken_out: list[tuple[str, int]]  # what was redacted, most first
     typed: str  # what must be typed to approve; empty if nothing
     since: Difference | None  # to the version that the viewer has seen
+    options: Options
+    seats: list[SeatView]
+    denials: str
+    asked: list[Exchange]
+    review_of: str | None  # the request whose glass was broken
+    glass: bool  # it was
     claim: Markup
     chain: list[Link]
     rule_id: Markup
@@ -173,6 +181,11 @@ class Full:
     events: list[LoggedEvent]
     entry: int  # of the event log, where it ended; 0 before
     pulse: str
+
+    @property
+    def filled(self) -> int:
+        """How many seats are filled."""
+        return sum(bool(one.by) for one in self.seats)
 
 
 def moment(ms: int) -> Moment:
@@ -300,6 +313,12 @@ def full(
         taken_out=Counter(r.entity.upper().replace("_", " ") for r in request.redactions).most_common(12),
         typed=must_type(request),
         since=difference(seen, request) if seen else None,
+        options=options(review, people, viewer, now=now),
+        seats=seat_views(review, people, now=now),
+        denials=denials_needed(request),
+        asked=exchanges(review.clarifications),
+        review_of=request.review_of,
+        glass=verdict is not None and verdict.break_glass,
         claim=clipped(request.reason, 2_000, entities)[0],
         chain=_chain(request, people, viewer),
         rule_id=clipped(request.rule_id, 200)[0],
@@ -341,7 +360,11 @@ def whole_text(request: ReviewRequest) -> str:
 
 
 def _verdict_word(request: ReviewRequest, kind: VerdictKind) -> str:
-    words = {VerdictKind.EXPIRED: "Expired", VerdictKind.FOLDED: "Ended as a repeat"}
+    words = {
+        VerdictKind.EXPIRED: "Expired",
+        VerdictKind.FOLDED: "Ended as a repeat",
+        VerdictKind.WITHDRAWN: "Withdrawn",
+    }
     return _VERDICT_WORDS.get((request.kind, kind)) or words[kind]
 
 
@@ -373,7 +396,8 @@ def _who(person: Person | None, issuer: str, subject: str) -> Named:
 
 def _vote(vote: Vote, people: Roster) -> VoteView:
     word = "approved" if vote.decision is Decision.APPROVE else "denied"
-    return VoteView(_voter(vote, people), word, clipped(vote.reason, 2_000)[0], moment(vote.at), vote.channel)
+    lent = clipped(vote.acting_for, 200)[0]
+    return VoteView(_voter(vote, people), word, clipped(vote.reason, 2_000)[0], moment(vote.at), vote.channel, lent)
 
 
 def _last_time(request: ReviewRequest, last: Listed, people: Roster) -> LastTime:

@@ -19,7 +19,7 @@ from approvals.web.app import WebSettings, create_app
 from approvals.web.security import BODY_LIMIT, COOKIE, SESSION_SECONDS, is_loopback, read_secret
 from approvals.web.view import must_type
 from detectors.errors import ConfigError
-from engine.ledger.model import ActionKind, PrincipalRole, Redaction, Risk
+from engine.ledger.model import ActionKind, PrincipalRole, Redaction, Risk, Seat
 
 with warnings.catch_warnings():
     # It would rather have httpx2; with the httpx that the CLI uses anyway it works as well.
@@ -726,3 +726,65 @@ def test_health_needs_no_token(app, site):
         answer = client.get("/healthz")
     assert answer.status_code == 503
     assert set(answer.json()) == {"ok", "problem"}
+
+
+# --- Asking, answering, taking back, breaking the glass --------------------------------------------------------
+
+
+def test_ask_and_answer_on_the_page(site, ada, browser):
+    """A question waits for a party's answer, which makes a new version; what was voted before is void."""
+    put(site, request(principals=(principal("agent:etl-7"), principal("local:grace", PrincipalRole.OWNER))))
+    form = {"version": "1", "reason": "Which <b>table</b>?"}
+    assert ada.post("/requests/req-0001/ask", form | {"reason": " "}).status_code == 422
+    assert ada.post("/requests/req-0001/ask", form).status_code == 303
+    page = text_of(ada.get("/requests/req-0001").text)
+    assert "Which <b>table</b>?" in page
+    assert "A question waits for its answer: until then, only a denial counts." in page
+    assert ada.vote().status_code == 409
+    assert ada.post("/requests/req-0001/answer", {"version": "1", "words": "mine"}).status_code == 403
+    grace = browser("grace")
+    assert "Your answer" in text_of(grace.get("/requests/req-0001").text)
+    assert grace.post("/requests/req-0001/answer", {"version": "1", "words": "the small one"}).status_code == 303
+    page = text_of(ada.get("/requests/req-0001").text)
+    assert "the small one" in page
+    assert "local:grace answered" in page
+    assert ada.vote().status_code == 409
+    assert ada.vote(version="2").status_code == 303
+
+
+def test_a_party_takes_it_back(site, ada):
+    """Who takes part can withdraw it, and the page then says that they did."""
+    put(site, request(principals=(principal("local:ada"),)))
+    assert "Withdraw" in ada.get("/requests/req-0001").text
+    assert ada.post("/requests/req-0001/withdraw", {"version": "1", "words": "no longer needed"}).status_code == 303
+    page = text_of(ada.get("/requests/req-0001").text)
+    assert "Withdrawn" in page
+    assert "No longer needed." in page
+    assert "Withdrawn" in text_of(ada.get("/history").text)
+
+
+def test_seats_denials_and_broken_glass_are_shown(site, ada, browser):
+    """Seats by name with who fills them; how many denials it takes; who may break the glass can, and it shows."""
+    requirement = replace(
+        needs(2),
+        groups=(),
+        seats=(Seat("security", ("local:security",)), Seat("data owner", ("local:data",))),
+        denials=2,
+        break_glass=Seat("break-glass", ("local:security",)),
+    )
+    put(site, request(requirement=requirement))
+    ada.vote()
+    page = text_of(browser("grace").get("/requests/req-0001").text)
+    assert "1 of 2 approvals" in page
+    assert "security: Ada Lindqvist" in page
+    assert "data owner: not yet filled" in page
+    assert "2 different people must deny to deny it" in page
+    assert "Break the glass: approve it alone, in an emergency" in page
+    grace = browser("grace")
+    assert grace.vote(reason="", break_glass="true").status_code == 422
+    assert grace.vote(reason="outage", break_glass="true").status_code == 303
+    assert "The glass was broken" in text_of(ada.get("/requests/req-0001").text)
+    site.step()
+    (review,) = site.store.waiting()
+    page = text_of(ada.get(f"/requests/{review.review.request.request_id}").text)
+    assert "After-review of req-0001, whose glass was broken" in page

@@ -36,7 +36,7 @@ function press(name) {
   if (!to || to.matches(":disabled")) return;
   const reason = form().querySelector("textarea"), canned = form().querySelector("select");
   const typed = form().querySelector("[name=typed]");
-  const wanted = name === "approve" ? form().dataset.reason === "always" : true;
+  const wanted = name !== "approve" || form().dataset.reason === "always";
   if (wanted && empty(reason) && (name === "ask" || empty(canned))) {
     say(name === "ask" ? "Write your question, then Esc, then c." : "Write the reason, then Esc, then the key again.");
     reason.focus();
