@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from approvals import tables as t
 from approvals.history import History, read_up_to
@@ -45,6 +45,7 @@ def put_back(journal: Journal, past: History, arrivals: Sequence[Arrival], *, pu
     _tell_again(c, past)
     # Numbers go on above what was published; this row stands for all of it.
     c.execute(insert(t.outbox).values(seq=published, request_id="", records=pack([]), published=at))
+    _count_on(c)
     _mark_read(c, past, arrivals, at)
     untold = 0
     for position, request in past.untold.items():
@@ -54,6 +55,14 @@ def put_back(journal: Journal, past: History, arrivals: Sequence[Arrival], *, pu
         else:
             untold += 1
     return untold
+
+
+def _count_on(c: Connection) -> None:
+    """Numbers that were given by hand do not move PostgreSQL's counters; those of SQLite they do."""
+    if c.dialect.name == "postgresql":
+        for table in (t.events, t.outbox):
+            last = select(func.coalesce(func.max(table.c.seq), 1)).scalar_subquery()
+            c.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "seq"), last)))
 
 
 def _tell_again(c: Connection, past: History) -> None:

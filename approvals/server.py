@@ -39,7 +39,8 @@ class Settings:
     """What a reviewer service needs to know.
 
     ``topics`` gives the decisions topic for each approvals topic; ``format`` is how verdicts are written.
-    The secret that signs sessions stands beside ``database``, in a file whose name ends in ``.secret``.
+    ``database`` is a path, or the URL of a PostgreSQL. The secret that signs sessions stands in ``secret_file``, which
+    all instances must share; if that is None, beside the path, in a file whose name ends in ``.secret``.
     ``published_on_loopback`` is the word of whoever deploys it that this is a container whose port is published
     on 127.0.0.1 only: it then listens on all addresses of the container, and ``host`` does not count.
     ``identity`` is the OpenID provider at which people sign in; without one the page is for this machine only.
@@ -47,13 +48,14 @@ class Settings:
     """
 
     people: Path
-    database: Path
+    database: Path | str
     topics: Mapping[str, str]
     format: Format = "avro"
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     published_on_loopback: bool = False
     identity: IdentitySettings | None = None
+    secret_file: Path | None = None
 
     def __post_init__(self) -> None:
         if is_loopback(self.host):
@@ -112,7 +114,7 @@ def build(
 ) -> Server:
     """The service and its application. Raises ConfigError where people or secret cannot be used."""
     people = _people(settings)
-    secret = read_secret(settings.database.with_name(settings.database.name + ".secret"))
+    secret = read_secret(_secret_file(settings))
     store = Store(settings.database, decisions=settings.topics, format=settings.format)
     service = Service(
         store=store,
@@ -130,6 +132,14 @@ def build(
         secret=secret, hosts=hosts, provider=provider, directory=directory, limit=RateLimit(rate=20, burst=200)
     )
     return Server(settings, service, create_app(service, web), provider)
+
+
+def _secret_file(settings: Settings) -> Path:
+    if settings.secret_file is not None:
+        return settings.secret_file
+    if isinstance(settings.database, Path):
+        return settings.database.with_name(settings.database.name + ".secret")
+    raise ConfigError("a database that instances share needs a file with the secret they share", key="secret_file")
 
 
 def _people(settings: Settings) -> Roster:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sqlalchemy.exc import OperationalError
+
+from approvals.lease import NotLeading
 from approvals.lifecycle import RefusalCode, Refused, Review
 from approvals.person import Identity, Person, Roster
 from approvals.rebuild import Rebuild, arrival
@@ -20,12 +23,13 @@ from approvals.rows import Listed, StoreError
 from approvals.store import Store
 from approvals.votes import Ballot
 from detectors.errors import SluicegateError
-from engine.brokers.base import Broker, BrokerUnavailable, Publisher, Reader, TransactionAborted
+from engine.brokers.base import Broker, BrokerUnavailable, Fenced, Publisher, Reader, TransactionAborted
 from engine.ledger.model import Decision
 
 PUBLISHER = "sluicegate-approvals"
 ID_PREFIX = "req_"  # what request ids begin with; nobody has to type it
 REMINDER_MS = 86_400_000  # Kafka forgets after a week how far a publisher got that publishes nothing
+STAND_BY_SECONDS = 1.0
 MIN_PREFIX = 4  # characters of a request id that are enough, if only one id begins with them
 
 _log = logging.getLogger("sluicegate.approvals")
@@ -47,6 +51,7 @@ class Health:
     """How the broker thread fares, for the page. ``problem`` is empty while all is well; never content."""
 
     running: bool = False
+    leads: bool = False  # whether this instance carries the log, of several on one database
     last_step: int = 0  # ms since the epoch
     problem: str = ""
 
@@ -110,7 +115,7 @@ class Service:
             raise BrokerUnavailable(f"there is no topic '{missing[0]}' yet; 'sluicegate run' can create it")
         publisher = resources.enter_context(closing(self._broker.publisher(PUBLISHER)))
         if self.store.is_empty():
-            rebuild = Rebuild(self.store, self._broker, self._topics, clock=self.clock, stopping=self._stop.is_set)
+            rebuild = Rebuild(self.store, self._broker, self._topics, clock=self.clock, stopping=self._stopping)
             rebuild.run(publisher)
         self.store.mark_published(up_to=publisher.last(), at=self.clock())
         self._last_publication = self.clock()
@@ -153,23 +158,53 @@ class Service:
         pause = 0.5
         while not self._stop.is_set():
             try:
+                if not self._leads():
+                    self._stand_by()
+                    continue
                 with ExitStack() as resources:
                     reader, publisher = self.connect(resources)
-                    self.health.problem, pause = "", 0.5
-                    while not self._stop.is_set():
+                    self.health.leads, self.health.problem, pause = True, "", 0.5
+                    while not self._stop.is_set() and self._leads():
                         self.step(reader, publisher)
-            except (BrokerUnavailable, TransactionAborted) as error:
-                self._trouble(f"{error}; trying again")
+            except (BrokerUnavailable, TransactionAborted, OperationalError) as error:
+                away = "the database does not answer" if isinstance(error, OperationalError) else str(error)
+                self._trouble(f"{away}; trying again")
                 self._stop.wait(pause)
                 pause = min(pause * 2, 30.0)
-            except SluicegateError as error:  # Fenced and the like: going on would be wrong
+            except (Fenced, NotLeading) as error:
+                if self._surely_leads():  # so it was no instance of this database: going on would be wrong
+                    self._trouble(f"stopped: {error}")
+                    break
+            except SluicegateError as error:
                 self._trouble(f"stopped: {error}")
                 break
             except Exception as error:
                 # Its message may hold content, so only its kind is said.
                 self._trouble(f"stopped by an unexpected {type(error).__name__}")
                 break
-        self.health.running = False
+        self.health.running = self.health.leads = False
+        with suppress(OperationalError):
+            self.store.lease.resign()
+
+    def _leads(self) -> bool:
+        return self.store.lease.hold(self.clock())
+
+    def _surely_leads(self) -> bool:
+        self.store.lease.doubt()
+        with suppress(OperationalError):
+            return self._leads()
+        return False
+
+    def _stopping(self) -> bool:
+        """For what takes long while leading: whether to give up. Asking renews the lease."""
+        return self._stop.is_set() or (self.health.running and not self._leads())
+
+    def _stand_by(self) -> None:
+        """Another instance carries the log; votes are taken here all the same."""
+        if self.health.leads:
+            _log.warning("another instance carries the log from now on; this one stands by")
+        self.health.leads, self.health.problem, self.health.last_step = False, "", self.clock()
+        self._stop.wait(STAND_BY_SECONDS)
 
     def _trouble(self, problem: str) -> None:
         self.health.problem = problem

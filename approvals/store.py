@@ -16,10 +16,12 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from approvals import deciding
 from approvals import tables as t
+from approvals.database import open_engine
 from approvals.history import History
 from approvals.identity.store import IdentityStore
 from approvals.intake import take_in
 from approvals.journal import Journal
+from approvals.lease import Lease
 from approvals.lifecycle import (
     FOLDABLE_INTO,
     OPEN,
@@ -67,15 +69,16 @@ class Counts(NamedTuple):
 
 
 class Store:
-    """The database at ``path``. ``decisions`` gives, for each approvals topic, the topic of its verdicts.
+    """The database at a path, or by the URL of a PostgreSQL; see `approvals.database.open_engine` for what it raises.
 
-    ``format`` is how verdicts are written. Raises StoreError if the file cannot be opened.
+    ``decisions`` gives, for each approvals topic, the topic of its verdicts; ``format`` is how verdicts are written.
     """
 
-    def __init__(self, path: Path, *, decisions: Mapping[str, str], format: Format = "avro") -> None:  # noqa: A002
-        self._engine = t.open_engine(path)
+    def __init__(self, database: Path | str, *, decisions: Mapping[str, str], format: Format = "avro") -> None:  # noqa: A002
+        self._engine = open_engine(database)
         self.lookups = Lookups(self._engine)
         self.identities = IdentityStore(self._engine)
+        self.lease = Lease(self._engine)
         self._decisions = dict(decisions)
         self._format: Format = format
 
@@ -105,7 +108,7 @@ class Store:
         ``arrivals`` is what was read for it from the approvals topics, ``published`` the number that the outbox
         has got to. Raises StoreError if it is not empty.
         """
-        with self._changing() as journal:
+        with self._changing(leading=True) as journal:
             if not self.is_empty():
                 raise StoreError("only an empty database can be made again from the topics")
             return put_back(journal, past, arrivals, published=published, at=at)
@@ -120,7 +123,7 @@ class Store:
         What is known already is passed over, by position and by request id, so reading twice does nothing.
         """
         fresh = 0
-        with self._changing() as journal:
+        with self._changing(leading=True) as journal:
             c = journal.connection
             known = t.positions.c
             done = {(r[0], r[1]): r[2] for r in c.execute(select(known.topic, known.partition, known.next))}
@@ -204,12 +207,12 @@ class Store:
 
     def expire_due(self, *, at: int, limit: int = 500) -> int:
         """Ends what nobody decided in time, ``limit`` requests at most; how many these were."""
-        with self._changing() as journal:
+        with self._changing(leading=True) as journal:
             return deciding.expire_due(journal, at=at, limit=limit)
 
     def escalate_due(self, *, at: int, limit: int = 500) -> int:
         """Notes who is asked too from now on, of ``limit`` requests at most; how many steps were taken."""
-        with self._changing() as journal:
+        with self._changing(leading=True) as journal:
             return deciding.escalate_due(journal, at=at, limit=limit)
 
     def _act(self, act: deciding.Act) -> Review | Refused:
@@ -222,9 +225,11 @@ class Store:
         raise StoreError("the request keeps changing while it is decided; try again")
 
     @contextmanager
-    def _changing(self) -> Iterator[Journal]:
-        """One write transaction, with the outbox row of what is noted in it."""
+    def _changing(self, *, leading: bool = False) -> Iterator[Journal]:
+        """One write transaction, with the outbox row of what is noted in it; only for the leader, if ``leading``."""
         with t.writing(self._engine) as c:
+            if leading:
+                self.lease.check(c)
             journal = Journal(c, self._decisions, self._format)
             yield journal
             journal.close()
@@ -241,6 +246,7 @@ class Store:
     def remind(self) -> None:
         """Puts nothing into the outbox, under a number of its own: a log may forget a number that never moves."""
         with t.writing(self._engine) as c:
+            self.lease.check(c)
             c.execute(insert(t.outbox).values(request_id="", records=pack([])))
 
     def mark_published(self, *, up_to: int, at: int) -> None:
@@ -251,6 +257,7 @@ class Store:
         """
         rows = t.outbox.c
         with t.writing(self._engine) as c:
+            self.lease.check(c)
             newest = c.execute(select(func.max(rows.seq))).scalar() or 0
             if up_to > newest:
                 raise StoreError(

@@ -1,4 +1,4 @@
-"""The reviewer's database: its tables, and an engine that opens them safely on SQLite.
+"""The reviewer's database: its tables. `approvals.database` opens it.
 
 Nothing in it is raw: requests are stored as they came from the approvals topic (sanitized), reasons are
 scrubbed.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -24,12 +22,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    create_engine,
-    event,
     false,
+    func,
+    select,
 )
 
 metadata = MetaData()
+_NUMBER = Integer().with_variant(BigInteger, "postgresql")  # SQLite counts up in INTEGER only, of 64 bits
 
 # What lists are searched by has a column of its own; the whole request is in `encoded`.
 requests = Table(
@@ -110,7 +109,7 @@ clarifications = Table(
 events = Table(
     "events",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", _NUMBER, primary_key=True, autoincrement=True),
     Column("request_id", String, nullable=False),
     Column("version", Integer, nullable=False),
     Column("event", String, nullable=False),
@@ -128,7 +127,7 @@ events = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", _NUMBER, primary_key=True, autoincrement=True),
     Column("request_id", String, nullable=False),
     Column("records", LargeBinary, nullable=False),
     Column("published", BigInteger),  # ms; for people to see: the log alone knows how far the outbox got
@@ -154,6 +153,16 @@ unreadable = Table(
     Column("offset", BigInteger, primary_key=True),
     Column("reason", String, nullable=False),
     Column("at", BigInteger, nullable=False),
+)
+
+# Who carries the log: of several instances on one database, one at a time. Times in ms.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
 )
 
 # Who signed in, by the hash of the session's id: a copy of this table signs nobody in. Times of sign-ins are in s.
@@ -219,35 +228,18 @@ answers = Table(
 )
 
 
-def open_engine(path: Path) -> Engine:
-    """An engine on the SQLite file at ``path``, with all tables; a new file is readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30}, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves, so that a write locks from its start
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("sluicegate_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    with writing(engine) as connection:
-        metadata.create_all(connection)
-        for verb in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER IF NOT EXISTS events_no_{verb.lower()} BEFORE {verb} ON events "
-                "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
-            )
-    return engine
+_PG_WRITER = 0x51_CE_6A_7E
+"""The number of PostgreSQL's advisory lock that writers take; any would do, if nobody else in the database uses it."""
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One write transaction: it holds the write lock from its start, and is committed whole or not at all."""
+    """One write transaction: it holds the write lock from its start, and is committed whole or not at all.
+
+    Writers come one after the other on either database, so that numbers are given in the order in which they are
+    committed: whoever has read up to a number has missed nothing below it.
+    """
     with engine.execution_options(sluicegate_writes=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_PG_WRITER)))
         yield connection

@@ -15,6 +15,7 @@ import click
 
 from sluicegate.commands.approvals_identity import people, tokens
 from sluicegate.commands.approvals_login import Saved, SignInFailed, device_flow, echo_where, keep, saved
+from sluicegate.commands.database_option import database_option
 
 if TYPE_CHECKING:
     from engine.config import Config
@@ -142,10 +143,11 @@ def approvals() -> None:
     is_flag=True,
     help="In a container whose port is published on 127.0.0.1 and nowhere else: listen on all its addresses.",
 )
+@database_option("Requests, votes and events")
 @click.option(
-    "--database",
+    "--secret-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Requests, votes and events.  [default: approvals.db in the state_dir of the configuration]",
+    help="What signs sessions; instances on one PostgreSQL share it.  [default: beside the database, or in state_dir]",
 )
 def serve(
     config: Path,
@@ -155,11 +157,13 @@ def serve(
     port: int,
     *,
     published_on_loopback: bool,
-    database: Path | None,
+    database: Path | str | None,
+    secret_file: Path | None,
 ) -> None:
     """Serve the reviewer's page and API, and carry verdicts to the log.
 
-    SIGTERM and SIGINT stop it; what was decided and not yet published is published at the next start.
+    SIGTERM and SIGINT stop it; what was decided and not yet published is published at the next start. Several
+    instances may share a database: all take votes, one at a time carries the log, another takes over when it ends.
 
     \b
     Examples:
@@ -185,6 +189,7 @@ def serve(
         port=port,
         published_on_loopback=published_on_loopback,
         identity=load_identity(identity) if identity is not None else None,
+        secret_file=secret_file or (loaded.state_dir / "approvals.secret" if isinstance(database, str) else None),
     )
     cleaner = cleaner_of(load_policy(loaded.policy))
     with connect(loaded) as broker:

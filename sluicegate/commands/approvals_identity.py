@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from detectors.errors import ConfigError
+from sluicegate.commands.database_option import database_option
 
 if TYPE_CHECKING:
     from approvals.identity.store import IdentityStore
@@ -25,21 +26,16 @@ def _on_database(command: Callable[..., None]) -> Callable[..., None]:
     config = click.option(
         "-c", "--config", required=True, type=click.Path(dir_okay=False, path_type=Path), help="sluicegate.yaml."
     )
-    database = click.option(
-        "--database",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="As for 'serve'.  [default: approvals.db in the state_dir of the configuration]",
-    )
-    return config(database(command))
+    return config(database_option("As for 'serve'")(command))
 
 
 @contextmanager
-def _opened(config: Path, database: Path | None) -> Iterator[IdentityStore]:
+def _opened(config: Path, database: Path | str | None) -> Iterator[IdentityStore]:
     from approvals.store import Store
     from engine.config import load_config
 
     path = database or load_config(config).state_dir / "approvals.db"
-    if not path.exists():
+    if isinstance(path, Path) and not path.exists():
         raise ConfigError("there is no such database: 'sluicegate approvals serve' makes it", file=path)
     store = Store(path, decisions={})
     try:
@@ -65,7 +61,7 @@ def people() -> None:
 @people.command()
 @click.argument("identity", metavar="ISSUER:SUBJECT")
 @_on_database
-def bar(identity: str, config: Path, database: Path | None) -> None:
+def bar(identity: str, config: Path, database: Path | str | None) -> None:
     """End somebody's sessions, and count none of their votes on what is open. They cannot sign in again.
 
     Somebody in people.yaml is named by 'local:ID' or any identity they have there.
@@ -87,7 +83,7 @@ def bar(identity: str, config: Path, database: Path | None) -> None:
 @people.command()
 @click.argument("identity", metavar="ISSUER:SUBJECT")
 @_on_database
-def unbar(identity: str, config: Path, database: Path | None) -> None:
+def unbar(identity: str, config: Path, database: Path | str | None) -> None:
     """Let somebody in again who was barred.
 
     \b
@@ -118,7 +114,7 @@ def tokens() -> None:
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), default=["read"], show_default=True)
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 366), help="How long it is good.")
 @_on_database
-def create(name: str, scopes: tuple[str, ...], days: int, config: Path, database: Path | None) -> None:
+def create(name: str, scopes: tuple[str, ...], days: int, config: Path, database: Path | str | None) -> None:
     """Make a token for a machine. It goes to stdout, and is kept as a hash only.
 
     With the scope 'vote' it may decide where the policy names 'machine:NAME' among its people, and then as that.
@@ -140,7 +136,7 @@ def create(name: str, scopes: tuple[str, ...], days: int, config: Path, database
 
 @tokens.command(name="list")
 @_on_database
-def list_(config: Path, database: Path | None) -> None:
+def list_(config: Path, database: Path | str | None) -> None:
     """List tokens: whose, for what, until when.
 
     \b
@@ -156,7 +152,7 @@ def list_(config: Path, database: Path | None) -> None:
 @tokens.command()
 @click.argument("name")
 @_on_database
-def revoke(name: str, config: Path, database: Path | None) -> None:
+def revoke(name: str, config: Path, database: Path | str | None) -> None:
     """Revoke a token; votes that it cast on what is open are no longer counted.
 
     \b
