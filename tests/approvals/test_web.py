@@ -785,6 +785,7 @@ def test_seats_denials_and_broken_glass_are_shown(site, ada, browser):
     assert grace.vote(reason="outage", break_glass="true").status_code == 303
     assert "The glass was broken" in text_of(ada.get("/requests/req-0001").text)
     site.step()
+    site.step()
     (review,) = site.store.waiting()
     page = text_of(ada.get(f"/requests/{review.review.request.request_id}").text)
     assert "After-review of req-0001, whose glass was broken" in page
