@@ -50,14 +50,16 @@ def marked(text: str) -> str:
 class Site:
     """A service on files in one folder, stepped by hand: a new one on the same folder is a restart."""
 
-    def __init__(self, folder: Path, clock: Callable[[], int], url: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, clock: Callable[[], int], url: str | None = None, database: Path | str | None = None
+    ) -> None:
         self.folder, self.clock = folder, clock
         self._quiet = 0.5 if url and url.startswith("kafka") else 0.0  # what a commit wrote is seen a moment later
         self._resources = ExitStack()
         self.broker: Broker = open_broker(url or f"embedded:{folder / 'log.db'}")
         self._resources.callback(self.broker.close)
         self.broker.create_topics([TopicSpec(topic, 2) for topic in (APPROVALS, DECISIONS, SANITIZED)])
-        self.store = Store(folder / "approvals.db", decisions={APPROVALS: DECISIONS})
+        self.store = Store(database or folder / "approvals.db", decisions={APPROVALS: DECISIONS})
         self._resources.callback(self.store.close)
         self.service = Service(
             store=self.store,

@@ -1,6 +1,6 @@
 """A real reviewer that votes, stops at a chosen place of publishing that, and says so, to be killed right there.
 
-    python killed_reviewer.py URL FOLDER PLACE
+    python killed_reviewer.py URL FOLDER PLACE [DATABASE]
 
 ``PLACE`` is where it waits: ``before`` it publishes; ``produced``, the records being in the open transaction;
 ``inside``, only its commit missing; ``after``, before the database hears of it.
@@ -72,8 +72,8 @@ class Publisher:
 
 
 if __name__ == "__main__":
-    url, folder, place = sys.argv[1:]
-    site = Site(Path(folder), lambda: NOW, url)
+    url, folder, place, *database = sys.argv[1:]
+    site = Site(Path(folder), lambda: NOW, url, *database)
     site.step()
     assert site.store.decisions_topics([APPROVALS]) == [DECISIONS]
     site.service.vote("a", ADA, Decision.APPROVE, version=1, reason="fine", channel="page")

@@ -47,7 +47,7 @@ def running() -> Iterator[str]:
             subprocess.run([*as_user, *map(str, command)], check=True, timeout=60, cwd=home, stdout=subprocess.DEVNULL)
 
         run(folder / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
-        settings = f"-c listen_addresses='' -c unix_socket_directories={home} -c max_connections=200"
+        settings = f"-c listen_addresses='' -c unix_socket_directories={home} -c max_connections=200 -c fsync=off"
         run(folder / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", settings, "start")
         try:
             yield f"postgresql://tester@/postgres?host={home}"
