@@ -62,7 +62,9 @@ def lingers(text: bytes, memory: Memory) -> bool:
 
 def recalled(text: bytes, known: Sequence[Finding], memory: Memory) -> list[Finding]:
     """Where ``text`` holds something remembered, beside what is ``known`` of it."""
-    taken = [(finding.start, finding.end) for finding in known]
+    taken = bytearray(len(text))  # a mark for each byte that is found already
+    for finding in known:
+        taken[finding.start : finding.end] = b"\1" * (finding.end - finding.start)
     out = []
     for value, told in sorted(memory.items(), key=lambda item: -len(item[0])):
         spans = [*_places(text, value, whole=len(value) < _LONG)]
@@ -71,8 +73,8 @@ def recalled(text: bytes, known: Sequence[Finding], memory: Memory) -> list[Find
                 before, after = _BEFORE.search(text, 0, start), _RUN.match(text, end)
                 spans.append((before.start() if before else start, after.end() if after else end))
         for start, end in spans:
-            if all(end <= low or high <= start for low, high in taken):
-                taken.append((start, end))
+            if taken.find(1, start, end) < 0:
+                taken[start:end] = b"\1" * (end - start)
                 out.append(told._replace(start=start, end=end))
     return out
 
