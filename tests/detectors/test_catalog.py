@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from detectors.catalogue import load_rules, shipped_files
 from detectors.check import check_files
+from detectors.errors import BudgetExceeded
 from detectors.explain import explain
 from detectors.finding import Text, resolve
-from detectors.patterns import PatternDetector, byte_regex
+from detectors.patterns import Budget, CompiledRule, PatternDetector
 from detectors.proof import check_rule, raw_forms
 from detectors.rule import Rule
 
@@ -146,24 +149,53 @@ def test_closing_brace_is_no_part_of_a_password() -> None:
 
 
 HOSTILE = {
-    "dots": "." * 100_000,
-    "digits": "1" * 100_000,
-    "at signs": "a@" * 50_000,
-    "quotes": "password='" * 10_000,
-    "colons": "1:" * 50_000,
-    "open keys": '"secret": "' * 9_000,
+    "dots": ".",
+    "digits": "1",
+    "digits and dots": "1.",
+    "at signs": "a@",
+    "spaces": " ",
+    "quotes": "password='",
+    "colons": "1:",
+    "hex pairs": "ab:",
+    "capitals": "A",
+    "names": "key=",
+    "open keys": '"secret": "',
+    "options": " --password ",
+    "schemes": "://a:",
 }
+SIZE = 100_000  # bytes
+ODDS = 4.0  # twice the text may take so many times as long, and noise; a square would take more and more
+FLOOR = 0.02  # seconds, below which nobody waits
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_is_read_to_its_end(name: str) -> None:
-    """Every pattern is searched through long runs of what it begins with; matches stay apart and inside."""
-    text = HOSTILE[name].encode()
-    for rule in RULES:
+def test_hostile_text_is_read_in_linear_time(name: str) -> None:
+    """Every pattern is searched through long runs of what it begins with; matches stay apart and inside.
+
+    Twice the text takes about twice the processor time, and what is checked further is counted.
+    """
+    text = (HOSTILE[name] * SIZE).encode()[:SIZE]
+    for compiled in DETECTOR.rules:
         at = 0
-        for match in byte_regex(rule.pattern).finditer(text):
-            assert at <= match.start() <= match.end() <= len(text), rule.id
-            at = match.end()
+        for start, end in compiled.spans(text):
+            assert at <= start <= end <= len(text), compiled.rule.id
+            at = end
+        whole = _seconds(compiled, text)
+        assert whole <= max(FLOOR, ODDS * _seconds(compiled, text[: SIZE // 2])), compiled.rule.id
+
+
+def _seconds(rule: CompiledRule, text: bytes) -> float:
+    """Processor time to look for the rule in ``text``, candidates and their checks included."""
+    started = time.process_time()
+    with suppress(BudgetExceeded):
+        rule.findings(Text(text), Budget())
+    return time.process_time() - started
+
+
+def test_what_is_checked_in_a_text_is_counted() -> None:
+    """Ten thousands of candidates are over the budget, whatever the rules make of them."""
+    with pytest.raises(BudgetExceeded):
+        DETECTOR.scan([Text(b"ssn 123-45-6789, " * 30_000)])
 
 
 def test_version_under_its_own_key_is_no_address() -> None:
