@@ -6,8 +6,10 @@ scrubbed.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +28,7 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy.pool import Pool
 
 metadata = MetaData()
 _NUMBER = Integer().with_variant(BigInteger, "postgresql")  # SQLite counts up in INTEGER only, of 64 bits
@@ -232,14 +235,19 @@ _PG_WRITER = 0x51_CE_6A_7E
 """The number of PostgreSQL's advisory lock that writers take; any would do, if nobody else in the database uses it."""
 
 
+_TURNS: WeakKeyDictionary[Pool, threading.Lock] = WeakKeyDictionary()
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One write transaction: it holds the write lock from its start, and is committed whole or not at all.
 
     Writers come one after the other on either database, so that numbers are given in the order in which they are
-    committed: whoever has read up to a number has missed nothing below it.
+    committed: whoever has read up to a number has missed nothing below it. Those of one process queue up here: SQLite
+    lets whoever is lucky go first, and others wait a hundred times as long.
     """
-    with engine.execution_options(sluicegate_writes=True).begin() as connection:
+    turn = _TURNS.setdefault(engine.pool, threading.Lock())
+    with turn, engine.execution_options(sluicegate_writes=True).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_PG_WRITER)))
         yield connection

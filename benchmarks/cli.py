@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "latency": "End to end, from the moment a record was due, at fixed rates.",
     "scaling": "How cost grows with workers, rules, sizes and hits.",
     "soak": "Memory over millions of records.",
+    "approvals": "The reviewer's pages and votes, over many requests.",
     "peers": "Other redactors and scanners on the same bytes.",
     "quality": "What is found, missed and harmed, on labelled texts.",
     "report": "All of it in one HTML page.",

@@ -22,7 +22,7 @@ from approvals.web.view import brief, span
 from engine.ledger.model import Decision, Risk
 
 LIST_LIMIT = 25  # requests on one page: more would not fit into its 50 KB
-_LOOKED_THROUGH = 1_000  # of what waits, the most urgent, for what this person can decide
+_LOOKED_THROUGH = 500  # of what waits, the most urgent, for what this person can decide
 
 router = APIRouter()
 

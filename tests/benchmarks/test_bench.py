@@ -118,3 +118,17 @@ def test_soak_watches_memory() -> None:
         assert done.returncode == (1 if found["flat"] is False else 0)
         assert found["records"] == 4_000
         assert 20 < found["level_mb"] <= found["peak_mb"] < 1000
+
+
+def test_approvals_measures_pages_votes_and_live() -> None:
+    """The reviewer service in a process of its own: each figure with its limit, pages by their size, all votes cast."""
+    small = ("--requests", "150", "--waiting", "30", "--votes", "20", "--people", "4", "--samples", "5")
+    done = bench("approvals", *small, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    rows = {row["name"]: row for row in found["approvals"]}
+    assert (found["requests"], found["waiting"], found["database"]) == (150, 30, "sqlite")
+    assert rows["vote committed, 4 at once"]["count"] == 20
+    assert rows["queue"]["limit_ms"] == 150
+    assert all(0 < row["p50_ms"] <= row["p95_ms"] <= row["max_ms"] for row in rows.values())
+    assert all(0 < rows[name]["bytes"] < 50_000 for name in ("queue", "history", "one request"))
