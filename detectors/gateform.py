@@ -24,7 +24,7 @@ from typing import Any
 CAP = 20
 """Repeats beyond this add cost to the gate, and nothing to its selectivity."""
 
-_ESCAPED = {'"': '"', "\\": "\\", "/": "/", "\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+ESCAPED = {'"': '"', "\\": "\\", "/": "/", "\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _CATEGORIES = {
     sre.CATEGORY_DIGIT: frozenset(b"0123456789"),
     sre.CATEGORY_SPACE: frozenset(b" \t\n\r\f\v"),
@@ -51,7 +51,7 @@ def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
     """
     if not pattern.isascii():
         raise ValueError("has a character beyond ASCII; patterns are byte patterns")
-    tree = _parsed(pattern)
+    tree = parsed(pattern)
     flags = "(?i)" if tree.state.flags & sre.SRE_FLAG_IGNORECASE else ""
     items = list(tree)
     body = _sequence(items, head=trim, tail=trim and tail)
@@ -61,7 +61,8 @@ def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _parsed(pattern: str) -> Any:
+def parsed(pattern: str) -> Any:
+    """The syntax tree of ``pattern``. Raises ValueError."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -75,21 +76,22 @@ def needs_digits(pattern: str) -> bool:
 
     A branch without a group, of a pattern that has groups, says what to skip: it finds nothing.
     """
-    tree = _parsed(pattern)
+    tree = parsed(pattern)
     items = list(tree)
     if tree.state.groups > 1 and len(items) == 1 and items[0][0] is sre.BRANCH:
-        branches = [branch for branch in items[0][1][1] if _has_group(branch)]
+        branches = [branch for branch in items[0][1][1] if has_group(branch)]
         return all(_digits(list(branch), 0)[0] >= 6 for branch in branches)
     return _digits(items, 0)[0] >= 6
 
 
-def _has_group(items: Iterable[Node]) -> bool:
+def has_group(items: Iterable[Node]) -> bool:
+    """Whether there is a capturing group in these."""
     for op, arg in items:
-        if op is sre.SUBPATTERN and (arg[0] is not None or _has_group(arg[3])):
+        if op is sre.SUBPATTERN and (arg[0] is not None or has_group(arg[3])):
             return True
-        if op is sre.BRANCH and any(_has_group(branch) for branch in arg[1]):
+        if op is sre.BRANCH and any(has_group(branch) for branch in arg[1]):
             return True
-        if op in (sre.MAX_REPEAT, sre.MIN_REPEAT) and _has_group(arg[2]):
+        if op in (sre.MAX_REPEAT, sre.MIN_REPEAT) and has_group(arg[2]):
             return True
     return False
 
@@ -113,7 +115,7 @@ def _digits(items: Iterable[Node], run: int) -> tuple[int, int]:
             least, _, inner = arg
             most, run = _repeated(least, inner, run)
         else:
-            members = _set(node)
+            members = byte_set(node)
             run = run + 1 if members <= _DIGITS else run if members <= _BETWEEN else 0
             most = run
         best = max(best, most)
@@ -140,7 +142,7 @@ def _goes_on(items: Iterable[Node]) -> bool:
         elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
             goes_on = _goes_on(arg[2])
         else:
-            goes_on = op is sre.AT or _set(node) <= _DIGITS | _BETWEEN
+            goes_on = op is sre.AT or byte_set(node) <= _DIGITS | _BETWEEN
         if not goes_on:
             return False
     return True
@@ -176,7 +178,7 @@ def _sequence(items: list[Node], *, head: bool, tail: bool) -> str:
 def _node(node: Node, *, head: bool, tail: bool) -> str:
     op, arg = node
     if op in (sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN):
-        return _characters(_set(node))
+        return _characters(byte_set(node))
     if op is sre.SUBPATTERN:
         _, add, remove, items = arg
         inner = _sequence(list(items), head=head, tail=tail)
@@ -208,7 +210,7 @@ def _is_class(text: str) -> bool:
     return text[0] == "[" and text.find("]") == len(text) - 1
 
 
-def _set(node: Node) -> frozenset[int]:
+def byte_set(node: Node) -> frozenset[int]:
     """The bytes that a one-character node matches."""
     op, arg = node
     if op is sre.ANY:
@@ -229,14 +231,14 @@ def _set(node: Node) -> frozenset[int]:
             name = value if known else getattr(sre, str(value).replace("_NOT_", "_"))
             out |= _CATEGORIES[name] if known else _ALL - _CATEGORIES[name]
         else:
-            out |= _set((kind, value))
+            out |= byte_set((kind, value))
     return _ALL - out if negate else frozenset(out)
 
 
 def _characters(members: frozenset[int]) -> str:
     """A class of these bytes that also takes the escaped forms of those that JSON may escape."""
     plain = _class(members)
-    letters = [letter for char, letter in _ESCAPED.items() if ord(char) in members]
+    letters = [letter for char, letter in ESCAPED.items() if ord(char) in members]
     if not letters:
         return plain
     if members in ({0x22}, {0x2F}):

@@ -12,10 +12,12 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import re2
 
+from detectors.anchors import Anchor, Scan, Span, Table, anchors_of, scan_pure, table
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gate import Gate, Probe, Stage
@@ -25,6 +27,11 @@ from detectors.validators import VALIDATORS
 
 MAX_CANDIDATES = 20_000
 _KNOWN_KEYS = 1024  # of a rule, at most
+_KNOWN_TABLES = 512  # of a detector, at most: 2 kB each, mostly
+_ANCHORS = 64  # in one table
+_KNOWN_TEXTS = 10_000  # of a batch, at most
+_LONG = 256  # bytes; longer texts seldom come twice
+_MOST_ANCHORS = 2_000  # in one text; beyond, the rules' own patterns say more narrowly where to read
 _WRITTEN = re.compile(rb"\[[A-Z][A-Z0-9_]*(?::[\w-]+:[0-9a-f]{32})?\]|^[A-Z0-9_]*\]|\[[A-Z0-9_]*$")
 """What a redaction wrote, and what a window cuts of it: its words say nothing about what stands beside it."""
 
@@ -44,6 +51,23 @@ def byte_regex(pattern: str) -> Any:
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args else "not valid"
         raise ValueError(f"not a linear-time regular expression: {reason}") from None
+
+
+Search = Callable[[bytes, int, int], Sequence[tuple[int, int]]]
+"""The first match in ``text[pos:end]``: its span and those of its groups, (-1, -1) for none."""
+
+
+def _search_of(regex: Any) -> Search:
+    """The search that google-re2 has in C++: the Python around it costs as much again, and makes an object of each."""
+    inner = getattr(regex, "_regexp", None)
+    if inner is not None and hasattr(inner, "Match"):
+        return partial(inner.Match, re2._Anchor.UNANCHORED)
+
+    def search(text: bytes, pos: int, end: int) -> Sequence[tuple[int, int]]:
+        match = regex.search(text, pos, end)
+        return [(-1, -1)] if match is None else [match.span(group) for group in range(regex.groups + 1)]
+
+    return search
 
 
 class Budget:
@@ -66,13 +90,14 @@ class CompiledRule:
 
     __slots__ = (
         "_allow",
+        "_anchors",
         "_context",
-        "_groups",
         "_key",
         "_keys",
         "_not_key",
         "_place",
         "_regex",
+        "_search",
         "_validator",
         "gate",
         "numeric",
@@ -85,7 +110,7 @@ class CompiledRule:
         self._regex = _part("pattern", byte_regex, rule.pattern)
         if self._regex.fullmatch(b""):
             raise ValueError("pattern: matches the empty text")
-        self._groups = self._regex.groups
+        self._search = _search_of(self._regex)
         self.numeric = needs_digits(rule.pattern)
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
         self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
@@ -94,14 +119,23 @@ class CompiledRule:
         self._allow = _part("allow", byte_regex, f"(?i:{allow})") if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
         self._place: Any = None
+        self._anchors: tuple[Anchor, ...] | None = None
         self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
+
+    @property
+    def anchors(self) -> tuple[Anchor, ...]:
+        """What stands for sure where `places` would find something; none if nothing good does."""
+        if self._anchors is None:  # not at the start, for all rules: most never see a hit
+            key, pattern = self.rule.key, self.rule.pattern
+            self._anchors = anchors_of(key, fold=True) if key else anchors_of(pattern)
+        return self._anchors
 
     def places(self, raw: bytes) -> Iterator[tuple[int, int]]:
         """Stretches of raw, still escaped bytes: each finding, or the key that it stands under, touches one."""
         if self._place is None:
-            self._place = _place_of(self.rule)
-        for match in self._place.finditer(raw):
-            yield match.span()
+            self._place = _search_of(_place_of(self.rule))
+        for groups in _each(self._place, raw):
+            yield groups[0]
 
     def findings(self, text: Text, budget: Budget) -> list[Finding]:
         """The findings of this rule in ``text``. Raises BudgetExceeded."""
@@ -138,11 +172,16 @@ class CompiledRule:
 
         A match in which no group took part is none: so a pattern says what to skip (``version [0-9.]+|([0-9.]+)``).
         """
-        for match in self._regex.finditer(value):
-            if self._groups == 0:
-                yield match.span()
-            elif match.lastindex:
-                yield match.span(match.lastindex)
+        for groups in _each(self._search, value):
+            if len(groups) == 1:
+                yield groups[0]
+                continue
+            found = (-1, -1)
+            for group in groups[1:]:
+                if group[1] > found[1]:
+                    found = group
+            if found[1] >= 0:
+                yield found
 
     def refusal(self, value: bytes, key: bytes, start: int, end: int) -> str | None:
         """Why the checks refuse the match at ``value[start:end]``; None if they confirm it."""
@@ -182,7 +221,7 @@ class PatternDetector:
 
     ``extra`` are patterns of the caller, in Hyperscan's syntax, that ride along in the same gate: their ids
     follow those of the rules; ``stages`` says which of them come behind a trigger, ``probe``
-    which of them is looked for by other means as well. Raises ValueError naming what
+    which of them is looked for by other means as well. ``scan`` looks for anchors. Raises ValueError naming what
     does not compile.
     """
 
@@ -194,6 +233,7 @@ class PatternDetector:
         stages: Sequence[Stage] = (),
         probe: Probe | None = None,
         max_candidates: int = MAX_CANDIDATES,
+        scan: Scan = scan_pure,
     ) -> None:
         self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
         self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
@@ -204,11 +244,32 @@ class PatternDetector:
             probe,
         )
         self._max_candidates = max_candidates
+        self._anchored = scan
+        self.known: dict[tuple[Text, frozenset[int]], list[Finding]] = {}
+        self._tables: dict[tuple[int, ...], tuple[Table | None, list[int]]] = {}
 
     def scan(self, texts: Sequence[Text]) -> list[list[Finding]]:
         """The findings of each text, as found: they may overlap. Raises BudgetExceeded."""
         budget = Budget(self._max_candidates)
         return [self.read(text, rules, budget) for text, rules in zip(texts, self.gated(texts), strict=True)]
+
+    def read_once(self, text: Text, rules: frozenset[int]) -> list[Finding]:
+        """What these rules find in ``text``, which may stand in many records of a batch. Raises BudgetExceeded.
+
+        What was found is known until `forget`.
+        """
+        if len(text.value) > _LONG:
+            return self.read(text, rules)
+        found = self.known.get((text, rules))
+        if found is None:
+            if len(self.known) >= _KNOWN_TEXTS:
+                self.known.clear()
+            found = self.known[text, rules] = self.read(text, rules)
+        return found
+
+    def forget(self) -> None:
+        """Forgets the texts of `read_once`: to be called when a batch is done."""
+        self.known.clear()
 
     def read(self, text: Text, rules: Iterable[int], budget: Budget | None = None) -> list[Finding]:
         """What these rules find in ``text``. Raises BudgetExceeded."""
@@ -227,19 +288,46 @@ class PatternDetector:
         for value, key in texts:
             yield sorted(rule for rule in hits(key + b'":' + value if key else value) if rule < count)
 
-    def places(self, raw: bytes, rules: Iterable[int]) -> list[tuple[int, int, int]]:
-        """Where in raw, still escaped bytes these rules may find something: (start, end, rule), by the start.
+    def places(self, raw: bytes, rules: Iterable[int]) -> list[Span]:
+        """Where in raw, still escaped bytes these rules may find something, by the start.
 
+        Each finding, or the key that it stands under, touches a span of its rule, in the scalar or key that it is in.
         Raises BudgetExceeded.
         """
-        budget = Budget(self._max_candidates)
-        found: list[tuple[int, int, int]] = []
-        for rule in rules:
-            for start, end in self.rules[rule].places(raw):
-                budget.take()
-                found.append((start, end, rule))
-        found.sort()
+        rules = tuple(rules)
+        anchors, others = self._table(rules)
+        found: list[Span] = []
+        if anchors is not None:
+            spans = self._anchored(raw, *anchors, min(_MOST_ANCHORS, self._max_candidates))
+            if spans is None:
+                others = list(rules)
+            else:
+                found = spans
+        if others:
+            budget = Budget(self._max_candidates)
+            for rule in others:
+                for start, end in self.rules[rule].places(raw):
+                    budget.take()
+                    found.append((start, end, rule))
+            found.sort()
         return found
+
+    def _table(self, rules: tuple[int, ...]) -> tuple[Table | None, list[int]]:
+        """The anchors of ``rules``, which come together again and again, and those of the rules that have none."""
+        known = self._tables.get(rules)
+        if known is None:
+            if len(self._tables) >= _KNOWN_TABLES:
+                self._tables.clear()
+            anchors: dict[int, tuple[Anchor, ...]] = {}
+            room = _ANCHORS
+            for rule in rules:
+                some = self.rules[rule].anchors
+                if 0 < len(some) <= room:
+                    anchors[rule] = some
+                    room -= len(some)
+            others = [rule for rule in rules if rule not in anchors]
+            known = self._tables[rules] = (table(anchors) if anchors else None), others
+        return known
 
 
 def entropy(data: bytes) -> float:
@@ -299,6 +387,18 @@ def _letter(char: str) -> str:
 
 def _utf8(text: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in text.encode())
+
+
+def _each(search: Search, text: bytes) -> Iterator[Sequence[tuple[int, int]]]:
+    """The matches in ``text``, one behind the other."""
+    at, size = 0, len(text)
+    while at <= size:
+        groups = search(text, at, size)
+        start, end = groups[0]
+        if start < 0:
+            return
+        yield groups
+        at = end if end > at else at + 1  # behind an empty match where nothing was passed over
 
 
 def _part(name: str, make: Callable[[Any], Any], value: Any) -> Any:

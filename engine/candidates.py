@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
 from detectors.finding import Text
 from detectors.patterns import PatternDetector, byte_regex
@@ -19,14 +20,15 @@ from engine.layers import LITERAL, RUNS
 from engine.layers.model import Purse
 from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled
 
-Candidate = tuple[View, set[int]]
+Candidate = tuple[View, frozenset[int]]
 """A text, and the rules that may find something in it."""
 
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
 _HIDING = b"|".join((ESCAPES, LITERAL, RUNS))  # escapes and layers, which hide from the gate what they spell
 _HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
 _PLACES = byte_regex(_HIDING.decode())
-_Span = tuple[int, int, int]  # start, end, rule
+_HIDDEN_ONLY = frozenset({_HIDDEN})
+_NOBODY = frozenset[int]()
 
 
 class CandidateReader:
@@ -46,7 +48,7 @@ class CandidateReader:
         limits, found = self._limits, self._found
         root = View("root", data, None)
         spans = self._places(data)
-        found.append((root, {rule for _, _, rule in spans}))
+        found.append((root, frozenset(rule for _, _, rule in spans)))
         if not spans:
             return found
         located = None
@@ -54,47 +56,48 @@ class CandidateReader:
             located = locate_all(data, limits.depth, [span[:2] for span in spans], limits.candidates)
         if located is not None:
             root.readable = b""
-            found[0] = root, set()
+            found[0] = root, _NOBODY
             self._add(root, located[1], spans)
         else:
-            self._expand(root, found[0][1], spans)
+            self._expand(0, spans)
             if form != "text":
                 self._pairs(root, spans)
         layer, begin = 1, 1
         while begin < len(found):  # one layer after the other
             end = len(found)
-            for view, rules in found[begin:end]:
-                if view.kind != "number":
-                    self._expand(view, rules, None)
+            for number in range(begin, end):
+                self._expand(number, None)
             begin, layer = end, layer + 1
             if layer > limits.layers and begin < len(found):
                 raise BudgetExceeded("layers", limits.layers)
         return found
 
-    def _places(self, text: bytes) -> list[_Span]:
+    def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
         if self._hidden and (hidden := [(*match.span(), _HIDDEN) for match in _PLACES.finditer(text)]):
             spans += hidden
             spans.sort()
         return spans
 
-    def _expand(self, view: View, rules: set[int], spans: Sequence[_Span] | None) -> None:
+    def _expand(self, number: int, spans: Sequence[Span] | None) -> None:
         """Adds what a text holds: JSON documents, and what its escapes and layers spell."""
+        view, rules = self._found[number]
+        if view.kind == "number":
+            return
         hidden = _HIDDEN in rules
         if hidden:  # what the raw record does not tell of
-            rules.discard(_HIDDEN)
-            asked = self._gated(view)
-            rules.update(asked)
+            asked = list(self._gated(view))
+            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked)
             self._rules.update(asked)
         if b"{" in view.text or b"[" in view.text:
             self._documents(view, self._places(view.text) if spans is None else spans)
         if hidden:
-            self._found += [(one, {_HIDDEN}) for one in spelled(view, self._purse)]
+            self._found += [(one, _HIDDEN_ONLY) for one in spelled(view, self._purse)]
 
     def _gated(self, view: View) -> Iterable[int]:
         return next(self._detector.gated([Text(view.readable, view.key)]))
 
-    def _documents(self, view: View, spans: Sequence[_Span]) -> None:
+    def _documents(self, view: View, spans: Sequence[Span]) -> None:
         text, at, blank = view.text, 0, bytearray()
         places = [span[:2] for span in spans]
         for _ in range(TRIES if spans else 0):
@@ -113,11 +116,12 @@ class CandidateReader:
         if blank:
             view.readable = bytes(blank)
 
-    def _add(self, parent: View, places: Iterable[Place], spans: Sequence[_Span]) -> None:
+    def _add(self, parent: View, places: Iterable[Place], spans: Sequence[Span]) -> None:
         """Adds scalars with the rules whose places touch them. Rules on keys touch the key, so they go to all."""
         text, base = parent.text, parent.step
-        everywhere = {rule for _, _, rule in spans if rule == _HIDDEN or rule in self._detector.by_key}
-        following, near = 0, list[_Span]()
+        by_key = self._detector.by_key
+        everywhere = frozenset([rule for _, _, rule in spans if rule == _HIDDEN or rule in by_key])
+        following, near = 0, list[Span]()
         for kind, start, end, path, member in places:
             while following < len(spans) and spans[following][0] <= end:
                 near.append(spans[following])
@@ -130,11 +134,11 @@ class CandidateReader:
                 step = Step(step, name)
             view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
             view.member = member
-            self._found.append((view, {rule for _, _, rule in near} | everywhere))
+            self._found.append((view, everywhere.union([rule for _, _, rule in near]) if near else everywhere))
 
-    def _pairs(self, root: View, spans: Sequence[_Span]) -> None:
+    def _pairs(self, root: View, spans: Sequence[Span]) -> None:
         for view in pairs(root):
             low = view.start - len(view.key) - 2  # where its key begins: before an equals sign and perhaps a quote
-            rules = {rule for start, end, rule in spans if start < view.start + view.length and low < end}
+            rules = frozenset(rule for start, end, rule in spans if start < view.start + view.length and low < end)
             if rules:
                 self._found.append((view, rules))

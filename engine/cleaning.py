@@ -97,7 +97,7 @@ class Cleaner:
         candidates = CandidateReader(detector, rules, self.limits, hidden=hidden).read(data, form)
         views, found = [], []
         for view, some in candidates:
-            if some and view.readable and (findings := detector.read(Text(view.readable, view.key), some)):
+            if some and view.readable and (findings := detector.read_once(Text(view.readable, view.key), some)):
                 if view.kind == "key":  # to keep keys apart, all of them must be known
                     return self.clean_all(data, form)
                 views.append(view)

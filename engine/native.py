@@ -10,6 +10,8 @@ import importlib
 import os
 from types import ModuleType
 
+from detectors.anchors import Scan, scan_pure
+
 
 def _load() -> tuple[ModuleType | None, str]:
     if os.environ.get("SLUICEGATE_PURE") == "1":
@@ -24,6 +26,10 @@ def _load() -> tuple[ModuleType | None, str]:
 
 compiled, _why_not = _load()
 """The module `engine._native`, or None where Python's own loops are used."""
+
+
+scan: Scan = compiled.scan if compiled else scan_pure
+"""Looks for the anchors of rules."""
 
 
 def description() -> str:

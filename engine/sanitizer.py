@@ -115,6 +115,7 @@ class Sanitizer:
             except Exception as error:  # whatever fails, the record must not pass unread
                 log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
                 add(Quarantined(record, "detector-error"))
+        self.policy.detector.forget()
         return out
 
     def _outcome(self, record: ActivityRecord, hits: Sequence[int], now: int) -> Outcome:

@@ -27,6 +27,7 @@ from engine.actions.rules import Rule
 from engine.actions.times import duration
 from engine.candidates import ESCAPES
 from engine.layers import LITERAL, RUNS, announces
+from engine.native import scan
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, Paths, PolicyFile
 from engine.redaction import KEYED, Method
@@ -72,6 +73,7 @@ def load_policy(
             stages=[actions_stage],
             probe=Probe(n, announces) if announces else None,
             max_candidates=file.limits.candidates,
+            scan=scan,
         )
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None

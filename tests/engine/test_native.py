@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from implementations import COMPILED, HELPER, PYTHON, Loops
 from strategies import escaped, lax_spellings, nested, spans_in
 
+from detectors.anchors import table
 from detectors.errors import BudgetExceeded
 from engine.jsontext import Place
 
@@ -74,6 +75,27 @@ def test_escapes_are_the_same(compiled: Loops, raw: bytes, offset: int, end: boo
     """Their text, and each way back, of offsets that are beyond the text too."""
     assert compiled.unescape_bytes(raw) == PYTHON.unescape_bytes(raw)
     assert compiled.raw_offset(raw, offset, end) == PYTHON.raw_offset(raw, offset, end)
+
+
+sets = st.sets(st.sampled_from(b"ab1."), min_size=1).map(frozenset)
+
+
+@settings(max_examples=300)
+@given(
+    anchors=st.dictionaries(
+        st.integers(0, 500),
+        st.lists(st.lists(sets, min_size=1, max_size=9).map(tuple), min_size=1, max_size=6),
+        max_size=6,
+    ),
+    data=st.text("ab1.x", max_size=60).map(str.encode) | st.binary(max_size=20),
+    most=st.sampled_from([0, 1, 5, 1000]),
+)
+def test_anchors_are_the_same(
+    compiled: Loops, anchors: dict[int, list[tuple[frozenset[int], ...]]], data: bytes, most: int
+) -> None:
+    """Where they end, in tables of one word and of several, and that there are too many."""
+    made = table(anchors)
+    assert compiled.scan(data, *made, most) == PYTHON.scan(data, *made, most)
 
 
 @pytest.mark.parametrize("depth", [23, 24, 25, 48, 49, 200, 5000])
@@ -158,6 +180,23 @@ def test_what_is_no_argument_of_an_escape_is_refused(compiled: Loops, arguments:
         HELPER.raw_offset(*arguments)
     with pytest.raises(TypeError):
         HELPER.unescape_bytes("x")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("x", 1, bytes(258 * 8), (-1,) * 64, 9),
+        (b"x", 1, bytes(258 * 8 - 1), (-1,) * 64, 9),
+        (b"x", 2, bytes(258 * 16), (-1,) * 64, 9),
+        (b"x", 2**70, bytes(258 * 8), (-1,) * 64, 9),
+        (b"x", -1, b"", (), 9),
+    ],
+)
+def test_what_is_no_table_of_anchors_is_refused(compiled: Loops, arguments: tuple[Any, ...]) -> None:
+    """The same."""
+    with pytest.raises((TypeError, ValueError)):
+        compiled.scan(*arguments)
 
 
 def test_the_helper_was_compiled_from_this_source(compiled: Loops) -> None:

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from detectors.anchors import Scan, scan_pure
 from engine.escapes import JSON, Unescaped, raw_offset_pure, unescape_bytes_pure
 from engine.jsontext import Locate, Place, locate_pure
 
@@ -22,6 +23,7 @@ class Loops:
     locate: Locate
     unescape_bytes: Callable[[bytes], bytes]
     raw_offset: Callable[[bytes, int, bool], int]
+    scan: Scan
 
     def unescape(self, raw: bytes) -> Unescaped:
         """`engine.escapes.unescape` with these."""
@@ -32,9 +34,9 @@ def _load() -> ModuleType | None:  # whatever SLUICEGATE_PURE says
     return importlib.import_module("engine._native") if importlib.util.find_spec("engine._native") else None
 
 
-PYTHON = Loops(locate_pure, unescape_bytes_pure, raw_offset_pure)
+PYTHON = Loops(locate_pure, unescape_bytes_pure, raw_offset_pure, scan_pure)
 HELPER = _load()
-COMPILED = HELPER and Loops(partial(HELPER.locate, Place), HELPER.unescape_bytes, HELPER.raw_offset)
+COMPILED = HELPER and Loops(partial(HELPER.locate, Place), HELPER.unescape_bytes, HELPER.raw_offset, HELPER.scan)
 
 each_implementation = pytest.mark.parametrize(
     "loops",
