@@ -40,7 +40,7 @@ class ConfigError(SluicegateError):
 
 
 class BudgetExceeded(SluicegateError):
-    """A record needs more than it may have. ``budget`` names which: bytes, depth, layers, candidates, decoded."""
+    """A record needs more than it may have. ``budget`` names which: bytes, depth, layers, names, …"""
 
     def __init__(self, budget: str, limit: int) -> None:
         self.budget, self.limit = budget, limit

@@ -17,6 +17,7 @@ from engine.candidates import CandidateReader
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.memory import Memory, lingers, recalled, remembered
+from engine.names import Names, added
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.redaction import KEYED, Method, redact
@@ -76,11 +77,17 @@ class Cleaner:
             return Cleaned(data, (), dropped=False)
         return self._clean_some(data, form, rules, hidden=hidden)
 
-    def clean_all(self, data: bytes, form: str, base: Step | None = None) -> Cleaned:
-        """``data`` redacted, every scalar read, whatever the gate says. Raises BudgetExceeded."""
+    def clean_all(self, data: bytes, form: str, base: Step | None = None, names: Names | None = None) -> Cleaned:
+        """``data`` redacted, every scalar read, whatever the gate says. Raises BudgetExceeded.
+
+        ``names`` are those that a model found in it.
+        """
         everything = read_record(data, form, self.limits, base)
         views = [view for view in everything if view.readable]
-        found = self.detector.scan([Text(view.readable, view.key) for view in views])
+        texts = [Text(view.readable, view.key) for view in views]
+        found = self.detector.scan(texts)
+        if names:
+            found = [added(some, names.get(text, [])) for some, text in zip(found, texts, strict=True)]
         selected = self._selected(everything, views, found)
         cleaned = self._rewrite(everything, selected)
         memory = self._remembered(selected)

@@ -58,6 +58,7 @@ QUARANTINE_REASONS = {
     "budget.depth": "containers are nested deeper than the policy reads",
     "budget.layers": "encodings are nested deeper than the policy reads",
     "budget.candidates": "more places look suspicious than the policy checks",
+    "budget.names": "more free text than the policy has read for names",
     "unparsable": "not valid in its topic's format, and the policy says to quarantine such records",
     "detector-error": "a detector failed on it",
     "no-principal": "a privileged action that does not say who initiated it",

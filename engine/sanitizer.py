@@ -24,6 +24,7 @@ from engine.escapes import spell_out
 from engine.jsontext import Step, read_all
 from engine.ledger.model import ActionKind, Redaction, ReviewRequest
 from engine.memory import certain_rules
+from engine.names import NameReader, Names, OverBudget
 from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
 from engine.policy.compiled import Policy
 from engine.records import ActivityRecord, Header
@@ -88,6 +89,8 @@ class Sanitizer:
         self._gate = policy.detector.gate
         self._reads_all = bool(policy.reads_all)
         strict = any(one.format == "json" and one.on_unparsable == "quarantine" for one in policy.file.topics)
+        ner = policy.file.ner
+        self._names = NameReader(policy.names, ner.fields, self.cleaner.limits) if policy.names is not None else None
         self._plain = not self._reads_all and not strict  # a value on which the gate is silent passes
 
     @property
@@ -100,11 +103,14 @@ class Sanitizer:
         hits, limit, plain = self._gate.hits, self.policy.file.limits.bytes, self._plain
         out: list[Outcome] = []
         add = out.append
+        named = self._names.read(records, self._form_of, limit) if self._names is not None else {}
         for record in records:
             try:
                 _, key, value, headers, _ = record
                 found = hits(value) if value and len(value) <= limit else ()
-                if plain and not found and value and len(value) <= limit and key is None and not headers:
+                if named and (names := named.get(len(out))) is not None:
+                    add(self._outcome(record, found, now, names))
+                elif plain and not found and value and len(value) <= limit and key is None and not headers:
                     add(Sanitized(record))  # most records are like this, and this is all that they cost
                 else:
                     add(self._outcome(record, found, now))
@@ -118,7 +124,12 @@ class Sanitizer:
         self.policy.detector.forget()
         return out
 
-    def _outcome(self, record: ActivityRecord, hits: Sequence[int], now: int) -> Outcome:
+    def _form_of(self, topic: str) -> str:
+        return (self._readings.get(topic) or self._reading(topic)).form
+
+    def _outcome(
+        self, record: ActivityRecord, hits: Sequence[int], now: int, names: Names | OverBudget | None = None
+    ) -> Outcome:
         value, clean = record.value, record
         envelope: tuple[Redaction, ...] = ()
         reading = self._readings.get(record.position.topic) or self._reading(record.position.topic)
@@ -130,9 +141,11 @@ class Sanitizer:
             raise BudgetExceeded("bytes", self.policy.file.limits.bytes)
         if reading.strict and not self._is_json(value):
             return Quarantined(record, "unparsable")
-        if not hits and not self._reads_all:
+        if isinstance(names, OverBudget):
+            raise BudgetExceeded("names", self.policy.file.ner.characters)
+        if not hits and not self._reads_all and names is None:
             return Sanitized(clean, envelope)
-        return self._read(record, clean, envelope, reading, hits, now)
+        return self._read(record, clean, envelope, reading, hits, now, names)
 
     def _read(
         self,
@@ -142,14 +155,20 @@ class Sanitizer:
         reading: _Reading,
         hits: Sequence[int],
         now: int,
+        names: Names | None,
     ) -> Outcome:
-        """The outcome of a record that the gate asks to be read."""
+        """The outcome of a record that the gate asks to be read, or in which ``names`` were found."""
         ids, value = self.policy.gate, record.value or b""
         redactions, dropped = envelope, False
         if ids.rules in hits and b"\\u" in value:
             hits = list({*hits, *self._gate.hits(spell_out(value))})
-        if self._reads_all or min(hits) < ids.paths:
-            cleaned = reading.cleaner.clean_hit(value, reading.form, hits)
+        if names is not None or self._reads_all or min(hits) < ids.paths:
+            cleaner = reading.cleaner
+            cleaned = (
+                cleaner.clean_hit(value, reading.form, hits)
+                if names is None
+                else cleaner.clean_all(value, reading.form, names=names)
+            )
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions
@@ -158,8 +177,8 @@ class Sanitizer:
         if self._reads_all:
             asked = self._asked(record, reading, reading.profiles)
         elif self._privileged and (announced := [hit - ids.paths for hit in hits if hit >= ids.paths]):
-            names = frozenset[str]().union(*(self.policy.announced[number] for number in announced))
-            asked = self._asked(record, reading, [one for one in reading.profiles if one.name in names])
+            told = frozenset[str]().union(*(self.policy.announced[number] for number in announced))
+            asked = self._asked(record, reading, [one for one in reading.profiles if one.name in told])
         if asked is None:
             return Dropped(record, redactions) if dropped else Sanitized(clean, redactions)
         rule = asked.decision.rule

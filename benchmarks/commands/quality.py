@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from benchmarks import cli
 from detectors.errors import ConfigError
 
+if TYPE_CHECKING:
+    from benchmarks.quality.rows import LabelledSet
+    from engine.policy.compiled import Policy
+
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 @cli.policy_option
 @click.option("--peers", "with_peers", is_flag=True, help="Also every peer that is installed; see `bench peers`.")
+@click.option(
+    "--ner", is_flag=True, help="Names alone: ours in every text, without its gate, and Presidio with our model."
+)
 @click.option("--labels", type=click.Path(dir_okay=False, path_type=Path), help="YAML: which labels mean the same.")
 @click.option(
     "--secrets",
@@ -27,10 +36,11 @@ from detectors.errors import ConfigError
 @click.option("--show-text", is_flag=True, help="With their text, which may hold secrets.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with plots.")
 @cli.json_option
-def quality(
+def quality(  # noqa: PLR0915 - a list of steps
     files: tuple[Path, ...],
     policy: Path | None,
     with_peers: bool,
+    ner: bool,
     labels: Path | None,
     secrets: bool,
     by: str | None,
@@ -52,6 +62,7 @@ def quality(
     \b
     Examples:
       sluicegate bench quality labelled.ndjson
+      sluicegate bench quality --ner labelled.ndjson
       sluicegate bench quality --peers --by entity --html quality.html labelled.ndjson other.ndjson
     """
     from benchmarks.measurement import MeasuringFailed
@@ -66,7 +77,7 @@ def quality(
     if html is not None:
         html.touch()  # rather now than after an hour
     meanings = Labels.read(labels)
-    loaded = load_policy(policy)
+    loaded = load_policy(policy, ner=True if ner else None)
     sets = []
     for path in files:
         try:
@@ -75,6 +86,10 @@ def quality(
             if len(files) == 1:
                 raise
             troubles.note(error)
+    if ner:
+        _names(sets, loaded, as_json=as_json)
+        troubles.exit()
+        return
     chosen = [tools.ours(loaded)]
     missing = []
     for peer in tools.peers() if with_peers else ():
@@ -122,3 +137,30 @@ def quality(
             show(one, found[one.path], by=by)
             offenders(one, found[one.path][0], count=count, text=show_text)
     troubles.exit()
+
+
+def _names(sets: list[LabelledSet], policy: Policy, *, as_json: bool) -> None:
+    """Prints the figures on names."""
+    from rich.table import Table
+
+    from benchmarks.quality import names
+    from benchmarks.tables import console_for, header, write_json
+
+    chosen = names.tools(policy)
+    found = []
+    with cli.progress("measuring", len(sets) * len(chosen)) as advance:
+        for one in sets:
+            for tool in chosen:
+                found.append({"set": one.name, "tool": tool.name, **names.measure(one, tool)})
+                advance()
+    if as_json:
+        write_json(header() | {"model": policy.names.model.id if policy.names else None, "names": found})
+        return
+    table = Table(title="Persons", title_justify="left", title_style="bold")
+    for number, column in enumerate(names.COLUMNS):
+        table.add_column(column, justify="left" if number < 2 else "right")
+    for figures in found:
+        table.add_row(*names.line(figures))
+    console = console_for(sys.stdout)
+    console.width = max(console.width, 150)
+    console.print(table, crop=False)

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from detectors.catalogue import Exemption
 from detectors.finding import Finding
+from detectors.ner.detector import NameDetector
 from detectors.patterns import PatternDetector
 from engine.actions.decide import CompiledRules
 from engine.actions.principals import Principals
@@ -115,6 +116,7 @@ class Policy:
     principals: Principals
     actions: CompiledRules
     reviews: Reviews
+    names: NameDetector | None  # what finds names in free text, if it is on
     reads_all: tuple[str, ...]  # why each record must be parsed, if it must
 
     def review(self, rule: Rule, about: Named, *, at: int) -> tuple[Requirement, int]:

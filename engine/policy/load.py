@@ -16,6 +16,9 @@ from detectors.catalogue import Catalogue, shipped_files
 from detectors.errors import ConfigError
 from detectors.gate import Probe, Stage
 from detectors.gateform import gate_form
+from detectors.ner.detector import NameDetector
+from detectors.ner.gate import shipped_gate
+from detectors.ner.model import OURS, load_model
 from detectors.patterns import KEY_END, PatternDetector
 from detectors.yamlfile import Loc, YamlFile, closest
 from engine.actions.decide import CompiledRules, compile_rules
@@ -41,18 +44,28 @@ _MIN_KEY = 16  # bytes
 
 
 def load_policy(
-    path: Path | None = None, *, more: Sequence[Path] = (), environ: Mapping[str, str] = os.environ
+    path: Path | None = None,
+    *,
+    more: Sequence[Path] = (),
+    environ: Mapping[str, str] = os.environ,
+    ner: bool | None = None,
 ) -> Policy:
     """The policy in ``path`` (the shipped one if None), compiled, with ``more`` rule files than it names.
+
+    ``ner`` switches its model for names on or off.
 
     Raises ConfigError naming file, line and key of whatever cannot be used.
     """
     source = YamlFile.read(path or DEFAULT_POLICY)
     file = source.validate(PolicyFile, {} if source.data is None else None)
+    if ner is not None and ner != file.ner.on:
+        file = file.model_copy(update={"ner": file.ner.model_copy(update={"model": OURS if ner else "off"})})
     folder = (path or DEFAULT_POLICY).parent
+    names = _names(source, file, folder)
     catalogue, texts = _catalogue(source, file, folder, more)
     rules = list(catalogue.rules.values())
     entities = frozenset(one.rule.entity for one in rules) | {one.entity for one in file.paths.always}
+    entities |= frozenset(file.ner.thresholds) if names is not None else frozenset()
     _check_entities(source, file, entities)
     profiles = shipped_profiles()
     _check_profiles(source, file, profiles)
@@ -78,7 +91,8 @@ def load_policy(
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None
     text = orjson.dumps(
-        {"policy": source.text, "actions": actions_text, "rules": texts, "profiles": _profiles_digest()},
+        {"policy": source.text, "actions": actions_text, "rules": texts, "profiles": _profiles_digest()}
+        | ({"ner": names.model.id} if names is not None else {"ner": "off"} if ner is not None else {}),
         option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
     ).decode()
     return Policy(
@@ -97,6 +111,7 @@ def load_policy(
         principals=Principals.of(file.principals),
         actions=actions,
         reviews=Reviews.of(file.reviews),
+        names=names,
         reads_all=(*_reads_all(file, places), *(f"actions: {one.rule_id} ({one.profile})" for one in announced.forced)),
     )
 
@@ -215,6 +230,18 @@ def _check_no_key_is_needed(source: YamlFile, file: PolicyFile) -> None:
     for method, loc in methods:
         if method in KEYED:
             raise source.error(f"the method '{method}' needs a key: add keys: [{{id: k1, env: NAME}}], or file", loc)
+
+
+def _names(source: YamlFile, file: PolicyFile, folder: Path) -> NameDetector | None:
+    """What finds names, if the policy wants it to."""
+    ner = file.ner
+    if not ner.on:
+        return None
+    try:
+        model = load_model(ner.model, ner.labels, folder)
+    except ConfigError as error:
+        raise source.error(error.message, ("ner", "model")) from None
+    return NameDetector(model, shipped_gate(), thresholds=ner.thresholds, gated=ner.gate, limit=ner.characters)
 
 
 def _tenant(file: PolicyFile) -> TenantField | TenantTopic | None:

@@ -123,6 +123,54 @@ class Topic(_Section):
         return self
 
 
+FREE_TEXT = [
+    f"**.{name}"
+    for name in (
+        "answer arguments body caption chat comment comments completion content description details feedback input "
+        "instructions memo message_text messages note notes observation output parameters prompt question query reason "
+        "remarks reply request_text response response_text result subject summary task text thought tool_input "
+        "tool_output transcript utterance"
+    ).split()
+]
+
+
+class Ner(_Section):
+    """Names of people, places and organizations in free text, found by a model."""
+
+    model: str = Field(
+        "off", description="sluicegate (the shipped one), a path, a spaCy pipeline that is installed, or off."
+    )
+    fields: list[str] = Field(FREE_TEXT, description="Paths of free text; ** is everything, lines of plain text too.")
+    thresholds: dict[Entity, float] = Field(
+        {"PERSON": 0.5, "LOCATION": 0.6, "ORGANIZATION": 0.7, "ADDRESS": 0.6, "USERNAME": 0.6},
+        description="The least score by entity; entities that are left out are not looked for.",
+    )
+    labels: dict[str, Entity] = Field({}, description="For other models: what their labels mean here.")
+    gate: bool = Field(True, description="Read only texts that could hold a name, by their words.")
+    characters: int = Field(
+        100_000,
+        gt=0,
+        description="Of one record's free text, what a model may have to read; beyond, it is quarantined.",
+    )
+
+    @field_validator("fields")
+    @classmethod
+    def _paths(cls, fields: list[str]) -> list[str]:
+        for field in fields:
+            PathPattern(field)
+        return fields
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _off(cls, model: object) -> object:
+        return "off" if model is False else model  # what YAML makes of a bare off
+
+    @property
+    def on(self) -> bool:
+        """Whether names are looked for."""
+        return self.model != "off"
+
+
 class Limits(_Section):
     """What one record may take before it is quarantined. Counted, so that a replay ends the same."""
 
@@ -146,6 +194,7 @@ class PolicyFile(_Section):
     rules: Rules = Rules()
     paths: Paths = Paths()
     topics: list[Topic] = [Topic()]
+    ner: Ner = Ner()
     limits: Limits = Limits()
     principals: PrincipalsSection = PrincipalsSection()
     actions: list[Rule] | Literal["default"] = Field(

@@ -35,7 +35,10 @@ CHUNK = 1 << 20
 )  # fmt: skip
 @click.option("--policy", type=click.Path(dir_okay=False, path_type=Path), help="A policy file.")
 @click.option("--decisions", type=click.Path(dir_okay=False, path_type=Path), help="Write the why here, as NDJSON.")
-def sanitize(files: tuple[Path, ...], form: str | None, policy: Path | None, decisions: Path | None) -> None:
+@click.option("--ner/--no-ner", default=None, help="Names in free text, by a model.  [default: as the policy says]")
+def sanitize(
+    files: tuple[Path, ...], form: str | None, policy: Path | None, decisions: Path | None, ner: bool | None
+) -> None:
     """Redact FILES (or stdin, also as -): NDJSON, plain text or logfmt in, the same out.
 
     A line comes out for every line that goes in, in order; a line without findings comes out byte for byte.
@@ -45,9 +48,10 @@ def sanitize(files: tuple[Path, ...], form: str | None, policy: Path | None, dec
     \b
     Examples:
       tail -f app.log | sluicegate sanitize
+      echo '{"prompt": "call Jane Doe in Paris"}' | sluicegate sanitize --ner
       sluicegate sanitize --decisions why.ndjson agents.ndjson > clean.ndjson
     """
-    loaded = load_policy(policy)
+    loaded = load_policy(policy, ner=ner)
     sanitizer = Sanitizer(loaded, secret=os.urandom(32), form=form, privileged=False)
     # A reader that goes away (head, less) ends us quietly, as it ends any filter.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -45,7 +45,10 @@ def test_without_a_compiler_the_wheel_is_pure_python_and_it_is_said(tree: Path, 
     assert "apt-get install gcc" in done.stdout + done.stderr
     [wheel] = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
-    assert not [name for name in zipfile.ZipFile(wheel).namelist() if "_native" in name]
+    held = zipfile.ZipFile(wheel).namelist()
+    assert not [name for name in held if "_native" in name]
+    model = "detectors/ner/pipeline"
+    assert {f"{model}/{name}" for name in ("config.cfg", "names/model", "names/lexicon.gz", "gate.gz")} <= set(held)
 
 
 def test_without_a_compiler_there_is_no_wheel_where_the_helper_is_required(tree: Path, tmp_path: Path) -> None:

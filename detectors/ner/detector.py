@@ -1,0 +1,161 @@
+"""Names in texts: a gate, what was read before, and a model for the rest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from detectors.errors import BudgetExceeded
+from detectors.finding import Finding, Text
+from detectors.ner.gate import NameGate
+from detectors.ner.model import Name, NameModel
+from detectors.ner.segments import segments
+
+KEPT = 50_000  # segments whose names are kept in mind
+_BEFORE = 9  # characters of a cue
+_KEYED = 120  # characters of a value that is read together with its key
+
+_DIGIT = re.compile(r"\d")
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+class _Ask(NamedTuple):
+    """A segment for the model: what it is kept by, and whose text it is a part of."""
+
+    seen: str
+    owner: int
+    start: int  # where it begins in its text
+    skip: int  # characters of the key before it
+    since: int  # names that begin from here on
+    until: int  # and before
+
+
+class NameDetector:
+    """Finds names by ``model``. ``thresholds`` has the least score by entity.
+
+    A person's name has a word that ``words`` counts, or a cue before it. So a text without one need not be read for
+    persons, and is not if ``gated``: that costs no person, only places and organizations of plain words.
+
+    It keeps what it found in a bounded number of segments. Where the model cannot tell digits apart, segments that
+    differ in digits alone count as the same.
+    """
+
+    def __init__(
+        self,
+        model: NameModel,
+        words: NameGate,
+        *,
+        thresholds: Mapping[str, float],
+        gated: bool = True,
+        limit: int = 100_000,
+    ) -> None:
+        self.model = model
+        self.words = words
+        self._gated = gated
+        self._thresholds = dict(thresholds)
+        self._limit = limit
+        self._rule = f"ner:{model.id}"
+        self._new: dict[str, list[Name]] = {}
+        self._old: dict[str, list[Name]] = {}
+
+    def scan(self, texts: Sequence[Text]) -> list[list[Finding]]:
+        """The names in each text. Raises BudgetExceeded."""
+        [found] = self.scan_records([texts])
+        if found is None:
+            raise BudgetExceeded("names", self._limit)
+        return found
+
+    def scan_records(self, records: Sequence[Sequence[Text]]) -> list[list[list[Finding]] | None]:
+        """For the texts of each record the names in each; None for a record that is over its budget.
+
+        The budget is of characters that pass the gate, read before or not, so that a replay ends alike.
+        """
+        asks: list[_Ask] = []
+        decoded: list[str] = []
+        found: list[list[Name]] = []
+        over: set[int] = set()
+        owners: list[tuple[int, int]] = []
+        for number, texts in enumerate(records):
+            cost = 0
+            for text in texts:
+                value = text.value.decode("utf-8", "surrogateescape")
+                owner = len(decoded)
+                owners.append((number, owner))
+                decoded.append(value)
+                found.append([])
+                cost += self._collect(value, text.key, owner, asks)
+            if cost > self._limit:
+                over.add(number)
+        self._read([ask for ask in asks if owners[ask.owner][0] not in over], found)
+        out: list[list[list[Finding]] | None] = [None if n in over else [] for n in range(len(records))]
+        for number, owner in owners:
+            if (mine := out[number]) is not None:
+                mine.append([self._finding(decoded[owner], name) for name in found[owner]])
+        return out
+
+    def _collect(self, value: str, key: bytes, owner: int, asks: list[_Ask]) -> int:
+        """Adds the segments of ``value`` that could hold a name; their characters."""
+        could, gated = self.words, self._gated
+        if not value or (gated and not could(value)):
+            return 0
+        clean = _HALF.sub("�", value) if not value.isascii() else value
+        head = f"{key.decode('utf-8', 'replace')}: " if key and len(value) <= _KEYED and "\n" not in value else ""
+        cost = 0
+        for start, end, since, until in segments(clean):
+            part = clean[start:end]
+            if gated and not could(part):
+                continue
+            cost += end - start
+            seen = head + part if start == 0 else part
+            asks.append(_Ask(seen, owner, start, len(seen) - len(part), since, until))
+        return cost
+
+    def _read(self, asks: Sequence[_Ask], found: Sequence[list[Name]]) -> None:
+        masked = [_DIGIT.sub("0", ask.seen) for ask in asks] if self.model.masks_digits else [ask.seen for ask in asks]
+        known: dict[str, list[Name]] = {}
+        unknown: dict[str, None] = {}
+        for seen in masked:
+            if seen in known or seen in unknown:
+                continue
+            names = self._new.get(seen)
+            if names is None and (names := self._old.get(seen)) is not None:
+                self._keep(seen, names)
+            if names is None:
+                unknown[seen] = None
+            else:
+                known[seen] = names
+        if unknown:
+            for seen, names in zip(unknown, self.model.find(list(unknown)), strict=True):
+                wanted = [one for name in names if (one := self._wanted(seen, name)) is not None]
+                known[seen] = wanted
+                self._keep(seen, wanted)
+        for ask, seen in zip(asks, masked, strict=True):
+            for name in known[seen]:
+                start, end = name.start - ask.skip + ask.start, name.end - ask.skip + ask.start
+                if name.start >= ask.skip and ask.since <= start < ask.until:
+                    found[ask.owner].append(Name(start, end, name.entity, name.score))
+
+    def _wanted(self, text: str, name: Name) -> Name | None:
+        """``name`` without signs around it, if it is sure enough and its words are not all plain."""
+        start, end, entity, score = name
+        if score < self._thresholds.get(entity, 2.0):
+            return None
+        while start < end and not text[start].isalnum():
+            start += 1
+        while start < end and not (text[end - 1].isalnum() or text[end - 1] == "."):
+            end -= 1
+        if start == end or (entity == "PERSON" and not self.words(text[max(0, start - _BEFORE) : end])):
+            return None
+        return Name(start, end, entity, score)
+
+    def _keep(self, seen: str, names: list[Name]) -> None:
+        if len(self._new) >= KEPT // 2:
+            self._old, self._new = self._new, {}
+        self._new[seen] = names
+
+    def _finding(self, text: str, name: Name) -> Finding:
+        start, end, entity, score = name
+        if not text.isascii():
+            start, end = (len(text[:at].encode("utf-8", "surrogateescape")) for at in (start, end))
+        return Finding(self._rule, entity, start, end, round(score, 3))

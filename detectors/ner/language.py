@@ -1,0 +1,257 @@
+"""How the shipped model reads text: its tokens, what it knows of words beforehand, and how it tells names.
+
+The model is a spaCy pipeline of one component. It gives each token a label in the BILOU scheme (Ratinov and Roth,
+2009: a token is the Beginning, Inside or Last of a name, a Unit that is one, or Outside), and names are read off by
+the Viterbi algorithm. That is faster than spaCy's own recognizer, which decides step by step, and gives each name a
+probability.
+
+Besides its letters, a word has a *class*: whether lists know it as a given name, a surname, a place, and how common
+it is as a word (`Lexicon`). The model sees the class where spaCy would show it the prefix.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import spacy
+from spacy.attrs import NORM, PREFIX, SUFFIX
+from spacy.language import BaseDefaults, Language
+from spacy.pipeline.tagger import Tagger
+from spacy.scorer import Scorer
+from spacy.tokens import Doc, Span
+from spacy.vocab import Vocab
+
+LONGEST = 40  # letters of a token; a longer word is cut
+UNKNOWN = "-"
+
+_TOKEN = re.compile(
+    rf"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # scripts without spaces: each character
+    rf"|[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{{1,{LONGEST}}}(?:['’][^\W\d_]{{2,{LONGEST}}})?"
+    r"|\d{1,20}"
+    r"|[^\S ]+| {2,}"  # white space other than one blank
+    r"|\S"
+)
+
+
+class LogTokenizer:
+    """Words, numbers and signs. ``jane_doe.42`` is five tokens. What stands between tokens is kept."""
+
+    def __init__(self, vocab: Vocab) -> None:
+        self.vocab = vocab
+
+    def __call__(self, text: str) -> Doc:
+        """The tokens of ``text``; joined, they are ``text`` again."""
+        words: list[str] = []
+        spaces: list[bool] = []
+        at = 0
+        for match in _TOKEN.finditer(text):
+            start, end = match.span()
+            if start > at:  # one blank
+                if spaces:
+                    spaces[-1] = True
+                else:
+                    words.append(" ")
+                    spaces.append(False)
+            words.append(match[0])
+            spaces.append(False)
+            at = end
+        if at < len(text):
+            if spaces:
+                spaces[-1] = True
+            else:
+                words.append(" ")
+                spaces.append(False)
+        return Doc(self.vocab, words=words, spaces=spaces)
+
+    def to_bytes(self, **_: Any) -> bytes:
+        """Nothing: it has no state."""
+        return b""
+
+    def from_bytes(self, _: bytes, **__: Any) -> LogTokenizer:
+        """Itself: it has no state."""
+        return self
+
+    def to_disk(self, _: Path | str, **__: Any) -> None:
+        """Writes nothing: it has no state."""
+
+    def from_disk(self, _: Path | str, **__: Any) -> LogTokenizer:
+        """Itself: it has no state."""
+        return self
+
+
+class Lexicon:
+    """What is known of words: a class of a few letters for each, by its lower-case form.
+
+    ``g`` a given name, ``s`` a surname, ``p`` (part of) a place's name; then a digit, how common it is as a word:
+    0 the commonest, 4 rare. A file of it has a line for each class: the class, a blank, and its words.
+    """
+
+    def __init__(self, classes: Mapping[str, str]) -> None:
+        self.classes = classes
+
+    @classmethod
+    def read(cls, path: Path) -> Lexicon:
+        """The lexicon in a gzip file."""
+        classes: dict[str, str] = {}
+        for line in gzip.decompress(path.read_bytes()).decode().splitlines():
+            name, *words = line.split(" ")
+            classes |= dict.fromkeys(words, name)
+        return cls(classes)
+
+    def write(self, path: Path) -> None:
+        """Writes it as `read` reads it, the same bytes for the same content."""
+        lines: dict[str, list[str]] = {}
+        for word, name in sorted(self.classes.items()):
+            lines.setdefault(name, []).append(word)
+        text = "".join(f"{name} {' '.join(words)}\n" for name, words in sorted(lines.items()))
+        path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+
+    def __call__(self, token: str) -> str:
+        """The class of a token. A sign is a class of its own, digits are one."""
+        if token.isalpha():
+            return self.classes.get(token.lower(), UNKNOWN)
+        return "0" if token.isdecimal() else token[:1]
+
+
+class LogDefaults(BaseDefaults):
+    """What a vocabulary tells of a word."""
+
+    lex_attr_getters = {  # noqa: RUF012
+        **BaseDefaults.lex_attr_getters,
+        NORM: lambda token: re.sub(r"\d", "0", token.lower())[:20],
+        SUFFIX: lambda token: re.sub(r"\d", "0", token[-3:].lower()),
+        PREFIX: lambda token: UNKNOWN,  # until a lexicon is there
+    }
+
+
+@spacy.registry.languages("logs")
+class Logs(Language):
+    """The language of logs, of any country."""
+
+    lang = "logs"
+    Defaults = LogDefaults
+
+
+@spacy.registry.tokenizers("sluicegate.LogTokenizer.v1")
+def _make_tokenizer() -> Callable[[Language], LogTokenizer]:
+    return lambda nlp: LogTokenizer(nlp.vocab)
+
+
+@Language.factory("names", default_config={"model": None})
+def _make_names(nlp: Language, name: str, model: Any) -> Names:
+    return Names(nlp.vocab, model, name)
+
+
+class Names(Tagger):
+    """Labels tokens and makes ``doc.ents`` of the labels; ``doc.user_data["scores"]`` holds a score for each."""
+
+    lexicon: Lexicon | None = None
+
+    def __init__(self, vocab: Vocab, model: Any, name: str = "names") -> None:
+        super().__init__(vocab, model, name, scorer=_score)
+
+    def knows(self, lexicon: Lexicon) -> None:
+        """From now on, words are known by ``lexicon``."""
+        self.lexicon = lexicon
+        self.vocab.lex_attr_getters[PREFIX] = lexicon
+
+    def predict(self, docs: Iterable[Doc]) -> list[Any]:
+        """For each document the probability of each label for each token: an array (tokens, labels)."""
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            return [numpy.zeros((len(doc), len(self.labels)), dtype="f") for doc in docs]
+        return list(self.model.predict(docs))
+
+    def set_annotations(self, docs: Iterable[Doc], scores: Sequence[Any]) -> None:
+        """Sets ``doc.ents``."""
+        decode = Decoder(self.labels)
+        for doc, probabilities in zip(docs, scores, strict=True):
+            found = decode(probabilities)
+            doc.ents = [Span(doc, start, end, label=label) for start, end, label, _ in found]
+            doc.user_data["scores"] = [score for *_, score in found]
+
+    def to_disk(self, path: Path | str, *, exclude: Iterable[str] = ()) -> None:
+        """Writes the model and, beside it, what it knows of words."""
+        super().to_disk(path, exclude=exclude)
+        if self.lexicon is not None:
+            self.lexicon.write(Path(path) / "lexicon.gz")
+
+    def from_disk(self, path: Path | str, *, exclude: Iterable[str] = ()) -> Names:
+        """Reads what `to_disk` wrote."""
+        super().from_disk(path, exclude=exclude)
+        file = Path(path) / "lexicon.gz"
+        if file.exists():
+            self.knows(Lexicon.read(file))
+        return self
+
+
+class Decoder:
+    """From probabilities of labels to spans: the likeliest row of labels that makes sense."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+        self._outside = labels.index("O")
+        kinds = sorted({label[2:] for label in labels if label != "O"})
+        self._of = {kind: [n for n, label in enumerate(labels) if label[2:] == kind] for kind in kinds}
+        follows = numpy.array([[_may_follow(a, b) for b in labels] for a in labels])
+        self._steps = numpy.where(follows, 0.0, -1e9)
+        self._start = numpy.array([0.0 if _may_follow("O", label) else -1e9 for label in labels])
+        self._stop = numpy.array([0.0 if _may_follow(label, "O") else -1e9 for label in labels])
+
+    def __call__(self, probabilities: Any) -> list[tuple[int, int, str, float]]:
+        """Each name as its first token, the token after its last, its kind, and the probability that it is one."""
+        out: list[tuple[int, int, str, float]] = []
+        if len(probabilities) == 0 or probabilities[:, self._outside].min() > 0.9:
+            return out
+        path = self._best(numpy.log(probabilities + 1e-9))
+        start = 0
+        for at, number in enumerate(path):
+            label = self._labels[number]
+            if label[0] in "BU":
+                start = at
+            if label[0] in "LU":
+                kind = label[2:]
+                score = float(probabilities[start : at + 1, self._of[kind]].sum(axis=1).min())
+                out.append((start, at + 1, kind, min(score, 1.0)))
+        return out
+
+    def _best(self, logs: Any) -> list[int]:
+        best = logs[0] + self._start
+        back = []
+        for row in logs[1:]:
+            through = best[:, None] + self._steps
+            back.append(through.argmax(axis=0))
+            best = through.max(axis=0) + row
+        at = int((best + self._stop).argmax())
+        path = [at]
+        for row in reversed(back):
+            at = int(row[at])
+            path.append(at)
+        return path[::-1]
+
+
+def bilou(count: int, spans: Iterable[tuple[int, int, str]]) -> list[str]:
+    """The labels of ``count`` tokens in which ``spans`` (first token, after the last, kind) are names."""
+    labels = ["O"] * count
+    for start, end, kind in spans:
+        if end - start == 1:
+            labels[start] = f"U-{kind}"
+        else:
+            labels[start:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - start - 2), f"L-{kind}"]
+    return labels
+
+
+def _may_follow(before: str, after: str) -> bool:
+    within = before[0] in "BI"
+    if after[0] in "IL":
+        return within and before[2:] == after[2:]
+    return not within
+
+
+def _score(examples: Iterable[Any], **_: Any) -> dict[str, Any]:
+    return dict(Scorer.score_spans(examples, "ents"))

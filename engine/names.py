@@ -1,0 +1,139 @@
+"""Names in the free text of records: which texts are free, and what a model finds in them, a batch at a time.
+
+Of a batch, only the records that hold one of the policy's free-text fields are parsed, and only for those texts. A
+record in which nothing is found goes the way of all records, as if names were not asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from detectors.errors import BudgetExceeded
+from detectors.finding import Finding, Text
+from detectors.gate import Gate
+from detectors.ner.detector import NameDetector
+from engine.policy.paths import PathPattern, joined
+from engine.records import ActivityRecord
+from engine.views import Limits, read_record
+
+Names = Mapping[Text, list[Finding]]
+"""The names in a record's texts."""
+
+_KNOWN_PATHS = 20_000
+_HIDES = re.compile(rb"[{\[]|\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|[A-Za-z0-9+/_-]{24}")
+_KEY = re.compile(rb'(?<!\\)"\s*:')
+
+
+class OverBudget:
+    """In place of `Names`: the record has more free text than the policy reads."""
+
+
+class NameReader:
+    """Reads the free text of records: what stands at one of ``fields``, which are path patterns."""
+
+    def __init__(self, detector: NameDetector, fields: Sequence[str], limits: Limits) -> None:
+        self._detector = detector
+        self._limits = limits
+        self._fields = [PathPattern(field) for field in fields]
+        names = [pattern.literal for pattern in self._fields]
+        self._gate = None if None in names else Gate([re.escape(name or "").encode() for name in dict.fromkeys(names)])
+        self._known: dict[bytes, bool] = {}
+
+    def read(
+        self, records: Sequence[ActivityRecord], form_of: Callable[[str], str], most: int
+    ) -> dict[int, Names | OverBudget]:
+        """What is found, by the number of the record. ``form_of`` tells the form of a topic's records.
+
+        Records above ``most`` bytes are left out.
+        """
+        asked: list[int] = []
+        texts: list[list[Text]] = []
+        hits = self._gate.hits if self._gate is not None else None
+        for number, record in enumerate(records):
+            value = record.value
+            if not value or len(value) > most or (hits is not None and not hits(value)):
+                continue
+            try:
+                some = list(dict.fromkeys(self._texts(value, form_of(record.position.topic))))
+            except BudgetExceeded:
+                continue  # reading it in earnest ends there, too
+            if some:
+                asked.append(number)
+                texts.append(some)
+        out: dict[int, Names | OverBudget] = {}
+        if texts:
+            for number, some, found in zip(asked, texts, self._detector.scan_records(texts), strict=True):
+                if found is None:
+                    out[number] = OverBudget()
+                elif any(found):
+                    out[number] = {text: names for text, names in zip(some, found, strict=True) if names}
+        return out
+
+    def _texts(self, data: bytes, form: str) -> Iterator[Text]:
+        """The free texts of a record, as `engine.views` reads them."""
+        if form in ("auto", "json"):
+            try:
+                tree = orjson.loads(data)
+            except orjson.JSONDecodeError:
+                tree = None
+            if isinstance(tree, dict | list):
+                found: list[Text] = []
+                keys = self._walk(tree, b"", b"", found, 0)
+                if keys == len(_KEY.findall(data)):  # else a key may be there twice, and orjson keeps one
+                    yield from found
+                    return
+        yield from self._read(data, form, b"")
+
+    def _walk(self, tree: Any, path: bytes, key: bytes, found: list[Text], depth: int) -> int:
+        """Adds the free texts of ``tree`` and gives the number of its keys, of JSON in strings aside."""
+        if isinstance(tree, str):
+            if self._free(path):
+                text = tree.encode("utf-8", "surrogatepass")
+                if _HIDES.search(text) is None:
+                    found.append(Text(text, key))
+                else:
+                    found += self._read(text, "text", path, key)
+            elif "{" in tree or "[" in tree:
+                found += self._read(tree.encode("utf-8", "surrogatepass"), "text", path, key)
+            return 0
+        count = 0
+        if depth > self._limits.depth:
+            raise BudgetExceeded("depth", self._limits.depth)
+        if isinstance(tree, dict):
+            count = len(tree)
+            for name, below in tree.items():
+                if isinstance(below, str | dict | list):
+                    own = name.encode("utf-8", "surrogatepass")
+                    count += self._walk(below, path + own.replace(b"\x1f", b" ") + b"\x1f", own, found, depth + 1)
+        elif isinstance(tree, list):
+            for number, below in enumerate(tree):
+                if isinstance(below, str | dict | list):
+                    count += self._walk(below, b"%b%d\x1f" % (path, number), key, found, depth + 1)
+        return count
+
+    def _read(self, data: bytes, form: str, path: bytes, key: bytes = b"") -> list[Text]:
+        """The same, by the views of ``data``, which stands at ``path``."""
+        out = []
+        for view in read_record(data, form, self._limits):
+            if view.readable and view.kind not in ("key", "number"):
+                below = joined(view.step.names()) if view.step is not None else b""
+                if self._free(path + below):
+                    out.append(Text(view.readable, view.key or key))
+        return out
+
+    def _free(self, path: bytes) -> bool:
+        known = self._known.get(path)
+        if known is None:
+            if len(self._known) >= _KNOWN_PATHS:
+                self._known.clear()
+            known = self._known[path] = any(field.matches(path) for field in self._fields)
+        return known
+
+
+def added(found: list[Finding], names: list[Finding]) -> list[Finding]:
+    """``found`` with those of ``names`` that no finding covers: patterns know better what they know."""
+    return found + [n for n in names if not any(f.start <= n.start and n.end <= f.end for f in found)]

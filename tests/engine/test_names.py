@@ -1,0 +1,116 @@
+"""Names in the free text of records: where the policy wants them looked for, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from detectors.errors import ConfigError
+from engine.outcomes import Outcome, Quarantined, Sanitized
+from engine.policy import load_policy
+from engine.records import ActivityRecord, Position
+from engine.sanitizer import Sanitizer
+
+SAID = "Hello, my name is Jane Doe and I want to cancel my order."
+CLEAN = "Hello, my name is [PERSON] and I want to cancel my order."
+
+
+def sanitizer(tmp_path: Path, ner: str = "{model: sluicegate}") -> Sanitizer:
+    """By a policy with this section on names."""
+    (tmp_path / "policy.yaml").write_text(f"ner: {ner}\n")
+    return Sanitizer(load_policy(tmp_path / "policy.yaml"), secret=bytes(32))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Sanitizer:
+    """By the shipped settings."""
+    return sanitizer(tmp_path_factory.mktemp("policy"))
+
+
+def outcomes(one: Sanitizer, *values: bytes | str) -> list[Outcome]:
+    """What becomes of records with these values."""
+    records = [
+        ActivityRecord(Position("t", 0, n), None, value.encode() if isinstance(value, str) else value, (), 0)
+        for n, value in enumerate(values)
+    ]
+    return one.sanitize(records, 0)
+
+
+def clean(one: Sanitizer, *values: bytes | str) -> list[str]:
+    """The values as they leave."""
+    out = []
+    for outcome in outcomes(one, *values):
+        assert isinstance(outcome, Sanitized)
+        out.append((outcome.record.value or b"").decode())
+    return out
+
+
+def test_names_are_redacted_in_free_text_and_the_rest_stays(shared: Sanitizer) -> None:
+    """Byte for byte, in JSON within JSON and with a key that is there twice, too."""
+    inner = json.dumps({"summary": SAID, "id": 7})
+    assert clean(
+        shared,
+        json.dumps({"role": "user", "content": SAID, "n": 1.0}),
+        json.dumps({"function": {"arguments": inner}}),
+        '{"content": "%s", "content": "fine"}' % SAID,
+        "tool said " + json.dumps({"content": SAID}),
+    ) == [
+        json.dumps({"role": "user", "content": CLEAN, "n": 1.0}),
+        json.dumps({"function": {"arguments": json.dumps({"summary": CLEAN, "id": 7})}}),
+        '{"content": "%s", "content": "fine"}' % CLEAN,
+        "tool said " + json.dumps({"content": CLEAN}),
+    ]
+
+
+def test_elsewhere_no_model_looks(shared: Sanitizer) -> None:
+    """Lines of text, and fields that are not free text, leave as they came."""
+    untouched = [SAID, json.dumps({"hostname": SAID}), json.dumps({"content": 4711, "host": SAID})]
+    assert clean(shared, *untouched) == untouched
+
+
+def test_everywhere_is_plain_text_too(tmp_path: Path) -> None:
+    """Where the policy asks for it."""
+    assert clean(sanitizer(tmp_path, "{model: sluicegate, fields: ['**']}"), SAID, '{"x": "%s"}' % SAID) == [
+        CLEAN,
+        '{"x": "%s"}' % CLEAN,
+    ]
+
+
+def test_patterns_know_better_what_they_know(shared: Sanitizer) -> None:
+    """An e-mail address with a name in it is an e-mail address; the redaction tells by what each was found."""
+    [outcome] = outcomes(shared, json.dumps({"content": "My name is Jane Doe, write to jane.doe@corp.example.com"}))
+    assert isinstance(outcome, Sanitized)
+    assert outcome.record.value == b'{"content": "My name is [PERSON], write to [EMAIL_ADDRESS]"}'
+    assert [one.rule_id.split("-")[0] for one in outcome.redactions] == ["ner:sluicegate", "email"]
+
+
+def test_too_much_free_text_is_quarantined_and_the_rest_of_the_batch_is_read(tmp_path: Path) -> None:
+    """By a count, not a clock."""
+    one = sanitizer(tmp_path, "{model: sluicegate, characters: 100}")
+    first, second = outcomes(one, json.dumps({"content": f"{SAID} " * 9}), json.dumps({"content": SAID}))
+    assert isinstance(first, Quarantined)
+    assert first.reason == "budget.names"
+    assert isinstance(second, Sanitized)
+
+
+def test_the_policys_thresholds_and_methods_count(tmp_path: Path) -> None:
+    """As for any other entity."""
+    (tmp_path / "policy.yaml").write_text(
+        "ner: {model: sluicegate, thresholds: {PERSON: 0.4}}\nredaction: {entities: {PERSON: mask}}\n"
+    )
+    one = Sanitizer(load_policy(tmp_path / "policy.yaml"), secret=bytes(32))
+    assert clean(one, json.dumps({"content": SAID})) == [json.dumps({"content": SAID.replace("Jane Doe", "********")})]
+
+
+def test_the_digest_tells_whether_and_by_what_names_were_looked_for() -> None:
+    """So that a decision can be explained later."""
+    assert load_policy(ner=True).digest != load_policy().digest
+    assert '"ner": "sluicegate-1.' in load_policy(ner=True).text
+
+
+def test_a_model_that_is_missing_stops_the_start(tmp_path: Path) -> None:
+    """With the line that asks for it, and what to install."""
+    with pytest.raises(ConfigError, match=r"policy\.yaml:1: ner\.model: .*spacy download xx_none"):
+        sanitizer(tmp_path, "{model: xx_none}")
