@@ -18,6 +18,7 @@ from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.memory import Memory, lingers, recalled, remembered
 from engine.names import Names, added
+from engine.neighbours import keys_of
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.redaction import KEYED, Method, redact
@@ -85,7 +86,7 @@ class Cleaner:
         everything = read_record(data, form, self.limits, base)
         views = [view for view in everything if view.readable]
         texts = [Text(view.readable, view.key) for view in views]
-        found = self.detector.scan(texts)
+        found = self.detector.scan([Text(view.readable, key) for view, key in zip(views, keys_of(views), strict=True)])
         if names:
             found = [added(some, names.get(text, [])) for some, text in zip(found, texts, strict=True)]
         selected = self._selected(everything, views, found)

@@ -93,7 +93,7 @@ class GateIds:
 
     rules: int
     escapes: int  # exclusive end of the marker for \\uXXXX and %XX escapes
-    paths: int  # exclusive end of the literals of path rules
+    paths: int  # exclusive end of the literals of path rules, and of the signs of values that are named elsewhere
     actions: int  # exclusive end of the literals of privileged actions
 
 

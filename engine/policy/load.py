@@ -31,6 +31,7 @@ from engine.actions.times import duration
 from engine.candidates import ESCAPES
 from engine.layers import LITERAL, RUNS, announces
 from engine.native import scan
+from engine.neighbours import SIGNS
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, Paths, PolicyFile
 from engine.redaction import KEYED, Method
@@ -75,8 +76,8 @@ def load_policy(
     announced = gate_patterns(actions, profiles)
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
     hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, RUNS]
-    extra = [b"|".join(hiding), *path_literals, *(b"(?i)" + text for text in announced.patterns)]
-    n, p = len(rules), len(path_literals)
+    extra = [b"|".join(hiding), *path_literals, *SIGNS, *(b"(?i)" + text for text in announced.patterns)]
+    n, p = len(rules), len(path_literals) + len(SIGNS)
     ids = GateIds(n, n + 1, n + 1 + p, n + 1 + p + len(announced.patterns))
     actions_stage = Stage([b"(?i)" + text for text in announced.words], range(ids.paths, ids.actions))
     try:

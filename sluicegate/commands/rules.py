@@ -153,6 +153,7 @@ def explain(text: str, key: str, policy: Path | None, more: tuple[Path, ...], *,
     """
     from detectors.explain import explain as explained
     from detectors.finding import Finding, Text
+    from engine.neighbours import keys_of
     from engine.policy import load_policy
     from engine.views import Limits, read_record
 
@@ -160,7 +161,7 @@ def explain(text: str, key: str, policy: Path | None, more: tuple[Path, ...], *,
     data = data.rstrip(b"\r\n")
     loaded = load_policy(policy, more=more)
     views = [view for view in read_record(data, "auto", Limits()) if view.readable]
-    texts = [Text(view.readable, view.key or key.encode()) for view in views]
+    texts = [Text(v.readable, name or key.encode()) for v, name in zip(views, keys_of(views), strict=True)]
 
     def exempt(number: int, finding: Finding) -> str | None:
         return _exempt(loaded, views[number], finding)

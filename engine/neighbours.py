@@ -1,0 +1,86 @@
+"""What a value of a JSON record is called where its own key does not say: the name beside it, or that of its container.
+
+``{"name": "DB_PASSWORD", "value": "…"}``, ``["--password", "…"]``, ``["password", "…"]``,
+``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read such a value under
+the name that tells. `SIGNS` are what the gate looks for in raw bytes, at any depth of JSON in strings: a record
+without one needs none of this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from engine.jsontext import Step
+from engine.views import View
+
+_WORDS = r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie"
+_HOLDERS = r"password|passwd|passphrase|secret|api[_-]?key"
+
+SIGNS = tuple(
+    sign.encode()
+    for sign in (
+        rf'(?i)(?:name|key)\\*"\s*:\s*\\*"[^"\\]{{0,60}}(?:{_WORDS})',
+        rf'(?i)[\[,]\s*\\*"[\w.-]{{0,60}}(?:{_WORDS})[\w.-]{{0,20}}\\*"\s*,\s*\\*"',
+        rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*[\[{{]',
+        r'kind\\*"\s*:\s*\\*"Secret\\*"',
+    )
+)
+
+_TELLING = re.compile(rf"[^\"\\]{{0,60}}(?:{_WORDS})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
+_OPTION = re.compile(rf"-{{1,2}}[\w.-]{{0,58}}(?:{_WORDS})[\w.-]{{0,20}}".encode(), re.IGNORECASE)
+_FILE = re.compile(rb"(?:file|path|stdin|policy|env|name|id|type|ttl)$", re.IGNORECASE)
+_HOLDER = re.compile(rf"(?:[\w.-]*[_.-])?[a-z0-9]*?({_HOLDERS})(s?)".encode(), re.IGNORECASE)
+_VALUES = frozenset((b"value", b"val", b"data", b"text", b"plain", b"plaintext", b"raw", b"string", b"content"))
+
+Members = dict[bytes | int, bytes]
+Container = tuple[int, tuple[bytes | int, ...]]
+
+
+def keys_of(views: Sequence[View]) -> list[bytes]:
+    """The key that each of ``views`` is read under: its own, or one that tells more of it."""
+    members: dict[Container, Members] = {}
+    for view in views:
+        if view.kind != "key" and view.step is not None:
+            members.setdefault(_container(view, view.step), {})[view.step.name] = view.text
+    return [
+        view.key if view.kind == "key" or view.step is None else _named(view, view.step, members) or view.key
+        for view in views
+    ]
+
+
+def _named(view: View, step: Step, members: dict[Container, Members]) -> bytes:
+    beside = members[_container(view, step)]
+    if isinstance(step.name, int):
+        before = beside.get(step.name - 1, b"")
+        if _OPTION.fullmatch(before) and not _FILE.search(before):
+            return before.lstrip(b"-")
+        if step.name == 1 and len(beside) == 2 and _TELLING.fullmatch(before):
+            return before
+    elif step.name.lower().endswith((b"value", b"val")):
+        for name, text in beside.items():
+            if isinstance(name, bytes) and name.lower().endswith((b"name", b"key")) and _TELLING.fullmatch(text):
+                return text
+    return _held(view, step, members)
+
+
+def _held(view: View, step: Step, members: dict[Container, Members]) -> bytes:
+    """The name of what holds the value; empty if it tells nothing."""
+    own = step.name.lower() if isinstance(step.name, bytes) else b""
+    above = step.parent
+    while above is not None and isinstance(above.name, int):
+        above = above.parent
+    if above is None or not isinstance(above.name, bytes):
+        return b""
+    if above.name in (b"data", b"stringData") and own:
+        top = members.get(_container(view, above), {})
+        return b"password" if top.get(b"kind") == b"Secret" else b""
+    holder = _HOLDER.fullmatch(above.name)
+    if holder is None or not (holder[2] or own in _VALUES):
+        return b""
+    return holder[1]
+
+
+def _container(view: View, step: Step) -> Container:
+    """What holds ``step``, in the text that ``view`` is a part of."""
+    return id(view.parent), step.parent.names() if step.parent is not None else ()

@@ -1,0 +1,60 @@
+"""Values whose name stands beside them or above them: read as if it were their key."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engine.policy import load_policy
+from engine.sanitizer import cleaner_of
+
+CLEANER = cleaner_of(load_policy())
+TOLD = [
+    '{"name": "DB_PASSWORD", "value": "tulip"}',
+    '{"value": "tulip", "name": "DB_PASSWORD"}',
+    '{"Key": "DbPassword", "Value": "tulip"}',
+    '{"ParameterKey": "DBPassword", "ParameterValue": "tulip"}',
+    '["password", "tulip"]',
+    '{"pairs": [["user", "mira"], ["password", "tulip"]]}',
+    '{"argv": ["app", "--db-password", "tulip", "-v"]}',
+    '{"password": {"value": "tulip"}}',
+    '{"passwords": ["kite7", "tulip"]}',
+    '{"passwords": {"db": "tulip"}}',
+    '{"kind": "Secret", "data": {"conf": "tulip"}}',
+    '{"kind": "Secret", "stringData": {"conf": "tulip"}, "metadata": {"name": "db"}}',
+]
+OTHERS = [
+    '{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db"}}}',
+    '{"name": "password", "type": "string", "description": "of the user"}',
+    '{"required": ["username", "password"], "columns": ["id", "password", "created_at"]}',
+    '["password", "email", "name"]',
+    '{"args": ["--password-file", "/run/secret", "--token-ttl", "3600s"]}',
+    '{"secrets": ["db-credentials", "tls-cert"], "secret": {"name": "db-credentials"}}',
+    '{"kind": "ConfigMap", "data": {"conf": "tulip"}}',
+    '{"tokens": {"prompt": 100, "completion": 2000}, "password": {"minLength": 8, "type": "string"}}',
+]
+
+
+def nested(text: str, depth: int) -> str:
+    """The record as JSON in a string, so many times."""
+    for _ in range(depth):
+        text = json.dumps({"arguments": text})
+    return text
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("text", TOLD)
+def test_what_stands_beside_or_above_names_the_value(text: str, depth: int) -> None:
+    """At any depth of JSON in strings, whatever the order of the members."""
+    cleaned = CLEANER.clean(nested(text, depth).encode())
+    assert b"tulip" not in cleaned.text
+    assert json.loads(cleaned.text)
+    told = CLEANER.clean_all(nested(text, depth).encode(), "auto")
+    assert told.text == cleaned.text
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_names_of_other_things_are_none(text: str) -> None:
+    """Schemas, references, paths, lists of names, counts."""
+    assert CLEANER.clean_all(text.encode(), "auto").text == text.encode()
