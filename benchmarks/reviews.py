@@ -65,7 +65,9 @@ _PATIENCE = 60.0  # seconds
 _FORM_TOKEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
 
-def request(number: int, *, now: int, expires: int, rng: Random, topic: str = "activity") -> ReviewRequest:
+def request(
+    number: int, *, now: int, expires: int, rng: Random, topic: str = "activity", group: str = GROUP
+) -> ReviewRequest:
     """A made-up request, about as large as real ones are."""
     request_id = f"req_{hashlib.sha256(f'{number}{rng.random()}'.encode()).hexdigest()[:16]}"
     digest = hashlib.sha256(request_id.encode()).hexdigest()
@@ -91,7 +93,7 @@ def request(number: int, *, now: int, expires: int, rng: Random, topic: str = "a
         rule_id=f"rule-{rng.randrange(12)}",
         rule_reason="It changes what others rely on.",
         risk=rng.choices((Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.CRITICAL), (50, 35, 12, 3))[0],
-        requirement=Requirement((GROUP,), (), 1),
+        requirement=Requirement((group,), (), 1),
         policy=digest,
         nonce=digest[:16],
         binding=digest,
@@ -109,7 +111,14 @@ def people(count: int) -> list[Person]:
 
 
 def fill(
-    database: Path | str, *, requests: int, waiting: int, now: int, topic: str, advance: Callable[[], None]
+    database: Path | str,
+    *,
+    requests: int,
+    waiting: int,
+    now: int,
+    topic: str,
+    advance: Callable[[], None],
+    group: str = GROUP,
 ) -> list[str]:
     """Puts ``requests`` into a new database, all but ``waiting`` of them decided over 30 days; the ids that wait."""
     rng = Random(7)  # noqa: S311 (nothing here is to be kept from anybody)
@@ -123,7 +132,7 @@ def fill(
                 open_ = number >= requests - waiting
                 created = now if open_ else now - _DAY * 30 + (30 * _DAY * number) // requests
                 expires = created + _DAY + rng.randrange(3_600_000)
-                asked = request(number, now=created, expires=expires, rng=rng)
+                asked = request(number, now=created, expires=expires, rng=rng, group=group)
                 review: Any = Review(asked)
                 events.append(_event(asked, "received", created))
                 if open_:

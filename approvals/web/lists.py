@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from approvals.lifecycle import RefusalCode, Refused, Review
+from approvals.lifecycle import RefusalCode, Refused, Review, State
 from approvals.lookups import Wanted
 from approvals.person import Person
 from approvals.rights import may_vote
 from approvals.rows import Listed, StoreError
 from approvals.service import Service
 from approvals.web.batch import BATCH_LIMIT, Picked, picked, why_not_together
+from approvals.web.figures import line, lines
 from approvals.web.reasons import CANNED, reason_of
 from approvals.web.shell import Asked, Viewer, checked_form, render
 from approvals.web.view import brief, span
@@ -23,6 +24,14 @@ from engine.ledger.model import Decision, Risk
 
 LIST_LIMIT = 25  # requests on one page: more would not fit into its 50 KB
 _LOOKED_THROUGH = 500  # of what waits, the most urgent, for what this person can decide
+
+_COUNTED = 20_000  # decisions, the latest, on the dashboard
+_OUTCOMES = {
+    "approved": (State.APPROVED, State.RELEASED),
+    "denied": (State.DENIED,),
+    "expired": (State.EXPIRED,),
+    "withdrawn": (State.WITHDRAWN,),
+}
 
 router = APIRouter()
 
@@ -103,24 +112,79 @@ def batch(
     return render(request, "batch.html", viewer=viewer, refusal="", outcomes=outcomes, decision=decision)
 
 
+class HistoryQuery:
+    """What history is narrowed to, and where its page begins, as its address says."""
+
+    def __init__(
+        self,
+        q: _Text = "",
+        rule: _Text = "",
+        agent: _Text = "",
+        outcome: _Text = "",
+        before: Annotated[str, Query(pattern=r"^(\d{1,18}\..{1,200})?$")] = "",
+    ) -> None:
+        self.q, self.rule, self.agent = q, rule, agent
+        self.outcome = outcome if outcome in _OUTCOMES else ""
+        decided, _, last_id = before.partition(".")
+        self.before = (int(decided), last_id) if before else None
+        self.wanted = Wanted(words=q, rule_id=rule, agent=agent, states=_OUTCOMES.get(outcome, ()))
+
+    def turn(self, before: str) -> str:
+        """The address of the same list from ``before``, without its path."""
+        known = {"q": self.q, "rule": self.rule, "agent": self.agent, "outcome": self.outcome, "before": before}
+        return urlencode({name: value for name, value in known.items() if value})
+
+
 @router.get("/history")
 def history_page(
-    request: Request,
-    service: Asked,
-    viewer: Viewer,
-    before: Annotated[str, Query(pattern=r"^\d{1,18}\..{1,200}$")] = "",
+    request: Request, service: Asked, viewer: Viewer, query: Annotated[HistoryQuery, Depends()]
 ) -> Response:
-    """What was decided, latest first."""
-    decided, _, last_id = before.partition(".")
-    start = (int(decided), last_id) if before else None
-    found = service.store.decided(limit=LIST_LIMIT + 1, before=start)
+    """What was decided, latest first; narrowed, and searched."""
+    found = service.store.lookups.decided(query.wanted, limit=LIST_LIMIT + 1, before=query.before)
     shown = found[:LIST_LIMIT]
     older = ""
     if len(found) > LIST_LIMIT and shown[-1].review.verdict is not None:
         older = f"{shown[-1].review.verdict.decided}.{shown[-1].review.request.request_id}"
     now = service.clock()
     briefs = [brief(one, service.people, viewer, now=now, limit=120) for one in shown]
-    return render(request, "history.html", viewer=viewer, briefs=briefs, older=older, first=not before)
+    return render(
+        request,
+        "history.html",
+        viewer=viewer,
+        briefs=briefs,
+        older=query.turn(older) if older else "",
+        first=query.before is None,
+        latest=query.turn(""),
+        asked=query,
+        outcomes=list(_OUTCOMES),
+        narrowed=any(query.wanted),
+    )
+
+
+@router.get("/dashboard")
+def dashboard(
+    request: Request, service: Asked, viewer: Viewer, days: Annotated[int, Query(ge=1, le=365)] = 7
+) -> Response:
+    """What waits, how long decisions take, what expired, what was blocked."""
+    lookups, since = service.store.lookups, service.clock() - days * 86_400_000
+    decisions = lookups.decisions(since=since, limit=_COUNTED)
+    by_risk: dict[str, int] = {}
+    for risk, _, count in lookups.counts_waiting():
+        by_risk[risk] = by_risk.get(risk, 0) + count
+    return render(
+        request,
+        "dashboard.html",
+        viewer=viewer,
+        days=days,
+        waiting=sum(by_risk.values()),
+        by_risk=[(risk.value, by_risk[risk]) for risk in reversed(Risk) if risk in by_risk],
+        all=line("all", decisions),
+        by_risk_decided=lines(decisions, "risk"),
+        by_rule=lines(decisions, "rule_id"),
+        by_agent=lines(decisions, "agent"),
+        blocked=lookups.refused_parties(since=since),
+        full=len(decisions) == _COUNTED,
+    )
 
 
 def _queue(service: Service, viewer: Person, query: QueueQuery) -> dict[str, Any]:

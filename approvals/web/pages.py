@@ -17,7 +17,8 @@ from approvals.service import Service
 from approvals.web.problems import STATUS
 from approvals.web.reasons import CANNED, reason_of
 from approvals.web.shell import Asked, Viewer, checked_form, found, render
-from approvals.web.view import full, must_type, pulse, whole_text
+from approvals.web.story import story
+from approvals.web.view import brief, full, must_type, pulse, whole_text
 from engine.ledger.model import Decision
 
 router = APIRouter()
@@ -39,6 +40,16 @@ def request_page(
 def request_pulse(request_id: str, service: Asked, _viewer: Viewer) -> Response:
     """Says when the page of a request is out of date, for the script that freezes the form."""
     return JSONResponse({"pulse": pulse(found(service, request_id))})
+
+
+@router.get("/requests/{request_id}/story")
+def request_story(request: Request, request_id: str, service: Asked, viewer: Viewer) -> Response:
+    """All that happened to a request, from its record to its release."""
+    listed = found(service, request_id)
+    events = service.store.events(listed.review.request.request_id)
+    short_view = brief(listed, service.people, viewer, now=service.clock())
+    told = story(listed, events, service.people)
+    return render(request, "story.html", viewer=viewer, b=short_view, story=told)
 
 
 @router.get("/requests/{request_id}/whole")

@@ -178,7 +178,6 @@ class Full:
     verdict_votes: list[VoteView]
     released: bool
     out: bool  # the held record is in the log
-    events: list[LoggedEvent]
     entry: int  # of the event log, where it ended; 0 before
     pulse: str
 
@@ -338,7 +337,6 @@ def full(
         verdict_votes=[_vote(vote, people) for vote in verdict.votes] if verdict else [],
         released=verdict is not None and verdict.released,
         out=review.state is State.RELEASED,
-        events=list(events[-30:]),
         entry=next((e.seq for e in reversed(events) if verdict and e.event == verdict.verdict), 0),
         pulse=pulse(listed),
     )

@@ -789,3 +789,67 @@ def test_seats_denials_and_broken_glass_are_shown(site, ada, browser):
     (review,) = site.store.waiting()
     page = text_of(ada.get(f"/requests/{review.review.request.request_id}").text)
     assert "After-review of req-0001, whose glass was broken" in page
+
+
+# --- Looking back -----------------------------------------------------------------------------------------------
+
+
+def test_history_can_be_searched_and_narrowed(site, ada):
+    """By words, outcome, rule and agent; what does not fit is said, and pages keep what was asked."""
+    put(site, *(request(f"req-{n:04}", resource=f"table_{n}", likeness=str(n), offset=n) for n in range(30)))
+    for n in range(30):
+        ada.vote(f"req-{n:04}", "deny" if n == 7 else "approve")
+    assert "table_7 " in text_of(ada.get("/history?q=TABLE_7+production").text)
+    assert "Nothing that was decided fits this." in text_of(ada.get("/history?q=table_7+nowhere").text)
+    denied = ada.get("/history?outcome=denied").text
+    assert denied.count('class="card-link"') == 1
+    assert "table_7<" in denied
+    page = ada.get("/history?rule=bulk-export&agent=agent%3Aetl-7&outcome=approved").text
+    assert page.count('class="card-link"') == 25
+    older = html.unescape(re.search(r'href="(/history\?[^"]*before=[^"]*)"', page)[1])
+    page = ada.get(older).text
+    assert page.count('class="card-link"') == 4
+    assert 'value="bulk-export"' in page
+
+
+def test_the_story_goes_from_the_record_to_the_release(site, ada):
+    """Position, findings, request, every event with who and when, the verdict, and where the record went."""
+    put(site, request())
+    ada.vote(reason="expected")
+    site.step()
+    page = text_of(ada.get("/requests/req-0001/story").text)
+    parts = (
+        "activity/0@7",
+        "EMAIL ADDRESSemailmask$.params.to1",
+        "req-0001",
+        "The reviewer service read the request",
+        "Voted to approve",
+        "by Ada Lindqvist (local:ada) on page",
+        "expected",
+        "Approved",
+        "The held record was released",
+        "activity.sanitized/0",
+    )
+    at = 0
+    for part in parts:
+        at = page.index(part, at)
+
+
+def test_the_dashboard_counts(site, ada, clock):
+    """What waits by risk, how long decisions took, what expired, attempts on one's own action, by rule and agent."""
+    put(site, *(request(f"req-{n}", likeness=str(n), expires=NOW + 30 * MINUTE) for n in range(4)))
+    put(site, request("mine", principals=(principal("local:ada"),), risk=Risk.HIGH, expires=NOW + 30 * MINUTE))
+    for n in range(3):
+        clock.now += 2 * MINUTE
+        ada.vote(f"req-{n}", "deny" if n == 2 else "approve")
+    ada.vote("mine")
+    page = text_of(ada.get("/dashboard").text)
+    assert "2waiting" in page
+    assert "1 high" in page
+    assert "4 minuntil half are decided" in page
+    assert "6 minuntil 95 % are decided" in page
+    assert "1attempts to decide on one's own action, blocked" in page
+    assert "bulk-export32104 min6 min" in page.replace(" ", " ")
+    clock.now += 30 * MINUTE
+    site.step()
+    assert "2expired: nobody decided" in text_of(ada.get("/dashboard?days=1").text)
