@@ -13,6 +13,7 @@ of the time is ours.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from engine.policy.compiled import Policy
 from engine.records import ActivityRecord, Position
 from engine.routing import entries, kind
 from engine.sanitizer import Sanitizer
+from engine.startup import GC_THRESHOLD
 
 TOPIC = "activity"
 KEY = bytes(range(32))  # binds decisions; a benchmark has nothing to protect
@@ -52,6 +54,7 @@ class Core:
 
     def __init__(self, policy: Policy) -> None:
         self._sanitizer = Sanitizer(policy, secret=KEY)
+        gc.set_threshold(*GC_THRESHOLD)  # as a worker does
 
     def sanitize(self, values: Sequence[bytes], first: int = 0) -> list[Outcome]:
         """Outcomes for one batch; ``first`` is its first offset."""

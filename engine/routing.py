@@ -14,7 +14,7 @@ import orjson
 from detectors.errors import SluicegateError
 from engine.config import TopicSet
 from engine.ledger.codec import LedgerMessage
-from engine.ledger.model import DecisionBatch, DecisionEntry, OutcomeKind, ReviewRequest
+from engine.ledger.model import DecisionBatch, DecisionEntry, OutcomeKind, Redaction, ReviewRequest
 from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
 from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
 
@@ -139,22 +139,26 @@ def kind(outcome: Outcome) -> OutcomeKind:
 
 def _entry(outcome: Outcome) -> DecisionEntry:
     topic, partition, offset = outcome.record.position
-    entry = DecisionEntry(kind(outcome), topic, partition, offset, offset)
+    redactions: tuple[Redaction, ...] = ()
+    request_id: str | None = None
+    rule_id: str | None = None
+    reason: str | None = None
     match outcome:
         case Sanitized(_, redactions, request):
-            if request is None:
-                return replace(entry, redactions=redactions)
-            return replace(entry, redactions=redactions, request_id=request.request_id, rule_id=request.rule_id)
+            if request is not None:
+                request_id, rule_id = request.request_id, request.rule_id
         case Diverted(_, request):
-            return replace(entry, redactions=request.redactions, request_id=request.request_id, rule_id=request.rule_id)
+            redactions, request_id, rule_id = request.redactions, request.request_id, request.rule_id
         case Denied(_, rule_id, reason, redactions):
-            return replace(entry, redactions=redactions, rule_id=rule_id, reason=reason)
+            pass
         case Dropped(_, redactions):
-            return replace(entry, redactions=redactions)
+            pass
         case Quarantined(_, reason):
-            return replace(entry, reason=reason)
+            pass
         case _:
             assert_never(outcome)
+    # Made in one go: a frozen dataclass sets each field by a call.
+    return DecisionEntry(kind(outcome), topic, partition, offset, offset, 1, redactions, request_id, rule_id, reason)
 
 
 def _request(request: ReviewRequest, topic: str, partition: int, encode: Encode) -> OutputRecord:

@@ -52,6 +52,7 @@ Format = Literal["avro", "json"]
 
 _HEAD_BYTES = len(MARKER) + 8
 _Convert = Callable[[Any], Any]
+_SHORT = 64  # characters of a text that may come again
 _INTEGER_BITS = {"int": 32, "long": 64}
 
 
@@ -127,8 +128,15 @@ def _avro_long(value: int) -> bytes:
 
 
 def _avro_string(value: str) -> bytes:
+    return _known_string(value) if len(value) <= _SHORT else _any_string(value)
+
+
+def _any_string(value: str) -> bytes:
     data = value.encode("utf-8")
     return _avro_long(len(data)) + data
+
+
+_known_string = lru_cache(maxsize=8192)(_any_string)  # names of topics, rules, entities and places come again and again
 
 
 _pack_double = struct.Struct("<d").pack
