@@ -21,9 +21,10 @@ from sqlalchemy import select
 from approvals import tables as t
 from approvals.history import Contradiction
 from approvals.lifecycle import Refused, State
+from approvals.person import Identity
 from approvals.rows import StoreError
 from engine.ledger.codec import decode, encode
-from engine.ledger.model import ActionKind, Decision, ReviewEvent, VerdictKind
+from engine.ledger.model import ActionKind, Decision, ReviewEvent, Seat, Step, VerdictKind
 from engine.records import OutputRecord
 
 YES, NO = Decision.APPROVE, Decision.DENY
@@ -55,7 +56,7 @@ def dump(store):
         unreadable = sorted((r.topic, r.partition, r.offset, r.reason) for r in c.execute(select(t.unreadable)))
         whole = {
             table.name: sorted(map(tuple, c.execute(select(table)).all()))
-            for table in (t.requests, t.votes, t.positions)
+            for table in (t.requests, t.votes, t.clarifications, t.positions)
         }
         return {"events": events, "unreadable": unreadable, **whole}
 
@@ -374,6 +375,8 @@ def test_a_full_database_is_never_written_over(site):
 
 IDS = [f"r{n}" for n in range(5)]
 ids = st.sampled_from(IDS)
+STEPS = (Step(2 * MINUTE, ("local:data",)), Step(4 * MINUTE, (), ("local:linus",), fallback=True))
+GLASS = Seat("break-glass", ("local:data",))
 puts = st.tuples(
     st.just("put"),
     ids,
@@ -382,24 +385,34 @@ puts = st.tuples(
     st.sampled_from([ActionKind.PROPOSAL, ActionKind.PROPOSAL, ActionKind.FACT]),
     st.integers(1, 2),
     st.sampled_from([1, 5, 60]),
+    st.sampled_from([{}, {"denials": 2}, {"steps": STEPS}, {"break_glass": GLASS}]),
 )
 votes = st.tuples(
     st.just("vote"), ids, st.sampled_from([ADA, GRACE, LINUS]), st.sampled_from([YES, YES, NO]), st.integers(1, 3)
 )
 others = st.sampled_from([("step",), ("step",), ("garbage",), ("wait",), ("restart",), ("lose",)])
-steps = st.lists(st.one_of(puts, votes, votes, others), min_size=3, max_size=25)
+spoken = st.tuples(st.sampled_from(["ask", "answer", "ask", "answer", "withdraw", "glass"]), ids)
+steps = st.lists(st.one_of(puts, votes, votes, others, spoken), min_size=3, max_size=25)
+
+
+AGENT = Identity("agent", "etl-7")
+
+
+def _version(site, name):
+    listed = site.store.get(name)
+    return listed.review.request.version if listed else 1
 
 
 def play(site, clock, step):
     match step:
-        case ("put", name, version, likeness, kind, quorum, minutes):
+        case ("put", name, version, likeness, kind, quorum, minutes, more):
             partition = IDS.index(name) % 2
             one = request(
                 name,
                 version=version,
                 likeness=likeness,
                 kind=kind,
-                requirement=needs(quorum),
+                requirement=replace(needs(quorum), **more),
                 created=clock.now,
                 expires=clock.now + minutes * MINUTE,
                 partition=partition,
@@ -408,6 +421,15 @@ def play(site, clock, step):
             site.step()
         case ("vote", name, who, decision, version):
             vote(site, name, who, decision, version)
+        case ("ask", name):
+            site.service.ask(name, GRACE, "which?", version=_version(site, name), channel="page")
+        case ("answer", name):
+            site.service.answer(name, AGENT, "that one", version=_version(site, name), channel="api")
+        case ("withdraw", name):
+            site.service.withdraw(name, AGENT, "", channel="api")
+        case ("glass", name):
+            seen = _version(site, name)
+            site.service.vote(name, LINUS, YES, version=seen, reason="down", channel="page", break_glass=True)
         case ("garbage",):
             site.put_raw(b"garbage")
         case ("wait",):
