@@ -40,7 +40,22 @@ def arrival(record: ActivityRecord) -> Arrival:
     if not isinstance(content, ReviewRequest):
         _log.error("no review request at %s: %s", record.position, type(content).__name__)
         return Arrival(record.position, Unreadable(f"a {type(content).__name__} is no review request"))
+    problem = _unfit(content)
+    if problem:
+        _log.error("a review request that nobody can decide on at %s: %s", record.position, problem)
+        return Arrival(record.position, Unreadable(problem))
     return Arrival(record.position, content)
+
+
+def _unfit(request: ReviewRequest) -> str:
+    """Why nobody can decide on ``request``, without any of its content; the engine writes none like that."""
+    if not request.principals or not all(p.issuer and p.subject for p in request.principals):
+        return "it does not say who takes part in the action"
+    if not request.request_id or not f"{request.request_id}{request.likeness}".isprintable():
+        return "its id or its likeness is not plain text"
+    if request.version < 1:
+        return "its version is below 1"
+    return ""
 
 
 class Rebuild:

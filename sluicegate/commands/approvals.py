@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -258,6 +259,8 @@ def logout(url: str) -> None:
 def list_(state: str, *, as_json: bool, url: str, token_file: Path | None) -> None:
     """List requests, the most urgent first; decided ones, the latest first.
 
+    Each line says how long it still waits, and whether you can decide on it ('show' says why not).
+
     \b
     Examples:
       sluicegate approvals list
@@ -369,7 +372,8 @@ def _standing(request: Mapping[str, Any]) -> str:
     verdict = request["verdict"]
     if verdict is None:
         state = "a repeat" if request["folded_into"] else request["state"].replace("_", " ")
-        return f"{state}, {len(request['votes'])} of {request['quorum']} approvals"
+        approvals = sum(vote["decision"] == "approve" for vote in request["votes"])
+        return f"{state}, {approvals} of {request['quorum']} approvals"
     words = {"approved": "acknowledged", "denied": "flagged"} if request["kind"] == "fact" else {}
     word = words.get(verdict["verdict"], verdict["verdict"])
     by = " and ".join(vote["subject"] for vote in verdict["votes"])
@@ -388,10 +392,20 @@ def _sentence(request: Mapping[str, Any]) -> str:
     return _printable(f"{who}{acting} {verb} {request['action']}{on}{where}")
 
 
+def _left(request: Mapping[str, Any]) -> str:
+    """How long it still waits, and whether whoever asks can decide: ``07:42 you can``."""
+    if request["verdict"] is not None:
+        return ""
+    seconds = max(0, request["expires"] // 1000 - int(time.time()))
+    days, rest = divmod(seconds, 86_400)
+    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}" if rest >= 3600 else f"{rest // 60:02}:{rest % 60:02}"
+    return f"{f'{days}d {clock}' if days else clock} {'you can' if request['can_decide'] else 'not you'}"
+
+
 def _line(request: Mapping[str, Any]) -> str:
     times = f" ×{request['repeats'] + 1}" if request["repeats"] else ""
     return (
-        f"{request['request_id'][:12]}  {request['risk']:<8}  {_standing(request):<28}  "
+        f"{request['request_id'][:12]}  {request['risk']:<8}  {_left(request):<18}  {_standing(request):<28}  "
         f"{_sentence(request)[:200]}{times}"
     )
 

@@ -10,6 +10,7 @@ import click
 import orjson
 
 from engine.redaction import Method
+from sluicegate.commands.policy_simulate import simulate
 
 if TYPE_CHECKING:
     from engine.policy.model import Tenant
@@ -137,6 +138,9 @@ def show(digest: str, config: Path | None, decisions: Path | None) -> None:
     click.echo(f"\n# ---- profiles: {text['profiles']}")
     if text["actions"]:
         click.echo(f"\n# ---- actions: default\n{text['actions']}", nl=False)
+
+
+policy.add_command(simulate)
 
 
 def _keys(ids: Sequence[str], tenant: Tenant | None) -> str:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 import pytest
-from approval_makers import ADA, GRACE, MINUTE, SANITIZED, request
+from approval_makers import ADA, GRACE, MINUTE, SANITIZED, principal, request
 
 from approvals.lifecycle import RefusalCode, Refused, Review, State
 from approvals.rows import StoreError
@@ -102,6 +102,24 @@ def test_what_is_no_request_is_skipped_and_counted(site, caplog):
     assert site.store.counts().waiting == 1
     assert "activity.approvals/0@0" in caplog.text
     assert "secret-garbage" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        request(principals=()),
+        request(principals=(principal("agent:"),)),
+        request("two\nlines"),
+        request("nul\0"),
+        request(version=0),
+    ],
+)
+def test_what_nobody_can_decide_on_is_never_asked(site, unfit):
+    """A request with missing principals, or one that no program of ours wrote, is put aside, and the next is taken."""
+    site.put(unfit, request("fine"))
+    site.step()
+    assert site.store.counts().unreadable == 1
+    assert [one.review.request.request_id for one in site.store.waiting()] == ["fine"]
 
 
 @ON_BOTH
