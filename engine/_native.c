@@ -594,9 +594,66 @@ static bool spells(const byte *p, Py_ssize_t low, Py_ssize_t high)
     return false;
 }
 
+static bool is_word(byte c)
+{
+    return (c >= '0' && c <= '9') || (c >= '@' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+static bool is_digit(byte c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Whether the byte at `at`, beyond ASCII, begins a character that looks like ASCII, or is not seen. */
+static bool looks_alike(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    byte one = p[at], two = at + 1 < size ? p[at + 1] : 0, three = at + 2 < size ? p[at + 2] : 0;
+    byte before = at > 0 ? p[at - 1] : 0;
+    switch (one) {
+    case 0xc2:
+        return two == 0xad || (two == 0xa0 && is_digit(before) && is_digit(three));
+    case 0xc4:
+        return two == 0xb1 && (is_word(before) || is_word(three));
+    case 0xc9:
+        return (two == 0x91 || two == 0xa1) && (is_word(before) || is_word(three));
+    case 0xce: case 0xcf: case 0xd0: case 0xd1: case 0xd2: case 0xd3: case 0xd4:
+        return two >= 0x80 && two <= 0xbf && (is_word(before) || is_word(three));
+    case 0xe2: {
+        bool within = at + 3 < size && is_digit(before) && is_digit(p[at + 3]);
+        if (two == 0x80)
+            return (three >= 0x8b && three <= 0x8f) || (three >= 0xaa && three <= 0xae) ||
+                   (within && ((three >= 0x80 && three <= 0x95) || three == 0xaf));
+        return (two == 0x81 && three >= 0xa0 && three <= 0xaf) || (two == 0x92 && three >= 0xb6 && three <= 0xbf) ||
+               (two == 0x93 && three >= 0x80 && three <= 0xa9) || (two == 0x88 && three == 0x92 && within);
+    }
+    case 0xef:
+        return (two == 0xbb && three == 0xbf) || (two == 0xb9 && three >= 0x90 && three <= 0xab) ||
+               (two == 0xbd && three >= 0x81 && three <= 0x9a) ||
+               (two == 0xbc && (three == 0x8d || three == 0x8e || (three >= 0x90 && three <= 0x99) ||
+                                (three >= 0xa0 && three <= 0xba) || three == 0xbf));
+    case 0xf0:
+        return two == 0x9d && three >= 0x90 && three <= 0x9f;
+    case 0xf3:
+        return two == 0xa0 && (three == 0x80 || three == 0x81);
+    default:
+        return false;
+    }
+}
+
+/* Whether quoted-printable spells two bytes at `at`. */
+static bool is_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    return at + 5 < size && p[at] == '=' && p[at + 3] == '=' && (traits[p[at + 1]] & HEX) &&
+           (traits[p[at + 2]] & HEX) && (traits[p[at + 4]] & HEX) && (traits[p[at + 5]] & HEX);
+}
+
+/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, is beyond ASCII. */
+typedef struct {
+    uint64_t run, equals, beyond;
+} Marks;
+
 #ifdef __SSE2__
-/* A bit for each of 16 bytes: whether it may be in a run. */
-static uint64_t in_run(const byte *p)
+static void mark(const byte *p, int shift, Marks *marks)
 {
     __m128i c = _mm_loadu_si128((const __m128i *)p), folded = _mm_or_si128(c, _mm_set1_epi8(0x20));
     __m128i letter = _mm_and_si128(
@@ -605,34 +662,42 @@ static uint64_t in_run(const byte *p)
         _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('-' - 1)), _mm_cmplt_epi8(c, _mm_set1_epi8('9' + 1)));
     digit = _mm_andnot_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('.')), digit);
     __m128i sign = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('+')), _mm_cmpeq_epi8(c, _mm_set1_epi8('_')));
-    return (uint64_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), sign));
+    marks->run |= (uint64_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), sign)) << shift;
+    marks->equals |= (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(c, _mm_set1_epi8('='))) << shift;
+    marks->beyond |= (uint64_t)_mm_movemask_epi8(c) << shift;
+}
+#else
+static void mark(const byte *p, int shift, Marks *marks)
+{
+    for (int i = 0; i < 16; i++) {
+        marks->run |= (uint64_t)(traits[p[i]] & RUN) << (shift + i);
+        marks->equals |= (uint64_t)(p[i] == '=') << (shift + i);
+        marks->beyond |= (uint64_t)(p[i] >> 7) << (shift + i);
+    }
 }
 #endif
 
-/* Where the next run that is long enough begins, not before `at`; `size` if there is none. */
-static Py_ssize_t next_run(const byte *p, Py_ssize_t at, Py_ssize_t size)
+/* Whether what begins in the run at `low` spells something; sets `high` to where the run ends. */
+static bool run_spells(const byte *p, Py_ssize_t low, Py_ssize_t size, Py_ssize_t *high)
 {
-#ifdef __SSE2__
-    uint64_t before = 0; /* of the last 16 bytes */
-    for (Py_ssize_t block = at; block + 48 <= size; block += 48) {
-        uint64_t run = before | in_run(p + block) << 16 | in_run(p + block + 16) << 32 | in_run(p + block + 32) << 48;
-        before = run >> 48;
-        run &= run >> 1;
-        run &= run >> 2;
-        run &= run >> 4;
-        run &= run >> 6; /* SHORTEST in a row */
-        if (run)
-            return block - 16 + __builtin_ctzll(run);
-        at = block + 48 - SHORTEST;
-    }
+    Py_ssize_t end = low;
+    while (end < size && (traits[p[end]] & RUN))
+        end++;
+    *high = end;
+    return end - low >= SHORTEST && spells(p, low, end);
+}
+
+static int lowest(uint64_t bits)
+{
+#ifdef __GNUC__
+    return __builtin_ctzll(bits);
 #endif
-    Py_ssize_t length = 0;
-    for (; at < size; at++) {
-        length = traits[p[at]] & RUN ? length + 1 : 0;
-        if (length == SHORTEST)
-            return at + 1 - SHORTEST;
+    int at = 0;
+    while (!(bits & 1)) {
+        bits >>= 1;
+        at++;
     }
-    return size;
+    return at;
 }
 
 static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
@@ -642,16 +707,42 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
         return NULL;
     }
     const byte *p = (const byte *)PyBytes_AS_STRING(given);
-    Py_ssize_t size = PyBytes_GET_SIZE(given);
-    for (Py_ssize_t low = next_run(p, 0, size); low < size;) {
-        Py_ssize_t high = low + SHORTEST;
-        while (high < size && (traits[p[high]] & RUN))
-            high++;
-        if (spells(p, low, high))
-            Py_RETURN_TRUE;
-        low = next_run(p, high, size);
+    Py_ssize_t size = PyBytes_GET_SIZE(given), block = 0, high = 0;
+    uint64_t run_before = 0, equals_before = 0; /* of the last 16 bytes */
+    byte last[48];
+    for (; block < size; block += 48) {
+        const byte *q = p + block;
+        if (block + 48 > size) { /* the rest, with zeros after it */
+            memset(last, 0, sizeof last);
+            memcpy(last, q, (size_t)(size - block));
+            q = last;
+        }
+        Marks marks = {run_before, equals_before, 0};
+        for (int part = 0; part < 3; part++)
+            mark(q + 16 * part, 16 * part + 16, &marks);
+        run_before = marks.run >> 48;
+        equals_before = marks.equals >> 48;
+        for (uint64_t left = marks.beyond; left; left &= left - 1)
+            if (looks_alike(p, block - 16 + lowest(left), size))
+                return Py_NewRef(Py_True);
+        for (uint64_t left = marks.equals & marks.equals >> 3; left; left &= left - 1)
+            if (is_quoted(p, block - 16 + lowest(left), size))
+                return Py_NewRef(Py_True);
+        uint64_t run = marks.run;
+        run &= run >> 1;
+        run &= run >> 2;
+        run &= run >> 4;
+        run &= run >> 6; /* SHORTEST in a row begin here */
+        while (run) {
+            Py_ssize_t low = block - 16 + lowest(run);
+            if (low >= high && run_spells(p, low, size, &high))
+                return Py_NewRef(Py_True);
+            if (high >= block + 48)
+                break;
+            run &= ~(uint64_t)0 << (high - block + 16);
+        }
     }
-    Py_RETURN_FALSE;
+    return Py_NewRef(Py_False);
 }
 
 /* --- anchors ------------------------------------------------------------------------------------------------- */

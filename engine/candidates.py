@@ -16,7 +16,7 @@ from detectors.finding import Text
 from detectors.patterns import PatternDetector, byte_regex
 from engine.escapes import unescape
 from engine.jsontext import Place, Step, locate, locate_all
-from engine.layers import LITERAL, RUNS
+from engine.layers import DEAR, LITERAL
 from engine.layers.model import Purse
 from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled
 
@@ -24,7 +24,7 @@ Candidate = tuple[View, frozenset[int]]
 """A text, and the rules that may find something in it."""
 
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-_HIDING = b"|".join((ESCAPES, LITERAL, RUNS))  # escapes and layers, which hide from the gate what they spell
+_HIDING = b"|".join((ESCAPES, LITERAL, DEAR))  # escapes and layers, which hide from the gate what they spell
 _HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
 _PLACES = byte_regex(_HIDING.decode())
 _HIDDEN_ONLY = frozenset({_HIDDEN})

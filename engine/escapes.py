@@ -1,7 +1,7 @@
 """Escapes and their way back: a decoded text in which each offset still knows where it was written.
 
-JSON's escapes (RFC 8259, section 7) and percent-encoding (RFC 3986, section 2.1). What is redacted in the decoded
-text is written back as a change of the raw bytes, escaped again; no escape is ever cut.
+JSON's escapes (RFC 8259, section 7) and percent-encoding (RFC 3986, section 2.1); others are in `engine.layers`.
+What is redacted in the decoded text is written back as a change of the raw bytes, escaped again; no escape is ever cut.
 """
 
 from __future__ import annotations

@@ -24,12 +24,12 @@ _LONG = 16
 """From so many bytes on a value is not by chance a part of a longer word, and not a word itself."""
 _ANNOUNCED = 12
 """Layers announce what is at least so long; the encoded forms of shorter values are looked for themselves."""
+_MOST = 1 << 20
 _WORDS = re.compile(rb"[A-Za-z]+|[0-9]{1,8}|(.)\1*|(?:[A-Z]?[a-z]+[ _.-])+[a-z]+", re.DOTALL)
 _OF_PEOPLE = frozenset({"network", "personal"})
 """Families whose values have a form of their own and are found by it, or stand for many things (a date)."""
 _SLASHED = re.compile(rb"\\(?:\\|[nrt])?|[\n\r\t]")
 _RUN = re.compile(rb"[A-Za-z0-9+/_-]*={0,2}")
-_BEFORE = re.compile(rb"[A-Za-z0-9+/_-]*\Z")
 
 
 def certain_rules(detector: PatternDetector) -> frozenset[str]:
@@ -70,8 +70,8 @@ def recalled(text: bytes, known: Sequence[Finding], memory: Memory) -> list[Find
         spans = [*_places(text, value, whole=len(value) < _LONG)]
         for form in _forms(value):
             for start, end in _places(text, form, whole=False):
-                before, after = _BEFORE.search(text, 0, start), _RUN.match(text, end)
-                spans.append((before.start() if before else start, after.end() if after else end))
+                after = _RUN.match(text, end)
+                spans.append((start, after.end() if after else end))
         for start, end in spans:
             if taken.find(1, start, end) < 0:
                 taken[start:end] = b"\1" * (end - start)
@@ -103,6 +103,6 @@ def _forms(value: bytes) -> tuple[bytes, ...]:
 
 def _passwords(value: bytes) -> list[bytes]:
     """What a value of basic authentication (RFC 7617) holds: the password behind the user's name."""
-    if len(value) > 512:
+    if len(value) > 512:  # so it cannot unpack to more than `_MOST`
         return []
-    return [layer.text.partition(b":")[2] for layer in layers(value, Purse(1024)) if layer.kind == "base64"]
+    return [layer.text.partition(b":")[2] for layer in layers(value, Purse(_MOST)) if layer.kind == "base64"]

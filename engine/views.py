@@ -19,6 +19,14 @@ from detectors.errors import BudgetExceeded
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
 from engine.layers import layers
+from engine.layers.characters import (
+    folded,
+    plain_key,
+    to_html,
+    to_quoted_printable,
+    to_quoted_row,
+    unquoted_printable,
+)
 from engine.layers.model import Purse
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
@@ -54,7 +62,8 @@ class View:
     """A decoded text of a record, what it is called, and how a change of it is written into its parent.
 
     ``step`` is its path below the root; ``readable`` is its text without the parts that have views of their
-    own. ``kind`` is "root", "string", "number", "key", "text", "quoted" (percent-encoded) or that of a layer.
+    own. ``kind`` is "root", "string", "number", "key", "text", "quoted" (percent-encoded), "folded"
+    (look-alikes), "html" (character references), "printable", "quoted row" (quoted-printable) or that of a layer.
     """
 
     __slots__ = ("edits", "encode", "kind", "length", "member", "parent", "readable", "source", "start", "step", "text")
@@ -91,7 +100,7 @@ class View:
         step = None if self.kind == "key" else self.step
         while step is not None and isinstance(step.name, int):
             step = step.parent
-        return step.name if step is not None and isinstance(step.name, bytes) else b""
+        return plain_key(step.name) if step is not None and isinstance(step.name, bytes) else b""
 
     def lift(self) -> list[Edit]:
         """The edits of this view's text, as edits of its parent's text."""
@@ -109,7 +118,16 @@ class View:
         return out
 
 
-_ENCODE: dict[str, Callable[[bytes], bytes]] = {"string": escape, "key": escape, "quoted": quote, "text": bytes}
+_ENCODE: dict[str, Callable[[bytes], bytes]] = {
+    "string": escape,
+    "key": escape,
+    "text": bytes,
+    "quoted": quote,
+    "folded": bytes,
+    "html": to_html,
+    "printable": to_quoted_printable,
+    "quoted row": to_quoted_row,
+}
 """How a text is written into the parent, by the kind of view."""
 
 
@@ -210,19 +228,30 @@ def _expand(view: View, views: list[View], limits: Limits, purse: Purse) -> None
 
 
 def spelled(view: View, purse: Purse) -> list[View]:
-    """The views below a text that its ``\\uXXXX`` and ``%XX`` escapes and its layers spell. Raises BudgetExceeded."""
+    """The views below a text that its escapes and its layers spell. Raises BudgetExceeded."""
     text, views = view.readable, []
     if b"\\u" in text and _SPELLED.search(text):
-        source = unescape(text)
-        views.append(View("text", source.text, view.step, view, 0, len(text), source))
+        views.append(_spelling("text", unescape(text), view, purse))
     if b"%" in text and _PERCENT.search(text):
-        source = unquote(text)
-        views.append(View("quoted", source.text, view.step, view, 0, len(text), source))
+        views.append(_spelling("quoted", unquote(text), view, purse))
+    if (one := folded(text)) is not None:
+        views.append(_spelling(*one, view, purse))
+    if b"=" in text and (one := unquoted_printable(text)) is not None:
+        views.append(_spelling(*one, view, purse))
     if is_read_above(view):  # a layer is written anew once
         return views
     for kind, start, end, below, encode in layers(text, purse):
         views.append(View(kind, below, view.step, view, start, end - start, encode=encode))
     return views
+
+
+def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> View:
+    if view.kind in _SPELLINGS:  # several kinds within each other, in any order, are many texts
+        purse.take(len(source.text))
+    return View(kind, source.text, view.step, view, 0, len(view.readable), source)
+
+
+_SPELLINGS = frozenset(_ENCODE) - {"string", "key"}
 
 
 def is_read_above(view: View) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from engine.layers.model import Layer, Purse
 
 TRIGGER = rb"(?:[2-7][0-9a-fA-F]){11}"
+_ANNOUNCED = re.compile(TRIGGER)
 _RUN = re.compile(rb"(?:[2-7][0-9a-fA-F]|0[9aAdD]|[cCdD][0-9a-fA-F][89abAB][0-9a-fA-F]){11,}")
 
 
@@ -19,6 +20,8 @@ def find(text: bytes, purse: Purse) -> Iterator[Layer]:
     """The texts that ``text`` holds in hexadecimal. Raises BudgetExceeded."""
     for match in _RUN.finditer(text):
         run = match[0]
+        if _ANNOUNCED.search(run) is None:
+            continue
         purse.take(len(run) // 2)
         yield Layer("hex", *match.span(), bytes.fromhex(run.decode()), _writer(run))
 

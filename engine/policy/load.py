@@ -29,7 +29,7 @@ from engine.actions.reviews import Reviews
 from engine.actions.rules import Rule
 from engine.actions.times import duration
 from engine.candidates import ESCAPES
-from engine.layers import LITERAL, RUNS, announces
+from engine.layers import DEAR, LITERAL, announces
 from engine.native import scan
 from engine.neighbours import SIGNS
 from engine.policy.compiled import GateIds, PathRules, Policy
@@ -75,7 +75,7 @@ def load_policy(
     places = _places(file, catalogue)
     announced = gate_patterns(actions, profiles)
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
-    hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, RUNS]
+    hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, DEAR]
     extra = [b"|".join(hiding), *path_literals, *SIGNS, *(b"(?i)" + text for text in announced.patterns)]
     n, p = len(rules), len(path_literals) + len(SIGNS)
     ids = GateIds(n, n + 1, n + 1 + p, n + 1 + p + len(announced.patterns))

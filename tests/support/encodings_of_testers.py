@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import html
 import json
+import quopri
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,6 +28,20 @@ ENCODINGS: dict[str, Encode] = {
     "gzip": lambda text: base64.b64encode(gzip.compress(text.encode())).decode(),
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: text.encode().hex().upper(),
+    "references": lambda text: "".join(f"&#{ord(char)};" if not char.isalnum() else char for char in text),
+    "hex references": lambda text: "".join(f"&#x{ord(char):x};" for char in text),
+    "named references": lambda text: html.escape(text).replace("@", "&commat;").replace(".", "&period;"),
+    "quoted-printable": lambda text: "".join(f"={byte:02X}" for byte in text.encode()),
+    "body": lambda text: re.sub(r"[=@._-]", lambda m: f"={ord(m[0]):02X}", text),
+    "backslash-x": lambda text: re.sub(r"[^a-z]", lambda m: f"\\x{ord(m[0]):02x}", text) if text.isascii() else text,
+    "fullwidth": lambda text: _shifted(text, re.compile(r"[0-9A-Za-z@._-]"), 0xFEE0),
+    "mathematical": lambda text: _shifted(
+        _shifted(text, re.compile("[A-Z]"), 0x1D400 - 65), re.compile("[a-z]"), 0x1D41A - 97
+    ),
+    "zero-width": lambda text: _ALNUM.sub("\\g<0>\u200b", text),
+    "soft hyphens": lambda text: re.sub(r"(?<=\w\w)(?=\w)", "\u00ad", text),
+    "joined": "\u2060".join,
+    "cyrillic": lambda text: text.translate(_CYRILLIC),
 }
 """From a text to how it is written."""
 
@@ -37,15 +54,25 @@ CONTAINERS: dict[str, Encode] = {
 }
 """From a text to a record that holds it."""
 
+_ALNUM = re.compile(r"[^\W_](?=\w)")
+_CYRILLIC = str.maketrans("aeopcxABEKMHOPCTX", "аеорсхАВЕКМНОРСТХ")
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+
+
+def _shifted(text: str, some: re.Pattern[str], by: int) -> str:
+    return some.sub(lambda match: chr(ord(match[0]) + by), text)
+
+
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]+)*={0,2}")
 
 
-def readings(text: str, depth: int = 4) -> Iterator[str]:
+def readings(text: str, depth: int = 4) -> set[str]:
     """The text, and whatever somebody who looks closely reads in it."""
-    yield text
-    if depth:
-        for below in {*_decoded(text)} - {text}:
-            yield from readings(below, depth - 1)
+    found = new = {text}
+    for _ in range(depth):
+        new = {below for one in new for below in _decoded(one)} - found
+        found = found | new
+    return found
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -60,8 +87,18 @@ def _decoded(text: str) -> Iterator[str]:
     with suppress(ValueError):
         yield from _strings(json.loads(text))
     yield unquote(text, errors="replace")
+    yield html.unescape(text)
+    yield quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    yield re.sub(r"\\x([0-9a-f]{2})", lambda m: chr(int(m[1], 16)), text)
+    if not text.isascii():
+        seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+        yield seen.translate({value: key for key, value in _CYRILLIC.items()})
     if "\\" in text:
-        yield re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)
+        yield (
+            re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)
+            .encode("utf-16", "surrogatepass")
+            .decode("utf-16", "replace")
+        )
         yield re.sub(r"\\(.)", lambda m: {"n": "\n"}.get(m[1], m[1]), text)
     for match in _RUN.finditer(text):
         run = re.sub(r"\s", "", match[0]).rstrip("=")

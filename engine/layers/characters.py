@@ -1,0 +1,104 @@
+r"""Spellings of single characters that a text may hold, beside JSON's and percent-encoding.
+
+Character references (``&#64;``, ``&quot;``: HTML Living Standard, section 13.5), ``\x40`` as C and nginx write it, and
+characters that look like ASCII; and, apart from these, quoted-printable (``=40``: RFC 2045, section 6.7).
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape as html_escape
+from html.entities import html5
+
+from engine.escapes import Spelling, Unescaped
+from engine.layers import lookalikes
+
+_NAMED = (
+    rb"amp|quot|apos|lt|gt|commat|period|lowbar|num|colon|sol|bsol|plus|equals|dash|hyphen|nbsp|shy|zwn?j|comma|dollar"
+)
+_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]" % _NAMED
+_QUOTED_LITERAL = (
+    rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|=5[fF][A-Za-z0-9]|=2[dD][A-Za-z0-9]|=(?:\r?\n|\\{1,9}r\\{1,9}n|\\{1,9}n)[!-~]"
+)
+QUOTED_ROW = rb"=[0-9a-fA-F]{2}=[0-9a-fA-F]{2}"
+LITERAL = _LITERAL + b"|" + _QUOTED_LITERAL
+"""What announces these in raw bytes, where it begins with a literal."""
+_FOLDED = re.compile(_LITERAL + b"|" + lookalikes.TRIGGER)
+_QUOTED = re.compile(_QUOTED_LITERAL + b"|" + QUOTED_ROW)
+_ROW = re.compile(QUOTED_ROW)
+_REFERENCE = re.compile(rb"&(?:#|%b;)" % _NAMED.replace(b"|", b";|"))
+
+
+def _referred(written: bytes, number: int) -> bytes:
+    """The character with this number. Of control characters what was written: ``&#6`` may be cut of ``&#64``."""
+    is_one = 0x20 <= number < 0x110000 or (number in (9, 10, 13) and written.endswith(b";"))
+    return chr(number).encode("utf-8", "replace") if is_one else written
+
+
+def _folded(match: re.Match[bytes]) -> bytes:
+    decimal, hexadecimal, name, pair, char = match.groups()
+    if char is not None:
+        return lookalikes.PLAIN.get(char, char)
+    if pair is not None:
+        return bytes([int(pair, 16)])
+    if name is not None:
+        known = html5.get(name.decode() + ";")
+        plain = known.encode() if known is not None else match[0]
+    else:
+        plain = _referred(match[0], int(decimal) if decimal is not None else int(hexadecimal, 16))
+    return lookalikes.PLAIN.get(plain, plain)
+
+
+FOLDING = Spelling(
+    re.compile(
+        rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x([0-9a-fA-F]{2})|([\xc2-\xf4][\x80-\xbf]{1,3})"
+    ),
+    _folded,
+)
+QUOTED_PRINTABLE = Spelling(
+    re.compile(rb"=([0-9a-fA-F]{2})|(?<=[^\n]{60})=\r?\n"),
+    lambda match: bytes([int(match[1], 16)]) if match[1] is not None else b"",
+)
+
+
+def folded(text: bytes) -> tuple[str, Unescaped] | None:
+    """``text`` without look-alikes, references and ``\\xHH``, and the kind of view that it is; None if it has none."""
+    if _FOLDED.search(text) is None:
+        return None
+    plain = FOLDING.text(text)
+    if plain == text:
+        return None
+    return "html" if _REFERENCE.search(text) else "folded", Unescaped(plain, text, FOLDING)
+
+
+def unquoted_printable(text: bytes) -> tuple[str, Unescaped] | None:
+    """``text`` decoded from quoted-printable, and the kind of view; None if it is none."""
+    if _QUOTED.search(text) is None:
+        return None
+    plain = QUOTED_PRINTABLE.text(text)
+    if plain == text:
+        return None
+    return "quoted row" if _ROW.search(text) else "printable", Unescaped(plain, text, QUOTED_PRINTABLE)
+
+
+def plain_key(key: bytes) -> bytes:
+    """A key as rules on keys read it: without look-alikes."""
+    return key if key.isascii() else FOLDING.text(key)
+
+
+def to_html(text: bytes) -> bytes:
+    """``text`` as it is written in HTML."""
+    return html_escape(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def to_quoted_printable(text: bytes) -> bytes:
+    """``text`` as it is written in quoted-printable, in one line."""
+    return _NOT_PRINTABLE.sub(lambda match: b"=%02X" % match[0][0], text)
+
+
+def to_quoted_row(text: bytes) -> bytes:
+    """``text`` with each byte in quoted-printable: among such bytes a plain word would stand before an equals sign."""
+    return b"".join(b"=%02X" % byte for byte in text)
+
+
+_NOT_PRINTABLE = re.compile(rb"[^\t\x20-\x3c\x3e-\x7e]")

@@ -1,0 +1,71 @@
+"""Characters that look like ASCII, or like nothing: what they stand for.
+
+Compatibility forms (Unicode Standard Annex 15, NFKC) of one ASCII character: fullwidth, mathematical, circled; letters
+of other scripts that look the same (after Unicode Technical Standard 39); dashes and spaces; and what is not shown at
+all: zero-width characters, soft hyphens, marks of direction, tags.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_COMPATIBLE = [
+    (0x2070, 0x209C),  # superscripts and subscripts
+    (0x2100, 0x214F),  # letterlike
+    (0x2460, 0x24E9),  # circled
+    (0xFE50, 0xFE6B),  # small forms
+    (0xFF01, 0xFF5E),  # fullwidth
+    (0x1D400, 0x1D7FF),  # mathematical
+]
+_SAME = {
+    "аеорсухіјѕһӏԁԛԝ": "aeopcyxijshldqw",
+    "АВЕКМНОРСТХУІЈЅԚԜҮ": "ABEKMHOPCTXYIJSQWY",
+    "ονραικυχϲϳ": "ovpaikuxcj",
+    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ": "ABEZHIKMNOPTYX",
+    "ɡɑı": "gai",
+    "‐‑‒–—−": "------",
+    "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f": " " * 13,
+    "․。": "..",
+}  # fmt: skip
+_UNSEEN = [
+    (0x00AD, 0x00AD),
+    (0x034F, 0x034F),
+    (0x061C, 0x061C),
+    (0x180E, 0x180E),
+    (0x200B, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x206F),
+    (0xFE00, 0xFE0F),
+    (0xFEFF, 0xFEFF),
+    (0xE0000, 0xE007F),
+]
+
+
+def _table() -> dict[bytes, bytes]:
+    table = {}
+    for low, high in _COMPATIBLE:
+        for code in range(low, high + 1):
+            plain = unicodedata.normalize("NFKC", chr(code))
+            if len(plain) == 1 and plain.isascii():
+                table[chr(code)] = plain
+    for written, meant in _SAME.items():
+        table |= zip(written, meant, strict=True)
+    table |= {chr(code): "" for low, high in _UNSEEN for code in range(low, high + 1)}
+    return {char.encode(): meant.encode() for char, meant in table.items()}
+
+
+PLAIN = _table()
+"""From a character, in UTF-8, to what it stands for: one ASCII character, or nothing."""
+
+_LETTER = rb"(?:[\xce-\xd4][\x80-\xbf]|\xc9[\x91\xa1]|\xc4\xb1)"
+_SPACE = rb"(?:\xe2\x80[\x80-\x95\xaf]|\xc2\xa0|\xe2\x88\x92)"
+TRIGGER = b"|".join(
+    [
+        rb"\xc2\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf|\xf3\xa0[\x80\x81]",  # not seen
+        rb"\xef\xbc[\x8d\x8e\x90-\x99\xa0-\xba\xbf]|\xef\xbd[\x81-\x9a]|\xef\xb9[\x90-\xab]",  # fullwidth and small
+        rb"\xf0\x9d[\x90-\x9f]|\xe2\x92[\xb6-\xbf]|\xe2\x93[\x80-\xa9]",  # mathematical and circled
+        rb"[A-Za-z0-9@]" + _LETTER + b"|" + _LETTER + rb"[A-Za-z0-9@]",  # other scripts, among ASCII
+        rb"[0-9]" + _SPACE + rb"[0-9]",
+    ]
+)
+"""What announces them; other scripts and spaces only where they touch what they may hide."""
