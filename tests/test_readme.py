@@ -82,11 +82,13 @@ def yaml_blocks(page: str) -> list[str]:
 
 def test_the_policy_in_the_docs_is_one(tmp_path: Path) -> None:
     """With its rule file, as shown."""
-    policy, rules, exempted = yaml_blocks("policy.md")
+    policy, rules, exempted, reviews = yaml_blocks("policy.md")
     (tmp_path / "our-rules.yaml").write_text(rules + exempted)
     (tmp_path / "policy.yaml").write_text(policy)
     loaded = load_policy(tmp_path / "policy.yaml", environ={"SLUICEGATE_KEY": "0123456789abcdef"})
     assert "ACME_KEY" in loaded.entities
+    (tmp_path / "reviews.yaml").write_text(reviews)
+    assert len(load_policy(tmp_path / "reviews.yaml").reviews.entries) == 3
 
 
 def test_the_configuration_in_the_docs_is_one(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def reviewer_grants(name: str, readers: str, read: Iterable[str], written: Itera
     out = _unique(written)
     only_read = tuple(name for name in _unique(read) if name not in out)
     return [
-        Grant("topic", only_read, ("Read", "DescribeConfigs")),
+        *([Grant("topic", only_read, ("Read", "DescribeConfigs"))] if only_read else []),
         # How far it got is kept as an offset of what it writes, and that takes Read.
         Grant("topic", out, ("Read", "Write", "DescribeConfigs")),
         Grant("group", (name, readers), ("Read",)),

@@ -142,7 +142,7 @@ def _acls(config: Config, engine_user: str, reviewer_user: str) -> None:
     activity, outputs = [one.activity for one in sets], [name for one in sets for name in one.outputs()]
     engine = engine_grants(config.file.group, activity, outputs, creates=bool(config.file.create_topics))
     read = [name for one in sets for name in (one.approvals, one.decisions)]
-    written = [name for one in sets for name in (one.decisions, one.sanitized)]
+    written = [name for one in sets for name in (one.approvals, one.decisions, one.sanitized)]
     reviewer = reviewer_grants(PUBLISHER, READERS, read, written)
     servers = config.servers
     click.echo("\nWhere the cluster has access control, the engine needs:")
