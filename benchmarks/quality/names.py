@@ -54,7 +54,7 @@ def measure(rows: LabelledSet, tool: Tool) -> dict[str, Any]:
     raw = [bool(cuts) for row, cuts in found if row.kind == "raw"]
     return {
         "persons": _figures([(gold, cuts) for gold, cuts, _ in labelled]),
-        "without_named_keys": _figures([(gold, cuts) for gold, cuts, bare in labelled if bare and gold]),
+        "without_named_keys": _figures([(gold, cuts) for gold, cuts, bare in labelled if bare]),
         "raw": len(raw),
         "person_alarms_per_10k": round(10_000 * sum(raw) / len(raw), 1) if raw else None,
         "seconds": round(seconds, 2),

@@ -10,7 +10,7 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.ner.gate import NameGate
 from detectors.ner.model import Name, NameModel
-from detectors.ner.segments import segments
+from detectors.ner.segments import around, segments
 
 KEPT = 50_000  # segments whose names are kept in mind
 _BEFORE = 9  # characters of a cue
@@ -102,10 +102,8 @@ class NameDetector:
         clean = _HALF.sub("�", value) if not value.isascii() else value
         head = f"{key.decode('utf-8', 'replace')}: " if key and len(value) <= _KEYED and "\n" not in value else ""
         cost = 0
-        for start, end, since, until in segments(clean):
+        for start, end, since, until in around(clean, could.spots(clean)) if gated else segments(clean):
             part = clean[start:end]
-            if gated and not could(part):
-                continue
             cost += end - start
             seen = head + part if start == 0 else part
             asks.append(_Ask(seen, owner, start, len(seen) - len(part), since, until))

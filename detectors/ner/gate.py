@@ -46,14 +46,24 @@ class NameGate:
             return self._could(text)
         return not (self._names.isdisjoint(_WORD.findall(text)) and self._plain.issuperset(_CAPITAL.findall(text)))
 
+    def spots(self, text: str) -> list[tuple[int, int]]:
+        """Where the words stand that could be of a name, in order: first character, and the one after the last."""
+        found = [(match.end(), match.end() + 1) for match in _CUE.finditer(text)]
+        if not text.isascii():
+            found += [match.span() for match in _LETTERS.finditer(text) if self._counts(match[0])]
+        else:
+            names, plain = self._names, self._plain
+            found += [match.span() for match in _WORD.finditer(text) if match[0] in names]
+            found += [match.span() for match in _CAPITAL.finditer(text) if match[0] not in plain]
+        return sorted(found)
+
     def _could(self, text: str) -> bool:
-        for word in _LETTERS.findall(text):
-            if word.islower():
-                if word in self._names:
-                    return True
-            elif word not in self._plain and (len(word) > 3 or not word.isupper()):  # scripts without case, too
-                return True
-        return False
+        return any(map(self._counts, _LETTERS.findall(text)))
+
+    def _counts(self, word: str) -> bool:
+        if word.islower():
+            return word in self._names
+        return word not in self._plain and (len(word) > 3 or not word.isupper())  # scripts without case, too
 
 
 @cache

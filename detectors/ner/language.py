@@ -14,6 +14,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,20 @@ class Names(Tagger):
             doc.ents = [Span(doc, start, end, label=label) for start, end, label, _ in found]
             doc.user_data["scores"] = [score for *_, score in found]
 
+    def find(self, texts: Iterable[str], tokenize: LogTokenizer) -> list[list[tuple[int, int, str, float]]]:
+        """The names in each text (first character, the one after the last, kind, score), without documents of them."""
+        docs = [tokenize(text) for text in texts]
+        out = []
+        for doc, probabilities in zip(docs, self.predict(docs), strict=True):
+            found = self.decoder(probabilities)
+            out.append([(doc[a].idx, doc[b - 1].idx + len(doc[b - 1]), kind, score) for a, b, kind, score in found])
+        return out
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """By the labels, once they are known."""
+        return Decoder(self.labels)
+
     def to_disk(self, path: Path | str, *, exclude: Iterable[str] = ()) -> None:
         """Writes the model and, beside it, what it knows of words."""
         super().to_disk(path, exclude=exclude)
@@ -199,6 +214,7 @@ class Decoder:
         kinds = sorted({label[2:] for label in labels if label != "O"})
         self._of = {kind: [n for n, label in enumerate(labels) if label[2:] == kind] for kind in kinds}
         follows = numpy.array([[_may_follow(a, b) for b in labels] for a in labels])
+        self._follows: list[list[bool]] = follows.tolist()
         self._steps = numpy.where(follows, 0.0, -1e9)
         self._start = numpy.array([0.0 if _may_follow("O", label) else -1e9 for label in labels])
         self._stop = numpy.array([0.0 if _may_follow(label, "O") else -1e9 for label in labels])
@@ -208,7 +224,9 @@ class Decoder:
         out: list[tuple[int, int, str, float]] = []
         if len(probabilities) == 0 or probabilities[:, self._outside].min() > 0.9:
             return out
-        path = self._best(numpy.log(probabilities + 1e-9))
+        path = probabilities.argmax(axis=1).tolist()
+        if not self._sensible(path):
+            path = self._best(numpy.log(probabilities + 1e-9))
         start = 0
         for at, number in enumerate(path):
             label = self._labels[number]
@@ -219,6 +237,14 @@ class Decoder:
                 score = float(probabilities[start : at + 1, self._of[kind]].sum(axis=1).min())
                 out.append((start, at + 1, kind, min(score, 1.0)))
         return out
+
+    def _sensible(self, path: list[int]) -> bool:
+        before = self._outside
+        for number in path:
+            if not self._follows[before][number]:
+                return False
+            before = number
+        return bool(self._follows[before][self._outside])
 
     def _best(self, logs: Any) -> list[int]:
         best = logs[0] + self._start

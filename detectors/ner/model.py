@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ ENTITIES = frozenset(LABELS.values())
 UNSCORED = 0.85
 """The score of what a model finds that tells none, as spaCy's own recognizers do."""
 _BATCH = 128
+_FORGET = 20_000  # texts
 
 
 class Name(NamedTuple):
@@ -33,29 +34,47 @@ class Name(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True)
 class NameModel:
-    """A loaded pipeline. ``masks_digits`` says that it cannot tell one digit from another."""
+    """A loaded pipeline. ``id`` is its name and version, as findings carry them."""
 
-    id: str  # its name and version, as findings carry them
-    pipeline: Any
-    labels: Mapping[str, str]
-    masks_digits: bool = False
+    def __init__(self, id: str, pipeline: Any, labels: Mapping[str, str]) -> None:  # noqa: A002
+        self.id = id
+        self.pipeline = pipeline
+        self._labels = labels
+        self._ours = type(pipeline).__module__ == "detectors.ner.language"
+        self._zone = ExitStack()  # what the pipeline learns of words is forgotten now and then
+        self._read = _FORGET
+
+    @property
+    def masks_digits(self) -> bool:
+        """Whether it cannot tell one digit from another."""
+        return self._ours
 
     def find(self, texts: Sequence[str]) -> list[list[Name]]:
         """The names in each text."""
+        if self._read >= _FORGET:
+            self._zone.close()
+            self._zone.enter_context(self.pipeline.memory_zone())
+            self._read = 0
+        self._read += len(texts)
         out = []
-        with self.pipeline.memory_zone():  # what it learns of words is forgotten after each batch
-            for doc in self.pipeline.pipe(texts, batch_size=_BATCH):
-                scores = doc.user_data.get("scores") or [UNSCORED] * len(doc.ents)
-                out.append(
-                    [
-                        Name(ent.start_char, ent.end_char, self.labels[ent.label_], score)
-                        for ent, score in zip(doc.ents, scores, strict=True)
-                        if ent.label_ in self.labels
-                    ]
-                )
+        for at in range(0, len(texts), _BATCH):
+            out += self._batch(texts[at : at + _BATCH])
         return out
+
+    def _batch(self, texts: Sequence[str]) -> list[list[Name]]:
+        labels = self._labels
+        if self._ours:
+            found = self.pipeline.get_pipe("names").find(texts, self.pipeline.tokenizer)
+            return [[Name(a, b, labels[kind], score) for a, b, kind, score in names] for names in found]
+        return [
+            [
+                Name(ent.start_char, ent.end_char, labels[ent.label_], UNSCORED)
+                for ent in doc.ents
+                if ent.label_ in labels
+            ]
+            for doc in self.pipeline.pipe(texts, batch_size=_BATCH)
+        ]
 
 
 def load_model(name: str, labels: Mapping[str, str] | None = None, folder: Path = Path()) -> NameModel:
@@ -86,5 +105,4 @@ def load_model(name: str, labels: Mapping[str, str] | None = None, folder: Path 
         raise ConfigError(f"the spaCy pipeline '{name}' cannot be loaded: {type(error).__name__}") from None
     meta = pipeline.meta
     called = OURS if name == OURS else f"{meta['lang']}_{meta['name']}"
-    ours = type(pipeline).__module__ == "detectors.ner.language"
-    return NameModel(f"{called}-{meta['version']}", pipeline, dict(LABELS) | dict(labels or {}), masks_digits=ours)
+    return NameModel(f"{called}-{meta['version']}", pipeline, dict(LABELS) | dict(labels or {}))

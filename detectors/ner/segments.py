@@ -7,12 +7,13 @@ message only the sentences that could hold a name need a model. What has no such
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 LONGEST = 320  # characters of a segment
 OVERLAP = 64  # characters that a window shares with the one before
 LONGEST_WORD = 40
+NEAR = 56  # characters: more than a name and the four tokens beside it that the shipped model sees
 SHORT = 60  # a line that is shorter is read together with its neighbours, up to so many characters in all
 
 _ENDS = re.compile(
@@ -46,6 +47,21 @@ def segments(text: str) -> Iterator[Segment]:
         yield from _windows(text, begin, len(text))
 
 
+def around(text: str, spots: Iterable[tuple[int, int]]) -> Iterator[Segment]:
+    """The parts of ``text`` around ``spots``, in order of which these come, with `NEAR` characters on either side."""
+    begin = end = 0
+    for first, last in spots:
+        low = 0 if first <= NEAR else _between(text, first - NEAR)
+        high = len(text) if last + NEAR >= len(text) else _between(text, last + NEAR)
+        if low > end:
+            if end > begin:
+                yield from _windows(text, begin, end)
+            begin = low
+        end = max(end, high)
+    if end > begin:
+        yield from _windows(text, begin, end)
+
+
 def _windows(text: str, start: int, end: int) -> Iterator[Segment]:
     since = start
     while end - start > LONGEST:
@@ -59,4 +75,4 @@ def _windows(text: str, start: int, end: int) -> Iterator[Segment]:
 
 def _between(text: str, at: int) -> int:
     """The end of the last space before ``at``, or ``at`` where words are very long."""
-    return text.rfind(" ", at - LONGEST_WORD, at) + 1 or at
+    return text.rfind(" ", max(0, at - LONGEST_WORD), at) + 1 or at

@@ -200,6 +200,13 @@ class Filler:
             return f"{self._r.choice(('North', 'South', 'East', 'West', 'New', 'Northern', 'Southern', 'San', 'Lake', 'Fort', 'Mount', 'Port'))} {self.city()}"
         return self.city() if roll < 0.65 else self.country()
 
+    def airport(self) -> str:
+        """An airport."""
+        middle = self._r.choice(
+            ("", f" {self.last()}", f" {self.first()} {self.last()}", f" Metropolitan {self.last()} County")
+        )
+        return f"{self.city()}{middle} {self._r.choice(('International', '', 'Regional'))} Airport".replace("  ", " ")
+
     def org(self) -> str:
         """A company or institution."""
         roll, last = self._r.random(), self.last()

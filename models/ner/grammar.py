@@ -22,7 +22,7 @@ SHARES = {"clean": 0.44, "chat": 0.17, "records": 0.13, "social": 0.1, "news": 0
 LABELS = {
     "person": "PERSON", "first": "PERSON", "last": "PERSON", "first1": "PERSON", "last1": "PERSON",
     "lperson": "PERSON", "lfirst": "PERSON", "upperson": "PERSON",
-    "city": "LOCATION", "country": "LOCATION", "place": "LOCATION",
+    "city": "LOCATION", "country": "LOCATION", "place": "LOCATION", "airport": "LOCATION",
     "org": "ORGANIZATION", "address": "ADDRESS", "street": "ADDRESS", "user": "USERNAME",
 }  # fmt: skip
 

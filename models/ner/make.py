@@ -35,7 +35,7 @@ SHIPPED = Path(__file__).parents[2] / "detectors" / "ner" / "pipeline"
 CONFIG = Path(__file__).parent / "config.cfg"
 CARD = Path(__file__).parent / "card.md"
 VERSION = "1.0.0"
-TEXTS = 130_000
+TEXTS = 70_000
 SEED = 7
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from detectors.errors import ConfigError
 from detectors.finding import Finding, Text
 from detectors.ner.detector import NameDetector
 from detectors.ner.gate import shipped_gate
-from detectors.ner.model import load_model
+from detectors.ner.model import LABELS, Name, NameModel, load_model
 
 THRESHOLDS = {"PERSON": 0.5, "LOCATION": 0.6, "ORGANIZATION": 0.7}
 MODEL = load_model("sluicegate")
@@ -69,16 +71,20 @@ def test_thresholds_are_by_entity() -> None:
 
 def test_what_was_read_before_is_not_read_again_and_is_found_again() -> None:
     """Digits make no difference to the model, so texts that differ in digits alone count as the same."""
-    one = detector()
-    calls: list[int] = []
-    find = one.model.find
-    counting = type(one.model)(one.model.id, one.model.pipeline, one.model.labels, one.model.masks_digits)
-    object.__setattr__(counting, "find", lambda texts: calls.append(len(texts)) or find(texts))  # type: ignore[func-returns-value]
-    one.model = counting
+
+    class Counting(NameModel):
+        calls: ClassVar[list[int]] = []
+
+        def find(self, texts: Sequence[str]) -> list[list[Name]]:
+            self.calls.append(len(texts))
+            return super().find(texts)
+
+    counting = Counting(MODEL.id, load_model("sluicegate").pipeline, LABELS)
+    one = NameDetector(counting, shipped_gate(), thresholds=THRESHOLDS)
     first = one.scan([Text(b"Order 1234 of Jane Doe was shipped.")])
     second = one.scan([Text(b"Order 9876 of Jane Doe was shipped.")])
     assert first == second != [[]]
-    assert calls == [1]
+    assert Counting.calls == [1]
 
 
 BAD = [

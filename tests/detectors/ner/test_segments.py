@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.ner.segments import LONGEST, segments
+from detectors.ner.segments import LONGEST, NEAR, around, segments
 
 TEXTS = st.text(st.sampled_from("ab A.!?\n\t é語🙂"), max_size=1500)
 
@@ -31,6 +31,18 @@ def test_each_place_belongs_to_one_part(text: str) -> None:
         for at in range(since, until):
             told[at] += 1
     assert all(count == 1 or (count == 0 and text[at].isspace()) for at, count in enumerate(told))
+
+
+@given(TEXTS, st.lists(st.tuples(st.integers(0, 1500), st.integers(1, 20)), max_size=8))
+def test_around_spots_stands_what_is_near_them(text: str, places: list[tuple[int, int]]) -> None:
+    """Each spot is in exactly one part that has all that is near, but where a long stretch is read in windows."""
+    spots = sorted((at, min(at + size, len(text))) for at, size in places if at < len(text))
+    parts = list(around(text, spots))
+    assert [part[:2] for part in parts] == sorted({part[:2] for part in parts})
+    for first, last in spots:
+        assert any(start <= first and last <= end for start, end, _, _ in parts)
+        assert sum(since <= first < until for _, _, since, until in parts) == 1
+    assert sum(end - start for start, end, _, _ in parts) <= max(1, len(spots)) * 3 * (NEAR + 60)
 
 
 @pytest.mark.parametrize(
