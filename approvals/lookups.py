@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
@@ -54,9 +54,15 @@ class Lookups:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def waiting(self, wanted: Wanted, *, limit: int) -> list[Listed]:
-        """What waits for votes, most urgent first, without parameters and held records."""
+    def waiting(self, wanted: Wanted, *, limit: int, after: tuple[int, str] | None = None) -> list[Listed]:
+        """What waits for votes, most urgent first, below ``after``, an (expires, request id).
+
+        Without parameters and held records.
+        """
         query = wanted.narrow(select(_ROWS.request_id).where(_ROWS.state.in_(FOLDABLE_INTO)))
+        if after is not None:
+            later = and_(_ROWS.expires == after[0], _ROWS.request_id > after[1])
+            query = query.where(_ROWS.expires >= after[0], or_(_ROWS.expires > after[0], later))
         with self._engine.begin() as c:
             return _light(c, query.order_by(_ROWS.expires, _ROWS.request_id).limit(limit))
 
@@ -119,6 +125,13 @@ class Lookups:
         query = select(func.count()).where(e.event == "refused", e.at >= since, e.detail.endswith(": conflict"))
         with self._engine.begin() as c:
             return c.execute(query).scalar_one()
+
+    def events_after(self, number: int, *, limit: int) -> list[dict[str, Any]]:
+        """What happened after event ``number``, in order, without content: sequence, request_id, version, event, at."""
+        e = t.events.c
+        query = select(e.seq.label("sequence"), e.request_id, e.version, e.event, e.at).where(e.seq > number)
+        with self._engine.begin() as c:
+            return [dict(row._mapping) for row in c.execute(query.order_by(e.seq).limit(limit))]
 
     def newest_event(self) -> int:
         """The number of the newest event: it grows whenever anything happens to any request."""

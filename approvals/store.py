@@ -16,6 +16,7 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from approvals import deciding
 from approvals import tables as t
+from approvals.answers import Answers
 from approvals.database import open_engine
 from approvals.history import History
 from approvals.identity.store import IdentityStore
@@ -79,6 +80,7 @@ class Store:
         self.lookups = Lookups(self._engine)
         self.identities = IdentityStore(self._engine)
         self.lease = Lease(self._engine)
+        self.answers = Answers(self._engine)
         self._decisions = dict(decisions)
         self._format: Format = format
 

@@ -1,264 +1,370 @@
-"""The JSON API under `/v1`, for the CLI and other programs. A bearer token says who asks."""
+"""The JSON API under `/v1`, for the CLI and other programs. A bearer token says who asks.
+
+What is read has an ``ETag``; with ``If-Match`` nothing is done to a request that has changed since. Errors are
+problem details. POST heeds ``Idempotency-Key``.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import base64
+import binascii
+import json
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Header, Path, Query, Request
+from starlette.responses import JSONResponse, Response
 
-from approvals.lifecycle import Refused
-from approvals.person import Person
-from approvals.rights import counted, may_vote, quorum, who_can
+from approvals.lifecycle import RefusalCode, Refused, Review
+from approvals.lookups import Wanted
+from approvals.person import Identity, Person
+from approvals.rights import quorum, who_can
 from approvals.rows import Listed, StoreError
 from approvals.service import Ambiguous, Service
-from approvals.web.callers import Asked, Asker
-from approvals.web.problems import ApiError, refusal
-from engine.ledger.model import Decision, Vote
+from approvals.web import api_models as m
+from approvals.web.batch import why_not_together
+from approvals.web.callers import Asked, Asker, Caller
+from approvals.web.fresh import must_sign_in_again
+from approvals.web.idempotency import IdempotentRoute
+from approvals.web.problems import MEDIA_TYPE, ApiError, refusal
+from approvals.web.sign_in import provider_of
+from approvals.web.view import pulse
+from engine.ledger.model import Decision, ReviewRequest
 
-router = APIRouter(prefix="/v1", tags=["requests"])
+_NUMBER = 2**63
 
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": m.ProblemOut, "description": words, "content": {MEDIA_TYPE: {}}}
+    for status, words in {
+        400: "Not readable, or several requests begin with that id",
+        401: "Nobody is known by this token",
+        403: "You may not",
+        404: "There is none",
+        409: "It has changed, or has ended",
+        412: "It is not what If-Match says",
+        422: "Something is missing or not valid",
+        429: "Too often",
+        503: "Busy: try again",
+    }.items()
+}
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+router = APIRouter(prefix="/v1", tags=["requests"], route_class=IdempotentRoute, responses=_PROBLEMS)
 
-
-class PrincipalOut(_Model):
-    """Somebody who takes part in the action."""
-
-    role: str
-    issuer: str
-    subject: str
-
-
-class VoteOut(_Model):
-    """One person's decision; ``at`` in ms since the epoch."""
-
-    issuer: str
-    subject: str
-    decision: str
-    reason: str
-    at: int
-    channel: str
-
-
-class VerdictOut(_Model):
-    """How a request ended; ``decided`` in ms since the epoch."""
-
-    verdict: str
-    decided: int
-    reason: str
-    votes: list[VoteOut]
-    folded_into: str | None
-    released: bool
+RequestId = Annotated[str, Path(min_length=1, max_length=300, description="A request id, or the beginning of one.")]
+IfMatch = Annotated[str | None, Header(max_length=1_000, description="The ETag of what was reviewed.")]
+IfNoneMatch = Annotated[str | None, Header(max_length=1_000)]
 
 
-class RequestOut(_Model):
-    """A review request, sanitized; times in ms since the epoch. ``params`` is JSON text."""
-
-    request_id: str
-    version: int
-    kind: str
-    state: str
-    action: str
-    resource: str
-    environment: str
-    reason: str
-    params: str
-    principals: list[PrincipalOut]
-    rule_id: str
-    rule_reason: str
-    risk: str
-    quorum: int
-    groups: list[str]
-    people: list[str]
-    policy: str
-    binding: str
-    view_digest: str
-    created: int
-    expires: int
-    repeats: int
-    latest: int
-    votes: list[VoteOut]
-    verdict: VerdictOut | None
-    folded_into: str | None
-    can_decide: bool
-    why_not: str
-
-
-class RequestsOut(_Model):
-    """Requests, the most urgent (or, once decided, the latest) first. ``truncated``: there are more."""
-
-    requests: list[RequestOut]
-    truncated: bool
-
-
-class StandingOut(_Model):
-    """Whether a person can decide, and why or why not."""
-
-    id: str
-    name: str
-    can: bool
-    why: str
-
-
-class WhoCanOut(_Model):
-    """Everybody, those who can decide first."""
-
-    request_id: str
-    quorum: int
-    people: list[StandingOut]
-
-
-class BallotIn(_Model):
-    """A vote on one version of a request."""
-
-    decision: Literal["approve", "deny"]
-    version: int
-    reason: Annotated[str, Field(max_length=20_000)] = ""
-
-
-class StatusOut(_Model):
-    """How the service fares."""
-
-    waiting: int
-    repeats: int
-    decided: int
-    unreadable: int
-    unpublished: int
-    problem: str
-
-
-_LIMIT = 100
+# --- What is read -------------------------------------------------------------------------------------------
 
 
 @router.get("/requests")
-def list_requests(
-    service: Asked,
-    asker: Asker,
-    state: Annotated[Literal["waiting", "decided", "all"], Query()] = "waiting",
-) -> RequestsOut:
-    """Requests that wait, or have been decided, or both."""
+def list_requests(service: Asked, asker: Asker, query: Annotated[m.ListQuery, Query()]) -> m.RequestsOut:
+    """Requests that wait, the most urgent first; then those that have been decided, the latest first."""
     asker.needs("read")
+    wanted = Wanted(words=query.q, rule_id=query.rule, risk=query.risk or "", agent=query.agent)
+    limit, (kind, place) = query.limit, _place(query.cursor)
     found: list[Listed] = []
-    if state in ("waiting", "all"):
-        found += service.store.waiting(limit=_LIMIT + 1, whole=True)
-    if state in ("decided", "all"):
-        found += service.store.decided(limit=_LIMIT + 1, whole=True)
-    out = [_request_out(listed, service, asker.person) for listed in found[:_LIMIT]]
-    return RequestsOut(requests=out, truncated=len(found) > _LIMIT)
+    if query.state in ("waiting", "all") and kind != "decided":
+        found = service.store.lookups.waiting(wanted, limit=limit + 1, after=place)
+        place = None
+    if query.state in ("decided", "all") and len(found) <= limit:
+        found += service.store.lookups.decided(wanted, limit=limit + 1 - len(found), before=place)
+    more = _cursor(found[limit - 1]) if len(found) > limit else None
+    shown = [m.summary(listed, service, asker.person) for listed in found[:limit]]
+    return m.RequestsOut(requests=shown, truncated=more is not None, next=more)
 
 
-@router.get("/requests/{request_id}")
-def get_request(request_id: str, service: Asked, asker: Asker) -> RequestOut:
+@router.get("/requests/{request_id}", response_model=m.RequestOut, responses={304: {"description": "Not changed"}})
+def get_request(request_id: RequestId, service: Asked, asker: Asker, if_none_match: IfNoneMatch = None) -> Response:
     """One request, by its id or the beginning of it."""
     asker.needs("read")
-    return _request_out(_found(service, request_id), service, asker.person)
+    listed = _found(service, request_id)
+    if if_none_match is not None and _etag(listed) in _tags(if_none_match):
+        return Response(status_code=304, headers={"etag": _etag(listed)})
+    return _shown(listed, service, asker.person)
 
 
 @router.get("/requests/{request_id}/who-can")
-def get_who_can(request_id: str, service: Asked, asker: Asker) -> WhoCanOut:
+def get_who_can(request_id: RequestId, service: Asked, asker: Asker) -> m.WhoCanOut:
     """Who can decide on a request, and why not the others."""
     asker.needs("read")
     request = _found(service, request_id).review.request
     people = [
-        StandingOut(id=s.person.id, name=s.person.name, can=s.can, why=s.why)
+        m.StandingOut(id=s.person.id, name=s.person.name, can=s.can, why=s.why)
         for s in who_can(request, service.people, service.clock())
     ]
-    return WhoCanOut(request_id=request.request_id, quorum=quorum(request), people=people)
-
-
-@router.post("/requests/{request_id}/votes")
-def post_vote(request_id: str, ballot: BallotIn, http: Request, service: Asked, asker: Asker) -> RequestOut:
-    """Votes on one version of a request. 403 if you may not, 409 if it has changed or ended."""
-    asker.needs("vote")
-    exact = _found(service, request_id).review.request.request_id
-    try:
-        result = service.vote(
-            exact,
-            asker.person,
-            Decision(ballot.decision),
-            version=ballot.version,
-            reason=ballot.reason,
-            channel=_channel(http),
-        )
-    except StoreError as error:
-        raise ApiError(503, "busy", str(error)) from None
-    if isinstance(result, Refused):
-        raise refusal(result)
-    return _request_out(_found(service, exact), service, asker.person)
+    return m.WhoCanOut(request_id=request.request_id, quorum=quorum(request), people=people)
 
 
 @router.get("/status")
-def get_status(service: Asked, asker: Asker) -> StatusOut:
+def get_status(service: Asked, asker: Asker) -> m.StatusOut:
     """How much waits, and whether all is well."""
     asker.needs("read")
-    return StatusOut(**service.store.counts()._asdict(), problem=service.health.problem)
+    return m.StatusOut(**service.store.counts()._asdict(), problem=service.health.problem)
+
+
+@router.get("/me")
+def get_me(asker: Asker) -> m.MeOut:
+    """Who you are here."""
+    person = asker.person
+    scopes = None if asker.scopes is None else sorted(asker.scopes)
+    return m.MeOut(id=str(person.identity), name=person.name, groups=sorted(person.groups), scopes=scopes)
+
+
+# --- What is done -------------------------------------------------------------------------------------------
+
+
+@router.post("/requests/{request_id}/votes", response_model=m.RequestOut)
+def post_vote(
+    request_id: RequestId,
+    ballot: m.BallotIn,
+    http: Request,
+    service: Asked,
+    asker: Asker,
+    if_match: IfMatch = None,
+) -> Response:
+    """Votes on one version of a request. 403 if you may not, 409 if it has changed or ended."""
+    asker.needs("vote")
+    listed = _matching(service, request_id, if_match, ballot.version)
+    decision = Decision(ballot.decision)
+    _fresh_enough(http, asker, service, listed.review.request, decision, break_glass=ballot.break_glass)
+    return _done(
+        service,
+        listed,
+        asker,
+        lambda exact: service.vote(
+            exact,
+            asker.person,
+            decision,
+            version=ballot.version,
+            reason=ballot.reason,
+            channel=_channel(http),
+            break_glass=ballot.break_glass,
+        ),
+    )
+
+
+@router.post("/requests/{request_id}/questions", response_model=m.RequestOut)
+def post_question(
+    request_id: RequestId,
+    asked: m.QuestionIn,
+    http: Request,
+    service: Asked,
+    asker: Asker,
+    if_match: IfMatch = None,
+) -> Response:
+    """Asks whoever is behind a request for a clarification; until it is answered it can only be denied."""
+    asker.needs("vote")
+    listed = _matching(service, request_id, if_match, asked.version)
+    return _done(
+        service,
+        listed,
+        asker,
+        lambda exact: service.ask(exact, asker.person, asked.question, version=asked.version, channel=_channel(http)),
+    )
+
+
+@router.post("/requests/{request_id}/answers", response_model=m.RequestOut)
+def post_answer(
+    request_id: RequestId,
+    told: m.AnswerIn,
+    http: Request,
+    service: Asked,
+    asker: Asker,
+    if_match: IfMatch = None,
+) -> Response:
+    """Answers what was asked, for those who take part in the action: a new version, on which everybody votes anew."""
+    asker.needs("answer")
+    listed = _matching(service, request_id, if_match, told.version)
+    return _done(
+        service,
+        listed,
+        asker,
+        lambda exact: service.answer(exact, _speaker(asker), told.answer, version=told.version, channel=_channel(http)),
+    )
+
+
+@router.post("/requests/{request_id}/withdrawal", response_model=m.RequestOut)
+def post_withdrawal(
+    request_id: RequestId,
+    why: m.WithdrawalIn,
+    http: Request,
+    service: Asked,
+    asker: Asker,
+    if_match: IfMatch = None,
+) -> Response:
+    """Takes a request back, for those who take part in the action."""
+    asker.needs("answer")
+    listed = _matching(service, request_id, if_match, None)
+    return _done(
+        service,
+        listed,
+        asker,
+        lambda exact: service.withdraw(exact, _speaker(asker), why.reason, channel=_channel(http)),
+    )
+
+
+@router.post("/votes")
+def post_votes(batch: m.BatchIn, http: Request, service: Asked, asker: Asker) -> m.BatchOut:
+    """One decision on several requests. Denials may be of anything; approvals only of what is alike and of low risk."""
+    asker.needs("vote")
+    decision = Decision(batch.decision)
+    listed = [service.store.get(one.request_id) for one in batch.requests]
+    if decision is Decision.APPROVE:
+        words = why_not_together([one.review.request for one in listed if one is not None])
+        if words is not None:
+            raise ApiError(409, "not_alike", words)
+    outcomes = []
+    for one in batch.requests:
+        try:
+            result = service.vote(
+                one.request_id,
+                asker.person,
+                decision,
+                version=one.version,
+                reason=batch.reason,
+                channel=_channel(http),
+            )
+        except StoreError as error:
+            outcomes.append(m.OutcomeOut(request_id=one.request_id, state=None, code="busy", detail=str(error)))
+            continue
+        refused = result if isinstance(result, Refused) else None
+        outcomes.append(
+            m.OutcomeOut(
+                request_id=one.request_id,
+                state=None if isinstance(result, Refused) else result.state,
+                code=refused.code if refused else None,
+                detail=refused.message if refused else None,
+            )
+        )
+    return m.BatchOut(outcomes=outcomes)
+
+
+@router.post("/people/{identity}/bar", tags=["people"])
+def post_bar(
+    identity: Annotated[str, Path(min_length=3, max_length=400, pattern=r"^[^:\s]+:\S+$")],
+    service: Asked,
+    asker: Asker,
+) -> m.BarredOut:
+    """Ends somebody's sessions and counts none of their open votes; for a machine whose token is for ``people``."""
+    if asker.scopes is None:
+        raise ApiError(403, "scope", "this is for a machine with the scope 'people'")
+    asker.needs("people")
+    issuer, _, subject = identity.partition(":")
+    ended = service.store.identities.bar(Identity(issuer, subject), at=service.clock())
+    return m.BarredOut(id=identity, sessions=ended)
+
+
+# --- How --------------------------------------------------------------------------------------------------------
 
 
 def _found(service: Service, given: str) -> Listed:
     found = service.find(given)
     if isinstance(found, Ambiguous):
-        message = f"several requests begin with that: {', '.join(found.ids)}"
-        raise ApiError(400, "ambiguous", message)
+        raise ApiError(400, "ambiguous", f"several requests begin with that: {', '.join(found.ids)}")
     if found is None:
         raise ApiError(404, "unknown", "there is no such request")
     return found
 
 
-def _request_out(listed: Listed, service: Service, asker: Person) -> RequestOut:
-    review, request, verdict = listed.review, listed.review.request, listed.review.verdict
-    refusal = may_vote(asker, request, service.people, service.clock())
-    return RequestOut(
-        request_id=request.request_id,
-        version=request.version,
-        kind=request.kind,
-        state=review.state,
-        action=request.action,
-        resource=request.resource,
-        environment=request.environment,
-        reason=request.reason,
-        params=request.params,
-        principals=[PrincipalOut(role=p.role, issuer=p.issuer, subject=p.subject) for p in request.principals],
-        rule_id=request.rule_id,
-        rule_reason=request.rule_reason,
-        risk=request.risk,
-        quorum=quorum(request),
-        groups=list(request.requirement.groups),
-        people=list(request.requirement.people),
-        policy=request.policy,
-        binding=request.binding,
-        view_digest=request.view_digest,
-        created=request.created,
-        expires=request.expires,
-        repeats=listed.repeats,
-        latest=listed.latest,
-        votes=[_vote_out(v) for v in (verdict.votes if verdict else counted(review, service.people, service.clock()))],
-        verdict=VerdictOut(
-            verdict=verdict.verdict,
-            decided=verdict.decided,
-            reason=verdict.reason,
-            votes=[_vote_out(v) for v in verdict.votes],
-            folded_into=verdict.folded_into,
-            released=verdict.released,
+def _matching(service: Service, given: str, if_match: str | None, seen: int | None) -> Listed:
+    """The request, if it is what ``if_match`` says. ``seen`` is the version that the caller looked at."""
+    listed = _found(service, given)
+    if if_match is not None and if_match.strip() != "*" and _etag(listed) not in _tags(if_match):
+        raise ApiError(
+            412,
+            "changed",
+            "it is not any more what you looked at",
+            etag=_etag(listed),
+            **_difference(service, listed, seen),
         )
-        if verdict
-        else None,
-        folded_into=review.folded_into,
-        can_decide=refusal is None and verdict is None and review.folded_into is None,
-        why_not=refusal.message if refusal else "",
-    )
+    return listed
 
 
-def _vote_out(vote: Vote) -> VoteOut:
-    return VoteOut(
-        issuer=vote.issuer,
-        subject=vote.subject,
-        decision=vote.decision,
-        reason=vote.reason,
-        at=vote.at,
-        channel=vote.channel,
+def _difference(service: Service, listed: Listed, seen: int | None) -> dict[str, object]:
+    """``version``, ``current`` and, where the version that was seen is still known, what has changed since."""
+    request = listed.review.request
+    if seen is None or seen == request.version:
+        return {}
+    before = service.store.lookups.version(request.request_id, seen)
+    found = [] if before is None else [one.model_dump() for one in m.changes(before, request)]
+    return {"version": seen, "current": request.version, "changes": found}
+
+
+def _done(service: Service, listed: Listed, asker: Caller, act: Any) -> Response:
+    """The request after ``act``, or the refusal of it."""
+    exact = listed.review.request.request_id
+    try:
+        result: Review | Refused = act(exact)
+    except StoreError as error:
+        raise ApiError(503, "busy", str(error)) from None
+    now = _found(service, exact)
+    if isinstance(result, Refused):
+        more = _difference(service, now, result.version) if result.code is RefusalCode.STALE else {}
+        raise refusal(result, **more)
+    return _shown(now, service, asker.person)
+
+
+def _shown(listed: Listed, service: Service, asker: Person) -> Response:
+    return JSONResponse(m.whole(listed, service, asker).model_dump(), headers={"etag": _etag(listed)})
+
+
+def _etag(listed: Listed) -> str:
+    """Changes when what was reviewed must not be decided on any more; see `pulse`."""
+    return f'"{pulse(listed)}"'
+
+
+def _tags(header: str) -> list[str]:
+    """The entity tags of a header; weak ones compare as strong ones, since ours are strong."""
+    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
+
+
+def _fresh_enough(
+    http: Request,
+    asker: Caller,
+    service: Service,
+    request: ReviewRequest,
+    decision: Decision,
+    *,
+    break_glass: bool,
+) -> None:
+    provider = provider_of(http)
+    again = must_sign_in_again(
+        provider.settings if provider is not None and asker.scopes is None else None,
+        request.risk,
+        decision,
+        auth_time=asker.auth_time,
+        acr=asker.acr,
+        now=service.clock(),
+        break_glass=break_glass,
     )
+    if again:
+        raise ApiError(
+            403, "sign_in_again", "this risk needs a fresh sign-in: 'sluicegate approvals login --fresh', then again"
+        )
+
+
+def _speaker(asker: Caller) -> Person | Identity:
+    return asker.person if asker.scopes is None else asker.person.identity
+
+
+def _place(cursor: str) -> tuple[str, tuple[int, str] | None]:
+    """Where a page begins: in which list, after which time and id. Raises ApiError 422."""
+    if not cursor:
+        return "", None
+    try:
+        kind, at, request_id = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+    except (ValueError, TypeError, RecursionError, binascii.Error):
+        kind, at, request_id = None, None, None
+    if kind not in ("waiting", "decided") or type(at) is not int or abs(at) >= _NUMBER or type(request_id) is not str:
+        raise ApiError(422, "invalid", "that is no cursor: use 'next' of the page before")
+    return kind, (at, request_id)
+
+
+def _cursor(last: Listed) -> str:
+    review = last.review
+    kind, at = ("decided", review.verdict.decided) if review.verdict else ("waiting", review.request.expires)
+    return base64.urlsafe_b64encode(json.dumps([kind, at, review.request.request_id]).encode()).decode("ascii")
 
 
 def _channel(http: Request) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.service import Service
-from approvals.web import api, lists, live, pages, shell, sign_in, terminal
+from approvals.web import api, events, lists, live, pages, shell, sign_in, terminal
 from approvals.web.limits import RateLimit
 from approvals.web.problems import ApiError, problem
 from approvals.web.security import Guard, Sessions
@@ -56,6 +57,7 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     app.state.limit = settings.limit
     app.include_router(api.router)
     app.include_router(terminal.router)
+    app.include_router(events.router)
     for page in (lists, live, pages, sign_in):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
@@ -65,6 +67,8 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     def failed(request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith("/v1/"):
             return problem(error)
+        if isinstance(error, shell.SignInAgain):
+            return RedirectResponse(f"/sign-in/provider?again=true&to={quote(error.to, safe='/')}", status_code=303)
         return shell.error_page(request, error.status_code)
 
     @app.exception_handler(RequestValidationError)

@@ -16,7 +16,7 @@ from approvals.rows import Listed, StoreError
 from approvals.service import Service
 from approvals.web.problems import STATUS
 from approvals.web.reasons import CANNED, reason_of
-from approvals.web.shell import Asked, Viewer, checked_form, found, render
+from approvals.web.shell import Asked, Viewer, checked_form, found, fresh_enough, render
 from approvals.web.story import story
 from approvals.web.view import brief, full, must_type, pulse, whole_text
 from engine.ledger.model import Decision
@@ -79,6 +79,7 @@ def vote(
         problem = Refused(RefusalCode.REASON_REQUIRED, f"type what it is done to, '{must_type(asked)}', to approve it")
         if may_vote(viewer, asked, service.people, service.clock()) is None and listed.review.verdict is None:
             return _request_page(request, listed, service, viewer, refused=problem, reason=reason, status=422)
+    fresh_enough(request, asked, decision, break_glass=break_glass)
     why = reason_of(canned, reason)
     return _answered(
         request,

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from approvals.identity.store import IdentityStore
 from approvals.person import Identity
+from approvals.web.problems import ApiError, problem
 from detectors.errors import ConfigError
 
 COOKIE = "sluicegate_session"
@@ -195,15 +196,21 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if _host_name(headers.get("host", "")) not in self._hosts:
-            return PlainTextResponse("This address is not served here.\n", status_code=421)
+            return _plain(scope, 421, "host", "this address is not served here")
         if scope["method"] in ("GET", "HEAD"):
             return None
         length = headers.get("content-length", "")
         if "transfer-encoding" in headers or (length and not length.isdigit()):
-            return PlainTextResponse("Say how long the body is.\n", status_code=411)
+            return _plain(scope, 411, "length", "say how long the body is")
         if int(length or 0) > BODY_LIMIT:  # neither header: no body (RFC 9112, section 6.3)
-            return PlainTextResponse("The body is too large.\n", status_code=413)
+            return _plain(scope, 413, "too_large", "the body is too large")
         return None
+
+
+def _plain(scope: Scope, status: int, code: str, message: str) -> Response:
+    if scope["path"].startswith("/v1/"):
+        return problem(ApiError(status, code, message))
+    return PlainTextResponse(f"{message[:1].upper()}{message[1:]}.\n", status_code=status)
 
 
 def _host_name(header: str) -> str:

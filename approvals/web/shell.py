@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import jinja2
 from fastapi import Depends, Form, Request
@@ -11,11 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from approvals.identity.directory import Directory
+from approvals.identity.provider import Provider
 from approvals.person import Person
 from approvals.rows import Listed
 from approvals.service import Ambiguous, Service
+from approvals.web.fresh import must_sign_in_again
 from approvals.web.security import SessionData, Sessions
 from approvals.web.view import moment, span
+from engine.ledger.model import Decision, ReviewRequest
 
 _ERRORS = {
     403: ("That did not come from this page", "Go back, reload the page, and try again."),
@@ -39,6 +43,14 @@ class SignInFirst(HTTPException):
 
     def __init__(self) -> None:
         super().__init__(401)
+
+
+class SignInAgain(HTTPException):
+    """A decision needs a fresher or stronger sign-in; the page leads there, and back ``to`` a path of ours."""
+
+    def __init__(self, to: str) -> None:
+        super().__init__(403)
+        self.to = to
 
 
 def service_of(request: Request) -> Service:
@@ -78,6 +90,22 @@ def viewer_of(request: Request) -> Person:
             sessions_of(request).end(request)
         raise SignInFirst
     return person
+
+
+def fresh_enough(request: Request, asked: ReviewRequest, decision: Decision, *, break_glass: bool = False) -> None:
+    """Raises SignInAgain unless the session is fresh and strong enough to decide so on ``asked``."""
+    provider, session = request.app.state.provider, session_of(request)
+    again = must_sign_in_again(
+        provider.settings if isinstance(provider, Provider) else None,
+        asked.risk,
+        decision,
+        auth_time=session.auth_time,
+        acr=session.acr,
+        now=service_of(request).clock(),
+        break_glass=break_glass,
+    )
+    if again:
+        raise SignInAgain(f"/requests/{quote(asked.request_id, safe='')}")
 
 
 def checked_form(request: Request, csrf: Annotated[str, Form()] = "") -> None:

@@ -123,6 +123,6 @@ class Visitor:
         assert found is not None
         return self.here.post(path, data={"csrf": found[1], **data})
 
-    def vote(self, request_id: str = "req-0001", decision: str = "approve") -> Any:
+    def vote(self, request_id: str = "req-0001", decision: str = "approve", typed: str = "") -> Any:
         page = f"/requests/{request_id}"
-        return self.post(f"{page}/vote", page, decision=decision, version="1", reason="because")
+        return self.post(f"{page}/vote", page, decision=decision, version="1", reason="because", typed=typed)

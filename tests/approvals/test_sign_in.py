@@ -24,7 +24,7 @@ from starlette.responses import Response
 
 from approvals.person import Identity
 from approvals.web.security import COOKIE
-from engine.ledger.model import PrincipalRole
+from engine.ledger.model import PrincipalRole, Risk
 from sluicegate.cli import main
 
 
@@ -324,6 +324,44 @@ def test_a_page_session_is_no_api_token_and_the_reverse(site, door):
     sessions._set(response, COOKIE, sessions._serializer.dumps([terminal, True]), 60)
     forged = {"cookie": response.headers["set-cookie"].partition(";")[0]}
     assert door.visitor().here.get("/", headers=forged).status_code == 303
+
+
+# --- High risk ------------------------------------------------------------------------------------------------
+
+
+def test_a_high_risk_wants_a_strong_sign_in(site, door):
+    """An approval leads to the provider for a stronger one, and back to the request; a denial needs none."""
+    put(site, risk=Risk.HIGH, resource="", action="drop", requirement=needs(1, "test:security"))
+    put(site, request_id="req-0002", risk=Risk.HIGH, likeness="2", requirement=needs(1, "test:security"))
+    ada = door.visitor("u-ada")
+    answer = ada.vote(typed="drop")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/sign-in/provider?again=true&to=/requests/req-0001"
+    assert site.store.get("req-0001").review.verdict is None
+    asked = dict(parse_qsl(urlsplit(ada.here.get(answer.headers["location"]).headers["location"]).query))
+    assert (asked["acr_values"], asked["max_age"]) == (STRONG, "300")
+    back = ada.sign_in("u-ada", answer.headers["location"])
+    assert back.headers["location"] == "/requests/req-0001"
+    assert "#receipt" in ada.vote(typed="drop").headers["location"]
+    assert site.store.get("req-0001").review.verdict.verdict == "approved"
+    assert "#receipt" in door.visitor("u-grace").vote("req-0002", "deny").headers["location"]
+
+
+def test_a_high_risk_wants_a_fresh_sign_in(site, door, clock):
+    """On every way in; what the provider does not say the time of is not fresh."""
+    put(site, risk=Risk.CRITICAL, requirement=needs(1, "test:security"))
+    now = int(time.time())
+    ballot = {"decision": "approve", "version": 1, "reason": "r"}
+
+    def vote(**claims):
+        token = bring(door, door.oidc.forged(door.oidc.claims(acr=STRONG, **claims))).json()["token"]
+        headers = {"authorization": f"Bearer {token}"}
+        return door.visitor().here.post("/v1/requests/req-0001/votes", json=ballot, headers=headers)
+
+    for claims in ({"auth_time": now - 400}, {"auth_time": None}):
+        answer = vote(**claims)
+        assert (answer.status_code, answer.json()["code"]) == (403, "sign_in_again")
+    assert vote(auth_time=now).status_code == 200
 
 
 # --- Who is out again ---------------------------------------------------------------------------------------

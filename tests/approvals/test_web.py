@@ -650,7 +650,10 @@ def test_the_api_lists_shows_and_decides(site, api):
     put(site, request())
     (listed,) = api("GET", "/requests").json()["requests"]
     assert (listed["request_id"], listed["state"], listed["can_decide"]) == ("req-0001", "pending", True)
-    assert api("GET", "/requests/req-").json()["params"] == listed["params"]
+    shown = api("GET", "/requests/req-").json()
+    assert json.loads(shown.pop("params"))["rows"] == 41000
+    assert shown.pop("clarifications") == []
+    assert shown == listed
     answer = api("POST", "/requests/req-/votes", json={"decision": "approve", "version": 1})
     assert answer.status_code == 200
     assert answer.json()["verdict"]["votes"][0] | {"at": 0} == {
@@ -660,6 +663,7 @@ def test_the_api_lists_shows_and_decides(site, api):
         "reason": "",
         "at": 0,
         "channel": "api",
+        "break_glass": False,
     }
     assert api("GET", "/requests").json()["requests"] == []
     assert len(api("GET", "/requests?state=decided").json()["requests"]) == 1
