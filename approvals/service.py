@@ -87,6 +87,11 @@ class Service:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def broker(self) -> Broker:
+        """The log, for reading what is in it."""
+        return self._broker
+
     # --- The broker thread ----------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from approvals.person import Person
 from approvals.rights import may_vote
 from approvals.rows import Listed, StoreError
 from approvals.service import Service
+from approvals.web.past import Past
 from approvals.web.problems import STATUS
 from approvals.web.reasons import CANNED, reason_of
 from approvals.web.shell import Asked, Viewer, checked_form, found, fresh_enough, render
@@ -50,6 +51,17 @@ def request_story(request: Request, request_id: str, service: Asked, viewer: Vie
     short_view = brief(listed, service.people, viewer, now=service.clock())
     told = story(listed, events, service.people)
     return render(request, "story.html", viewer=viewer, b=short_view, story=told)
+
+
+@router.get("/requests/{request_id}/before")
+def request_before(
+    request: Request, request_id: str, service: Asked, viewer: Viewer, part: Annotated[bool, Query()] = False
+) -> Response:
+    """What the agent did just before, from the sanitized records of its session; ``part``: without a page around."""
+    listed = found(service, request_id)
+    steps = _past(request).of(service, listed.review.request)
+    short_view = brief(listed, service.people, viewer, now=service.clock())
+    return render(request, "_before.html" if part else "before.html", viewer=viewer, b=short_view, steps=steps)
 
 
 @router.get("/requests/{request_id}/whole")
@@ -141,6 +153,15 @@ def withdraw(
     """A party to the action takes it back."""
     exact = found(service, request_id).review.request.request_id
     return _answered(request, exact, service, viewer, lambda: service.withdraw(exact, viewer, words, channel="page"))
+
+
+def _past(request: Request) -> Past:
+    state = request.app.state
+    if not hasattr(state, "past"):
+        state.past = Past()
+    past = state.past
+    assert isinstance(past, Past)  # noqa: S101 (for the type checker; set above)
+    return past
 
 
 def _answered(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from approvals.before import session_of
 from approvals.lifecycle import OPEN, State
 from approvals.person import Person, Roster
 from approvals.rights import Standing, counted, may_vote, quorum, who_can
@@ -159,6 +160,7 @@ class Full:
     asked: list[Exchange]
     review_of: str | None  # the request whose glass was broken
     glass: bool  # it was
+    goes_back: bool  # to a session, whose earlier records can be looked up
     claim: Markup
     chain: list[Link]
     rule_id: Markup
@@ -312,6 +314,7 @@ def full(
         taken_out=Counter(r.entity.upper().replace("_", " ") for r in request.redactions).most_common(12),
         typed=must_type(request),
         since=difference(seen, request) if seen else None,
+        goes_back=request.held is not None and session_of(request.held) is not None,
         options=options(review, people, viewer, now=now),
         seats=seat_views(review, people, now=now),
         denials=denials_needed(request),

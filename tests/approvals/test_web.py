@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from approval_makers import MINUTE, NOW, PEOPLE, needs, principal, request
+from approval_makers import MINUTE, NOW, PEOPLE, SANITIZED, needs, principal, request
 from starlette.exceptions import StarletteDeprecationWarning
 
 from approvals.people import hash_token, new_token
@@ -20,6 +20,7 @@ from approvals.web.security import BODY_LIMIT, COOKIE, SESSION_SECONDS, is_loopb
 from approvals.web.view import must_type
 from detectors.errors import ConfigError
 from engine.ledger.model import ActionKind, PrincipalRole, Redaction, Risk, Seat
+from engine.records import OutputRecord
 
 with warnings.catch_warnings():
     # It would rather have httpx2; with the httpx that the CLI uses anyway it works as well.
@@ -857,3 +858,23 @@ def test_the_dashboard_counts(site, ada, clock):
     clock.now += 30 * MINUTE
     site.step()
     assert "2expired: nobody decided" in text_of(ada.get("/dashboard?days=1").text)
+
+
+def test_what_it_did_just_before(site, ada):
+    """The earlier records of the session, sanitized as they are in the log, as harmless text; by itself and in the page."""
+    asked = request()
+    attack = "<script>alert(1)</script>"
+    earlier = [json.dumps({"tool": f"step {n}", "to": "[EMAIL_ADDRESS]", "x": attack}).encode() for n in range(7)]
+    site.broker.append(
+        [OutputRecord(SANITIZED, 0, b"etl-7", value, timestamp=NOW - 2 * MINUTE + n) for n, value in enumerate(earlier)]
+    )
+    put(site, asked)
+    assert 'data-part="/requests/req-0001/before?part=true"' in ada.get("/requests/req-0001").text
+    for path in ("/requests/req-0001/before", "/requests/req-0001/before?part=true"):
+        page = ada.get(path).text
+        assert re.findall(r"<b>(step \d)</b>", page) == [f"step {n}" for n in range(2, 7)]
+        assert attack not in page
+        assert attack in html.unescape(page)
+    assert ("<title>" in page) is False
+    put(site, replace(request("req-0002", likeness="2"), held=replace(asked.held, key=b"other", value=b"{}")))
+    assert "Nothing of this session is in the log shortly before" in ada.get("/requests/req-0002/before").text

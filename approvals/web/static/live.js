@@ -127,6 +127,14 @@ if (document.body.dataset.stream) {
   window.addEventListener("pagehide", hush);
 }
 
+// What can wait comes after the page.
+for (const part of document.querySelectorAll("[data-part]")) {
+  look(part.dataset.part).then((answer) => answer.text()).then((html) => {
+    part.innerHTML = html;
+    localTimes(part);
+  }).catch(() => {});
+}
+
 // A second click is not a second vote. The button's value must still be sent, hence the pause.
 document.addEventListener("submit", (event) => {
   const form = event.target.querySelector("fieldset");
