@@ -30,6 +30,7 @@ def check(file: Path | None) -> None:
     Example:
       sluicegate policy check policy.yaml
     """
+    from approvals.simulate import asked
     from engine.policy import load_policy
 
     loaded = load_policy(file)
@@ -45,6 +46,8 @@ def check(file: Path | None) -> None:
     click.echo(f"  privileged  {len(rules)} rules ({counts}), first match wins")
     for number, rule in enumerate(rules, 1):
         click.echo(f"    {number:3} {rule.rule.effect:7} {rule.rule.id:40} {rule.rule.reason}".rstrip())
+    for number, entry in enumerate(loaded.reviews.entries, 1):
+        click.echo(f"  decides     {number:3} {asked(entry.requirement)}")
     for reason in loaded.reads_all:
         click.echo(f"  cost        every record is parsed, since {reason}")
     for warning in loaded.actions.lint():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from approvals.people import by_token, hash_token, new_token, read_people
@@ -90,3 +92,48 @@ def test_a_person_never_shows_their_token_hash():
     token = new_token()
     roster = read(f"people:\n  - {{id: a, name: A, token_hash: '{hash_token(token)}'}}\n")
     assert hash_token(token)[7:] not in repr(roster.by_id("a"))
+
+
+DELEGATING = """
+people:
+  - {id: ada, name: Ada, groups: [local:security]}
+  - {id: linus, name: Linus}
+delegations:
+  - {from: FROM, to: linus, until: 'UNTIL', groups: [GROUP]}
+"""
+
+
+def delegating(lender="ada", until="2026-12-24", group="local:security"):
+    text = DELEGATING.replace("FROM", lender).replace("UNTIL", until).replace("GROUP", group)
+    return read_people(YamlFile(text, "people.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("until", "ends"),
+    [
+        ("2026-12-24", "2026-12-25T00:00:00+00:00"),
+        ("2026-12-24T18:00:00Z", "2026-12-24T18:00:00+00:00"),
+        ("2026-12-24T18:00:00+01:00", "2026-12-24T17:00:00+00:00"),
+    ],
+)
+def test_a_delegation_ends(until, ends):
+    """At the end of a day, or at a time with its zone."""
+    (lent,) = delegating(until=until).by_id("linus").acts_for
+    assert lent.until == datetime.fromisoformat(ends).timestamp() * 1000
+    assert (str(lent.lender), lent.groups) == ("local:ada", {"local:security"})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"lender": "adda"}, "nobody has the id 'adda'"),
+        ({"lender": "linus"}, "nobody can delegate to themselves"),
+        ({"group": "local:data"}, "ada is not in 'local:data'"),
+        ({"until": "tomorrow"}, "is a date"),
+        ({"until": "2026-12-24T18:00:00"}, "a time with its zone"),
+    ],
+)
+def test_a_delegation_that_cannot_be_is_refused(given, message):
+    """By whom, to whom, of what and until when must be clear."""
+    with pytest.raises(ConfigError, match=message):
+        delegating(**given)

@@ -6,14 +6,15 @@ import logging
 from dataclasses import replace
 
 import pytest
-from approval_makers import ADA, GRACE, MINUTE, SANITIZED, principal, request
+from approval_makers import ADA, GRACE, MINUTE, SANITIZED, needs, principal, request
 
 from approvals.lifecycle import RefusalCode, Refused, Review, State
+from approvals.person import Identity
 from approvals.rows import StoreError
 from approvals.service import Ambiguous
 from engine.brokers.base import Fenced, TopicSpec
 from engine.ledger.codec import encode
-from engine.ledger.model import Decision, DecisionBatch, VerdictKind
+from engine.ledger.model import Decision, DecisionBatch, Seat, Step, VerdictKind
 
 YES, NO = Decision.APPROVE, Decision.DENY
 ON_BOTH = pytest.mark.parametrize("url", ["embedded", "kafka"], indirect=True)
@@ -321,3 +322,52 @@ def _until(condition, seconds=5.0):
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+@ON_BOTH
+def test_a_broken_glass_is_followed_by_a_review(site):
+    """It goes out in the commit of the verdict, waits like any other, and who broke the glass cannot close it."""
+    glass = Seat("break-glass", ("local:security",))
+    site.put(request("a", requirement=replace(needs(2, "local:data", "local:security"), break_glass=glass)))
+    site.step()
+    result = site.service.vote("a", ADA, YES, version=1, reason="hunter2 is down", channel="page", break_glass=True)
+    assert isinstance(result, Review)
+    site.step()
+    site.step()
+    (verdict,) = site.verdicts()
+    assert (verdict.break_glass, verdict.released, verdict.votes[0].break_glass) == (True, True, True)
+    (after,) = [one.review.request for one in site.store.waiting()]
+    assert (after.review_of, after.reason, after.held) == ("a", "[PASSWORD] is down", None)
+    refused = site.service.vote(after.request_id, ADA, YES, version=1, reason="fine", channel="page")
+    assert isinstance(refused, Refused)
+    assert refused.code is RefusalCode.CONFLICT
+    assert len(site.log(SANITIZED)) == 1
+
+
+def test_a_request_that_is_withdrawn_takes_its_repeats_along(site):
+    """None of them is ever released, and each has its one verdict."""
+    first = request("a")
+    site.put(first, request("b", likeness=first.likeness))
+    site.step()
+    site.service.withdraw("a", Identity("agent", "etl-7"), "", channel="api")
+    site.step()
+    assert [(v.request_id, v.verdict, v.released) for v in site.verdicts()] == [
+        ("a", VerdictKind.WITHDRAWN, False),
+        ("b", VerdictKind.FOLDED, False),
+    ]
+    assert site.log(SANITIZED) == []
+
+
+def test_escalation_is_told_in_its_time(site, clock):
+    """Each step has an event of its own, once, and silence is a denial all the same."""
+    steps = (Step(MINUTE, ("local:data",)), Step(2 * MINUTE, (), ("local:linus",), fallback=True))
+    site.put(request("a", requirement=replace(needs(1), steps=steps)))
+    site.step()
+    for _ in range(4):
+        clock.now += MINUTE
+        site.step()
+    told = [e.detail for e in site.store.events("a") if e.event == "escalated"]
+    assert told == ["to local:data", "to local:linus, the last resort"]
+    clock.now += 30 * MINUTE
+    site.step()
+    assert [v.verdict for v in site.verdicts()] == [VerdictKind.EXPIRED]
