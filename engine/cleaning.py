@@ -14,6 +14,7 @@ from typing import NamedTuple
 from detectors.finding import Finding, Text, resolve
 from detectors.patterns import PatternDetector
 from engine.candidates import CandidateReader
+from engine.joins import joined
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.memory import Memory, lingers, recalled, remembered
@@ -88,7 +89,7 @@ class Cleaner:
         texts = [Text(view.readable, view.key) for view in views]
         found = self.detector.scan([Text(view.readable, key) for view, key in zip(views, keys_of(views), strict=True)])
         if names:
-            found = [added(some, names.get(text, [])) for some, text in zip(found, texts, strict=True)]
+            found = joined(texts, [added(some, names.get(text, [])) for some, text in zip(found, texts, strict=True)])
         selected = self._selected(everything, views, found)
         cleaned = self._rewrite(everything, selected)
         memory = self._remembered(selected)

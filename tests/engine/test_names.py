@@ -114,3 +114,11 @@ def test_a_model_that_is_missing_stops_the_start(tmp_path: Path) -> None:
     """With the line that asks for it, and what to install."""
     with pytest.raises(ConfigError, match=r"policy\.yaml:1: ner\.model: .*spacy download xx_none"):
         sanitizer(tmp_path, "{model: xx_none}")
+
+
+def test_a_name_that_is_found_in_free_text_is_known_in_the_whole_record(shared: Sanitizer) -> None:
+    """In fields where no model looks, too."""
+    record = {"content": SAID, "login": "jdoe", "signed": "DOE, JANE", "owner": "jane_doe_42", "host": "jane-01"}
+    assert json.loads(clean(shared, json.dumps(record))[0]) == {
+        "content": CLEAN, "login": "[USERNAME]", "signed": "[PERSON]", "owner": "[USERNAME]", "host": "jane-01",
+    }  # fmt: skip

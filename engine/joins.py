@@ -1,0 +1,100 @@
+"""A person who is named once in a record is known in the rest of it: ``JANE DOE``, ``Doe, Jane``, ``Jane``, ``jdoe``.
+
+What is looked for are the names that were found with first name and surname. A login made of both (``jane.doe``,
+``jane_doe_42``, ``jdoe``, ``doej``) becomes a USERNAME as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from detectors.finding import Finding, Text
+
+_SURE = 0.8
+_SHORTEST = 3  # letters of a surname
+_MOST = 50  # people of a record; in a list of more, each has a line of its own
+_BETWEEN = " \u00a0_"
+_LOGIN = "._-"
+
+
+class _Person(NamedTuple):
+    first: str
+    last: str
+    told: Finding
+
+
+def joined(texts: Sequence[Text], found: Sequence[list[Finding]]) -> list[list[Finding]]:
+    """``found``, what was found in each of ``texts``, and where else the people in it stand."""
+    people = _people(texts, found)
+    if not people:
+        return list(found)
+    return [[*known, *_again(text.value, known, people)] for text, known in zip(texts, found, strict=True)]
+
+
+def _people(texts: Sequence[Text], found: Sequence[list[Finding]]) -> list[_Person]:
+    people: dict[tuple[str, str], _Person] = {}
+    for text, findings in zip(texts, found, strict=True):
+        for finding in findings:
+            if finding.entity == "PERSON" and finding.score >= _SURE:
+                name = text.value[finding.start : finding.end].decode("utf-8", "replace")
+                words = [word for word in name.replace(",", " ").split() if word.rstrip(".").isalpha()]
+                if len(words) > 1 and len(words[-1]) >= _SHORTEST and len(words[0]) > 1 and len(people) < _MOST:
+                    people.setdefault((words[0], words[-1]), _Person(words[0], words[-1], finding))
+    return list(people.values())
+
+
+def _again(value: bytes, known: Sequence[Finding], people: Sequence[_Person]) -> Iterator[Finding]:
+    text = value.decode("utf-8", "surrogateescape")
+    low = text.lower()
+    if len(low) != len(text):  # a few letters are longer in lower case
+        low = text
+    taken = [(f.start, f.end) for f in known]
+    for person in people:
+        for start, end, entity in sorted(_places(text, low, person), key=lambda span: span[0] - span[1]):
+            low_byte, high_byte = (len(text[:at].encode("utf-8", "surrogateescape")) for at in (start, end))
+            if not any(a < high_byte and low_byte < b for a, b in taken):
+                taken.append((low_byte, high_byte))
+                yield person.told._replace(start=low_byte, end=high_byte, entity=entity)
+
+
+def _places(text: str, low: str, person: _Person) -> Iterator[tuple[int, int, str]]:
+    first, last = person.first.lower(), person.last.lower()
+    logins = {first + last, last + first, first[0] + last, last + first[0]}
+    at = low.find(last)
+    while at >= 0:
+        end = at + len(last)
+        begin = at - len(first) - 1
+        if begin >= 0 and low.startswith(first, begin) and text[at - 1] in _BETWEEN and _alone(low, begin, end):
+            yield begin, end, "PERSON"
+        elif low.startswith(f", {first}", end) and _alone(low, at, end + 2 + len(first)):
+            yield at, end + 2 + len(first), "PERSON"
+        start, stop = _login(low, at, end)
+        if stop - start > len(last) and "".join(filter(str.isalpha, low[start:stop])) in logins:
+            yield start, stop, "USERNAME"
+        at = low.find(last, end)
+    for part in (person.first, person.last):
+        at = text.find(part)
+        while at >= 0 and len(part) >= _SHORTEST:
+            if _alone(text, at, at + len(part)):
+                yield at, at + len(part), "PERSON"
+            at = text.find(part, at + len(part))
+
+
+def _alone(text: str, start: int, end: int) -> bool:
+    """Whether nothing that belongs to a word or a login stands on either side."""
+    before, after = text[start - 1 : start], text[end : end + 1]
+    return not (before.isalnum() or before in ("_", "-", ".", "@", "/") or after.isalnum() or after in ("_", "@"))
+
+
+def _login(low: str, start: int, end: int) -> tuple[int, int]:
+    """The login that a part of it stands in."""
+    while start > 0 and (low[start - 1].isalnum() or low[start - 1] in _LOGIN):
+        start -= 1
+    while end < len(low) and (low[end].isalnum() or low[end] in _LOGIN):
+        end += 1
+    while end > start and low[end - 1] in _LOGIN:
+        end -= 1
+    while start < end and low[start] in _LOGIN:
+        start += 1
+    return start, end
