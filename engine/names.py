@@ -73,6 +73,10 @@ class NameReader:
                     out[number] = {text: names for text, names in zip(some, found, strict=True) if names}
         return out
 
+    def texts(self, record: bytes, form: str = "auto") -> list[str]:
+        """The free texts of a record."""
+        return [text.value.decode("utf-8", "replace") for text in self._texts(record, form)]
+
     def _texts(self, data: bytes, form: str) -> Iterator[Text]:
         """The free texts of a record, as `engine.views` reads them."""
         if form in ("auto", "json"):

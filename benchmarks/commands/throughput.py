@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ LABELS = {
 @cli.policy_option
 @cli.broker_option
 @click.option("--stream/--no-stream", default=True, show_default=True, help="Also the engine and a relay on a broker.")
+@click.option("--ner", is_flag=True, help="Names in free text alone: the core without and with them, and nlp.pipe.")
 @click.option("--stream-records", type=click.IntRange(1), help="How many go through the broker in a run.")
 @cli.json_option
 def throughput(
@@ -45,6 +46,7 @@ def throughput(
     broker: str | None,
     stream: bool,
     stream_records: int | None,
+    ner: bool,
     as_json: bool,
 ) -> None:
     """Measure records a second on one core, and what limits them, in the same run.
@@ -58,6 +60,7 @@ def throughput(
     Examples:
       sluicegate bench throughput
       sluicegate bench throughput --input activity.ndjson --rules 1000 --json
+      sluicegate bench throughput --ner --input agents.ndjson
       sluicegate bench throughput --broker kafka://localhost:9092
     """
     from benchmarks import core as cores
@@ -68,6 +71,10 @@ def throughput(
 
     troubles = cli.Troubles()
     corpora = cli.chosen(inputs, troubles, seed=seed, records=records)
+    if ner:
+        _names(corpora, policy, repetitions, as_json=as_json)
+        troubles.exit()
+        return
     with padded_policy(policy, rules) as (path, loaded):
         core, gate = cores.Core(loaded), cores.GateAlone(loaded)
         total = len(corpora) * (steps(5, repetitions) + (steps(2, STREAM_REPETITIONS) if stream else 0))
@@ -90,6 +97,25 @@ def throughput(
         show(sections, labels=cores.LABELS | LABELS)
         click.echo(summary(begun))
     troubles.exit()
+
+
+def _names(corpora: Sequence[Corpus], policy: Path | None, repetitions: int, *, as_json: bool) -> None:
+    """What names in free text cost, each record once."""
+    from benchmarks import names
+    from benchmarks.measurement import measure, steps
+    from benchmarks.tables import Section, document, show, write_json
+    from engine.policy import load_policy
+
+    loaded = load_policy(policy, ner=True)
+    sections = []
+    with cli.progress("measuring", len(corpora) * steps(3, repetitions)) as advance:
+        for corpus in map(names.distinct, corpora):
+            rows = measure(names.tasks(loaded, corpus), repetitions=repetitions, advance=advance)
+            sections.append(Section.on(corpus, rows, pairs=names.PAIRS))
+    if as_json:
+        write_json(document(sections, rules=len(loaded.detector.rules)))
+    else:
+        show(sections, labels=names.LABELS)
 
 
 def streamed(
