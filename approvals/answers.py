@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 
 from sqlalchemy import Engine, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from approvals import tables as t
 
@@ -32,17 +31,14 @@ class Answers:
         ``digest`` is of what was asked, ``at`` in ms since the epoch.
         """
         a = t.answers.c
-        with t.writing(self._engine) as c:
+        with t.writing(self._engine) as c:  # one at a time, on all instances
             c.execute(delete(t.answers).where(a.at < at - _KEPT_MS))
             c.execute(delete(t.answers).where(a.caller == caller, a.key == key, a.status == 0, a.at < at - _STUCK_MS))
             query = select(a.digest, a.status, a.body).where(a.caller == caller, a.key == key)
             found = c.execute(query).one_or_none()
             if found is None:
                 values = {"caller": caller, "key": key, "digest": digest, "status": 0, "body": b"", "at": at}
-                try:
-                    c.execute(insert(t.answers).values(values))
-                except IntegrityError:  # another instance was faster
-                    return Taken.IN_PROGRESS
+                c.execute(insert(t.answers).values(values))
                 return None
         if found.digest != digest:
             return Taken.REUSED

@@ -84,7 +84,7 @@ class Door:
 
     def visitor(self, login: str | None = None) -> Visitor:
         """Somebody at the page; signed in, if ``login`` names an account of the provider."""
-        visitor = Visitor(self)
+        visitor = Visitor(self.app)
         self._visitors.append(visitor)
         if login is not None:
             answer = visitor.sign_in(login)
@@ -100,8 +100,8 @@ class Door:
 class Visitor:
     """A browser: ``here`` is at the page, ``there`` at the provider."""
 
-    def __init__(self, door: Door) -> None:
-        self.here = TestClient(door.app, base_url=BASE, follow_redirects=False)
+    def __init__(self, app: Any) -> None:
+        self.here = TestClient(app, base_url=BASE, follow_redirects=False)
         self.there = AtProvider()
 
     def close(self) -> None:

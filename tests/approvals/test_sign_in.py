@@ -17,13 +17,16 @@ from approval_makers import needs, principal, request
 from approval_site import Site
 from click.testing import CliRunner
 from joserfc.jwk import RSAKey
-from oidc_server import STRONG, OidcServer
-from sign_in_site import PEOPLE, Clock, Door
+from oidc_server import CLI, CLIENT, SECRET, STRONG, OidcServer
+from sign_in_site import BASE, PEOPLE, Clock, Door, Visitor
 from starlette.requests import Request
 from starlette.responses import Response
 
+from approvals.identity.settings import load_identity
 from approvals.person import Identity
+from approvals.server import Settings, build
 from approvals.web.security import COOKIE
+from engine.brokers import open_broker
 from engine.ledger.model import PrincipalRole, Risk
 from sluicegate.cli import main
 
@@ -412,3 +415,31 @@ def test_a_sign_in_is_known_by_when_and_how(site, door):
     found = site.store.identities.session(secret, at=site.clock())
     assert found.acr == STRONG
     assert abs(found.auth_time - site.clock() / 1000) < 30
+
+
+# --- Put together -------------------------------------------------------------------------------------------
+
+
+def test_the_service_is_put_together_from_its_files(oidc, tmp_path):
+    """identity.yaml and people.yaml as a deployer writes them; there is no way around the provider."""
+    (tmp_path / "people.yaml").write_text(PEOPLE)
+    (tmp_path / "secret").write_text(SECRET)
+    (tmp_path / "identity.yaml").write_text(
+        f"public_url: {BASE}\nname: test\nissuer: {oidc.issuer}\nclient_id: {CLIENT}\n"
+        f"client_secret: {{file: secret}}\ndevice_client_id: {CLI}\n"
+    )
+    identity = load_identity(tmp_path / "identity.yaml")
+    broker = open_broker(f"embedded:{tmp_path / 'log.db'}")
+    settings = Settings(tmp_path / "people.yaml", tmp_path / "approvals.db", {}, identity=identity)
+    server = build(settings, broker, scrub=str)
+    try:
+        visitor = Visitor(server.app)
+        assert server.settings.url == BASE
+        assert visitor.sign_in("u-ada").status_code == 303
+        assert "Ada Lindqvist" in visitor.here.get("/").text
+        assert visitor.post("/sign-in", "/", person="grace").status_code == 403
+        assert "no-store" in visitor.here.get("/sign-in").headers["cache-control"]
+        visitor.close()
+    finally:
+        server.close()
+        broker.close()

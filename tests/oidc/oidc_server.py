@@ -115,6 +115,9 @@ def _installed() -> str:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise Missing("no node and npm found. Install them: apt-get install nodejs npm")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.removeprefix("v").partition(".")[0]) < 20:
+        raise Missing(f"node is {version}, and the provider needs 20 or newer")
     wanted = json.loads((HERE / "package.json").read_text())["dependencies"]["oidc-provider"]
     manifest = HERE / "node_modules" / "oidc-provider" / "package.json"
     with (HERE / "package.json").open() as lock:
