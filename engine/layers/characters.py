@@ -1,7 +1,8 @@
 r"""Spellings of single characters that a text may hold, beside JSON's and percent-encoding.
 
-Character references (``&#64;``, ``&quot;``: HTML Living Standard, section 13.5), ``\x40`` as C and nginx write it, and
-characters that look like ASCII; and, apart from these, quoted-printable (``=40``: RFC 2045, section 6.7).
+Character references (``&#64;``, ``&quot;``: HTML Living Standard, section 13.5), ``\x40`` as C and nginx write it,
+quotes that a shell joins over (``key='a''b'``), and characters that look like ASCII; and, apart from these,
+quoted-printable (``=40``: RFC 2045, section 6.7).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from engine.layers import lookalikes
 _NAMED = (
     rb"amp|quot|apos|lt|gt|commat|period|lowbar|num|colon|sol|bsol|plus|equals|dash|hyphen|nbsp|shy|zwn?j|comma|dollar"
 )
-_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]" % _NAMED
+_JOINT = rb"[A-Za-z0-9](?:''|'\\{0,9}\"|\\{0,9}\"'|\\{1,9}\"\\{1,9}\"|\"\")[A-Za-z0-9]"
+_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]|%b" % (_NAMED, _JOINT)
 _QUOTED_LITERAL = (
     rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|=5[fF][A-Za-z0-9]|=2[dD][A-Za-z0-9]|=(?:\r?\n|\\{1,9}r\\{1,9}n|\\{1,9}n)[!-~]"
 )
@@ -36,9 +38,11 @@ def _referred(written: bytes, number: int) -> bytes:
 
 
 def _folded(match: re.Match[bytes]) -> bytes:
-    decimal, hexadecimal, name, pair, char = match.groups()
+    decimal, hexadecimal, name, pair, joint, char = match.groups()
     if char is not None:
         return lookalikes.PLAIN.get(char, char)
+    if joint is not None:
+        return b""
     if pair is not None:
         return bytes([int(pair, 16)])
     if name is not None:
@@ -51,7 +55,8 @@ def _folded(match: re.Match[bytes]) -> bytes:
 
 FOLDING = Spelling(
     re.compile(
-        rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x([0-9a-fA-F]{2})|([\xc2-\xf4][\x80-\xbf]{1,3})"
+        rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x([0-9a-fA-F]{2})"
+        rb"|((?<=[A-Za-z0-9])(?:''|\"\"|'\"|\"')(?=[A-Za-z0-9]))|([\xc2-\xf4][\x80-\xbf]{1,3})"
     ),
     _folded,
 )

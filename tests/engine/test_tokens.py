@@ -217,7 +217,7 @@ class TestSanitizing:
                 '{"%s": 1}',
                 '{"a": "{\\"client_secret\\": \\"%s\\"}"}',
                 "postgres://user:%s@db.example/x",
-                "curl -u bob:%s https://h.example/",
+                "curl -u :%s https://h.example/",
                 "export AWS_SECRET_ACCESS_KEY=%s",
                 "card %s phone %s ssn %s",
                 "https://h.example/?token=%s&x=1",

@@ -134,6 +134,24 @@ def test_each_layer_is_written_as_it_was_read(text: str, encoding: str, new: str
         assert (gzip.decompress(data) if encoding == "gzip" else data) == new.encode()
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("export DB_PASSWORD='hunter''2xyz9' x", "export DB_PASSWORD='[PASSWORD]' x"),
+        ("login --password='Tr0ub'\"4dor9\" x", None),
+        ("use 'ghp_16C7e42F292c69''12E7710c838347Ae178B4a' x", "use '[GITHUB_TOKEN]' x"),
+        ("to=jane.doe''@corp.example", "to=[EMAIL_ADDRESS]"),
+        ("it''s in the o''clock", "it''s in the o''clock"),
+    ],
+)
+def test_a_shell_s_quotes_join(cleaner: Cleaner, before: str, after: str | None) -> None:
+    """What a shell reads as one word is one, also in JSON."""
+    cleaned = cleaner.clean(before.encode()).text.decode()
+    assert cleaned == after if after is not None else "4dor9" not in cleaned
+    in_json = json.loads(cleaner.clean(json.dumps({"cmd": before}).encode()).text)["cmd"]
+    assert in_json == cleaned
+
+
 def test_a_text_at_the_end_of_a_path_is_read(cleaner: Cleaner) -> None:
     """Where a run begins does not matter."""
     for lead in ("", "/", "a/", "ab/", "abc/", "/api/v2/users/", "x-"):
