@@ -87,6 +87,12 @@ class Lookups:
         with self._engine.begin() as c:
             return [(risk, rule, count) for risk, rule, count in c.execute(query)]
 
+    def unsettled(self) -> tuple[int, int]:
+        """How much is on its way to the log, and how many records of the approvals topics could not be read."""
+        with self._engine.begin() as c:
+            on_its_way = c.execute(select(func.count()).where(t.outbox.c.published.is_(None))).scalar_one()
+            return on_its_way, c.execute(select(func.count()).select_from(t.unreadable)).scalar_one()
+
     def decisions(self, *, since: int, limit: int) -> list[Decided]:
         """What was decided since ``since`` (ms since the epoch), latest first, without repeats that folded."""
         query = (

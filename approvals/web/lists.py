@@ -23,7 +23,8 @@ from approvals.web.view import brief, span
 from engine.ledger.model import Decision, Risk
 
 LIST_LIMIT = 25  # requests on one page: more would not fit into its 50 KB
-_LOOKED_THROUGH = 500  # of what waits, the most urgent, for what this person can decide
+_LOOKED_THROUGH = 200  # of what waits, the most urgent, for what this person can decide
+_FARTHEST = 1_000  # what is later is found by narrowing
 
 _COUNTED = 20_000  # decisions, the latest, on the dashboard
 _OUTCOMES = {
@@ -46,7 +47,7 @@ class QueueQuery:
         q: _Text = "",
         risk: _Text = "",
         rule: _Text = "",
-        start: Annotated[int, Query(ge=0, le=_LOOKED_THROUGH, alias="from")] = 0,
+        start: Annotated[int, Query(ge=0, le=_FARTHEST, alias="from")] = 0,
         chosen: Annotated[bool, Query()] = False,
     ) -> None:
         self.wanted = Wanted(words=q, rule_id=rule, risk=risk if risk in set(Risk) else "")
@@ -190,7 +191,8 @@ def dashboard(
 def _queue(service: Service, viewer: Person, query: QueueQuery) -> dict[str, Any]:
     now, lookups = service.clock(), service.store.lookups
     number = lookups.newest_event()  # before all else: what comes meanwhile is told again, and never missed
-    waiting = lookups.waiting(query.wanted, limit=_LOOKED_THROUGH)
+    looked_through = min(_FARTHEST, max(_LOOKED_THROUGH, query.start + 4 * LIST_LIMIT))
+    waiting = lookups.waiting(query.wanted, limit=looked_through)
     # What this person can decide comes first, whatever else fits.
     mine: list[Listed] = []
     theirs: list[Listed] = []
@@ -206,13 +208,13 @@ def _queue(service: Service, viewer: Person, query: QueueQuery) -> dict[str, Any
     for risk, rule, count in lookups.counts_waiting():
         by_rule[rule] = by_rule.get(rule, 0) + count
         by_risk[risk] = by_risk.get(risk, 0) + count
-    counts = service.store.counts()
+    unpublished, unreadable = lookups.unsettled()
     return {
         "mine": [b for b in briefs if b.can],
         "others": [b for b in briefs if not b.can],
         "mine_in_all": len(mine),
         "matching": len(waiting),
-        "more_than": len(waiting) == _LOOKED_THROUGH,
+        "more_than": len(waiting) == looked_through,
         "wanted": query.wanted,
         "narrowed": any(query.wanted),
         "chosen": query.chosen,
@@ -220,7 +222,9 @@ def _queue(service: Service, viewer: Person, query: QueueQuery) -> dict[str, Any
         "following": query.start + LIST_LIMIT if query.start + LIST_LIMIT < len(waiting) else 0,
         "by_risk": [(risk.value, by_risk[risk]) for risk in reversed(Risk) if risk in by_risk],
         "rules": sorted(by_rule, key=lambda rule: -by_rule[rule])[:20],
-        "counts": counts,
+        "waiting": sum(by_risk.values()),
+        "unpublished": unpublished,
+        "unreadable": unreadable,
         "problem": service.health.problem,
         "last_decided": span(now - verdict.decided) if verdict else "",
         "canned": CANNED,

@@ -327,7 +327,7 @@ def test_a_thousand_that_wait(chrome, live):
     high = sum(count for risk, _, count in counts if risk == "high")
     assert 60 < high < 180
     page = sign_in(chrome, live, "Ada Lindqvist")
-    expect(page.get_by_role("heading", name="500 or more for you to decide")).to_be_visible()
+    expect(page.get_by_role("heading", name="200 or more for you to decide")).to_be_visible()
     expect(page.get_by_text("1,000 waiting")).to_be_visible()
     shot(page, "thousand")
     assert len(page.content().encode()) < 50_000
