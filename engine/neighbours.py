@@ -16,6 +16,7 @@ from engine.views import View
 
 _WORDS = r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie"
 _HOLDERS = r"password|passwd|passphrase|secret|api[_-]?key"
+_PROGRAMS = r"curl|mysql(?:dump|admin)?|mariadb|sshpass|redis-cli|smbclient|sqlcmd|psexec(?:64)?(?:\.exe)?"
 
 SIGNS = tuple(
     sign.encode()
@@ -24,6 +25,7 @@ SIGNS = tuple(
         rf'(?i)[\[,]\s*\\*"[\w.-]{{0,60}}(?:{_WORDS})[\w.-]{{0,20}}\\*"\s*,\s*\\*"',
         rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*[\[{{]',
         r'kind\\*"\s*:\s*\\*"Secret\\*"',
+        rf'(?:"|/)(?:{_PROGRAMS})\\*"\s*,',
     )
 )
 
@@ -31,6 +33,9 @@ _TELLING = re.compile(rf"[^\"\\]{{0,60}}(?:{_WORDS})[\w .-]{{0,20}}".encode(), r
 _OPTION = re.compile(rf"-{{1,2}}[\w.-]{{0,58}}(?:{_WORDS})[\w.-]{{0,20}}".encode(), re.IGNORECASE)
 _FILE = re.compile(rb"(?:file|path|stdin|policy|env|name|id|type|ttl)$", re.IGNORECASE)
 _HOLDER = re.compile(rf"(?:[\w.-]*[_.-])?[a-z0-9]*?({_HOLDERS})(s?)".encode(), re.IGNORECASE)
+_PROGRAM = re.compile(rf"(?s:.*/)?({_PROGRAMS})".encode())
+_ASKED = {b"curl": (b"-u", b"--user", b"-U", b"--proxy-user"), b"redis-cli": (b"-a", b"--pass")}
+"""The options of programs behind which a password stands; ``-p`` and ``-P`` of all others."""
 _VALUES = frozenset((b"value", b"val", b"data", b"text", b"plain", b"plaintext", b"raw", b"string", b"content"))
 
 Members = dict[bytes | int, bytes]
@@ -55,6 +60,8 @@ def _named(view: View, step: Step, members: dict[Container, Members]) -> bytes:
         before = beside.get(step.name - 1, b"")
         if _OPTION.fullmatch(before) and not _FILE.search(before):
             return before.lstrip(b"-")
+        if _is_argument(step.name, view.text, before, beside):
+            return b"password"
         if step.name == 1 and len(beside) == 2 and _TELLING.fullmatch(before):
             return before
     elif step.name.lower().endswith((b"value", b"val")):
@@ -62,6 +69,17 @@ def _named(view: View, step: Step, members: dict[Container, Members]) -> bytes:
             if isinstance(name, bytes) and name.lower().endswith((b"name", b"key")) and _TELLING.fullmatch(text):
                 return text
     return _held(view, step, members)
+
+
+def _is_argument(number: int, text: bytes, before: bytes, beside: Members) -> bool:
+    """Whether this element of an argument list is the password that a known program is given by a short option."""
+    for place in range(min(number, 3)):  # behind sudo, env or the like
+        program = _PROGRAM.fullmatch(beside.get(place, b""))
+        if program is not None:
+            if program[1].startswith((b"mysql", b"mariadb")):
+                return text.startswith(b"-p") and len(text) > 2
+            return before in _ASKED.get(program[1], (b"-p", b"-P")) and (program[1] != b"curl" or b":" in text)
+    return False
 
 
 def _held(view: View, step: Step, members: dict[Container, Members]) -> bytes:
