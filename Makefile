@@ -41,7 +41,7 @@ format: $(READY)
 lock: $(READY)
 	$(BIN)/pip freeze --exclude-editable > requirements.lock
 
-# Trains the model for names again, on one core in a quarter of an hour; the same bytes on the same machine.
+# Trains the model for names again, on one core in five to fifteen minutes; the same bytes on the same machine.
 model: $(READY)
 	$(BIN)/python -m models.ner.make
 

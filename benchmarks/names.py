@@ -36,7 +36,8 @@ def tasks(policy: Policy, corpus: Corpus) -> list[Task]:
     names, ner = policy.names, policy.file.ner
     if names is None:
         raise ValueError("the policy does not look for names")
-    reader = NameReader(names, ner.fields, cleaner_of(policy).limits)
+    every = NameDetector(names.model, names.words, thresholds=ner.thresholds, gated=False)
+    reader = NameReader(every, ner.fields, cleaner_of(policy).limits)
     texts = [text for record in corpus.records for text in reader.texts(record)]
 
     def cold() -> None:

@@ -16,6 +16,7 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gate import Gate
 from detectors.ner.detector import NameDetector
+from engine.layers import LITERAL, announces, announces_pure
 from engine.policy.paths import PathPattern, joined
 from engine.records import ActivityRecord
 from engine.views import Limits, read_record
@@ -24,8 +25,9 @@ Names = Mapping[Text, list[Finding]]
 """The names in a record's texts."""
 
 _KNOWN_PATHS = 20_000
-_HIDES = re.compile(rb"[{\[]|\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|[A-Za-z0-9+/_-]{24}")
-_KEY = re.compile(rb'(?<!\\)"\s*:')
+_ENCODED = re.compile(rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL)
+_announces = announces or announces_pure
+_KEY = re.compile(rb'(?<!\\)(?:\\\\)*"\s*:')
 
 
 class OverBudget:
@@ -37,6 +39,7 @@ class NameReader:
 
     def __init__(self, detector: NameDetector, fields: Sequence[str], limits: Limits) -> None:
         self._detector = detector
+        self._gated = detector.gated
         self._limits = limits
         self._fields = [PathPattern(field) for field in fields]
         names = [pattern.literal for pattern in self._fields]
@@ -97,10 +100,13 @@ class NameReader:
         if isinstance(tree, str):
             if self._free(path):
                 text = tree.encode("utf-8", "surrogatepass")
-                if _HIDES.search(text) is None:
-                    found.append(Text(text, key))
-                else:
+                encoded = _announces(text) or _ENCODED.search(text) is not None
+                if not encoded and self._gated and not self._detector.words(tree):
+                    return 0
+                if encoded or "{" in tree or "[" in tree:
                     found += self._read(text, "text", path, key)
+                else:
+                    found.append(Text(text, key))
             elif "{" in tree or "[" in tree:
                 found += self._read(tree.encode("utf-8", "surrogatepass"), "text", path, key)
             return 0

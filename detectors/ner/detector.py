@@ -52,7 +52,7 @@ class NameDetector:
     ) -> None:
         self.model = model
         self.words = words
-        self._gated = gated
+        self.gated = gated
         self._thresholds = dict(thresholds)
         self._limit = limit
         self._rule = f"ner:{model.id}"
@@ -96,7 +96,7 @@ class NameDetector:
 
     def _collect(self, value: str, key: bytes, owner: int, asks: list[_Ask]) -> int:
         """Adds the segments of ``value`` that could hold a name; their characters."""
-        could, gated = self.words, self._gated
+        could, gated = self.words, self.gated
         if not value or (gated and not could(value)):
             return 0
         clean = _HALF.sub("�", value) if not value.isascii() else value

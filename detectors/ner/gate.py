@@ -18,7 +18,7 @@ _FILE = Path(__file__).parent / "pipeline" / "gate.gz"
 _TECHNICAL = Path(__file__).parent / "plain.txt"  # words of logs that English dictionaries lack
 _WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{4,}(?![a-z])")
 _CAPITAL = re.compile(
-    r"(?<![A-Za-z./$@#\\-])(?:Mc|Mac|De|Di|La|Le|Van|O')?[A-Z][a-z]+(?![A-Za-z(])|(?<=\\n)[A-Z][a-z]+"
+    r"(?<![A-Za-z./$@#\\-])(?:Mc|Mac|De|Di|La|Le|Van|O')?[A-Z][a-z]+(?![A-Za-z(])|(?<=\\[nrt])[A-Z][a-z]+"
 )
 _CUE = re.compile(r"\b(?:[Nn]amed?(?:'s| is| was|:)? |called |[Mm](?:rs?|s|iss)\.? |[Dd]r\.? |[Pp]rof\.? )")
 _LETTERS = re.compile(r"[^\W\d_]+")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 LONGEST = 320  # characters of a segment
 OVERLAP = 64  # characters that a window shares with the one before
 LONGEST_WORD = 40
-NEAR = 56  # characters: more than a name and the four tokens beside it that the shipped model sees
+NEAR = 44  # characters: more than a name and the four tokens beside it that the shipped model sees
 SHORT = 60  # a line that is shorter is read together with its neighbours, up to so many characters in all
 
 _ENDS = re.compile(

@@ -55,11 +55,15 @@ def test_names_are_redacted_in_free_text_and_the_rest_stays(shared: Sanitizer) -
         json.dumps({"role": "user", "content": SAID, "n": 1.0}),
         json.dumps({"function": {"arguments": inner}}),
         '{"content": "%s", "content": "fine"}' % SAID,
+        '{"\\\\": 1, "content": "%s", "content": "fine"}' % SAID,
+        json.dumps({"content": "see [1] " + inner}),
         "tool said " + json.dumps({"content": SAID}),
     ) == [
         json.dumps({"role": "user", "content": CLEAN, "n": 1.0}),
         json.dumps({"function": {"arguments": json.dumps({"summary": CLEAN, "id": 7})}}),
         '{"content": "%s", "content": "fine"}' % CLEAN,
+        '{"\\\\": 1, "content": "%s", "content": "fine"}' % CLEAN,
+        json.dumps({"content": "see [1] " + inner.replace("Jane Doe", "[PERSON]")}),
         "tool said " + json.dumps({"content": CLEAN}),
     ]
 
