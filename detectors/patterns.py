@@ -245,6 +245,7 @@ class PatternDetector:
         )
         self._max_candidates = max_candidates
         self._anchored = scan
+        self._remembers = False
         self.known: dict[tuple[Text, frozenset[int]], list[Finding]] = {}
         self._tables: dict[tuple[int, ...], tuple[Table | None, list[int]]] = {}
 
@@ -256,9 +257,9 @@ class PatternDetector:
     def read_once(self, text: Text, rules: frozenset[int]) -> list[Finding]:
         """What these rules find in ``text``, which may stand in many records of a batch. Raises BudgetExceeded.
 
-        What was found is known until `forget`.
+        What was found is known from `remember` to `forget`.
         """
-        if len(text.value) > _LONG:
+        if not self._remembers or len(text.value) > _LONG:
             return self.read(text, rules)
         found = self.known.get((text, rules))
         if found is None:
@@ -267,8 +268,13 @@ class PatternDetector:
             found = self.known[text, rules] = self.read(text, rules)
         return found
 
+    def remember(self) -> None:
+        """From here on `read_once` keeps texts: to be called when a batch begins."""
+        self._remembers = True
+
     def forget(self) -> None:
-        """Forgets the texts of `read_once`: to be called when a batch is done."""
+        """Forgets them, and keeps no more: to be called when the batch is done."""
+        self._remembers = False
         self.known.clear()
 
     def read(self, text: Text, rules: Iterable[int], budget: Budget | None = None) -> list[Finding]:

@@ -103,6 +103,7 @@ class Sanitizer:
         hits, limit, plain = self._gate.hits, self.policy.file.limits.bytes, self._plain
         out: list[Outcome] = []
         add = out.append
+        self.policy.detector.remember()
         named = self._names.read(records, self._form_of, limit) if self._names is not None else {}
         for record in records:
             try:

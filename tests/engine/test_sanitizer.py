@@ -120,6 +120,8 @@ class TestPassing:
         outcomes = sanitizer.sanitize([record({"m": "jane@corp.example"}, offset=offset) for offset in range(3)], NOW)
         assert [len(outcome.redactions) for outcome in outcomes if isinstance(outcome, Sanitized)] == [1, 1, 1]
         assert not sanitizer.policy.detector.known
+        assert sanitizer.cleaner.clean(b'{"m": "joe@corp.example"}').redactions
+        assert not sanitizer.policy.detector.known
 
     def test_a_sensitive_message_key_becomes_its_keyed_hash(self, sanitizer: Sanitizer) -> None:
         """Equal keys stay equal, so that order within a key and compaction still work."""
