@@ -60,22 +60,30 @@ def _light(request: ReviewRequest) -> ReviewRequest:
 
 def columns(review: Review) -> dict[str, Any]:
     """The columns of ``review`` that change with it."""
-    request, verdict = review.request, review.verdict
+    request = review.request
     return {
         "request_id": request.request_id,
         "kind": request.kind,
-        "state": review.state,
         "version": request.version,
         "likeness": request.likeness,
-        "folded_into": review.folded_into,
         "expires": request.expires,
+        "encoded": encode(request),
+        "light": encode(_light(request)),
+        **facets(request)._asdict(),
+        **_standing(review),
+    }
+
+
+def _standing(review: Review) -> dict[str, Any]:
+    """The columns that change while the request itself stays as it is."""
+    verdict = review.verdict
+    return {
+        "state": review.state,
+        "folded_into": review.folded_into,
         "decided": verdict.decided if verdict else None,
         "steps": review.escalated,
         "next_step": _next_step(review),
-        "encoded": encode(request),
-        "light": encode(_light(request)),
         "verdict": encode(verdict) if verdict else None,
-        **facets(request)._asdict(),
     }
 
 
@@ -94,7 +102,7 @@ def move(c: Connection, before: Review, after: Review) -> None:
             rows.version == before.request.version,
             rows.state == before.state,
         )
-        .values(columns(after))
+        .values(_standing(after) if after.request is before.request else columns(after))
     )
     if c.execute(statement).rowcount != 1:
         raise Lost
