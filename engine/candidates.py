@@ -17,14 +17,15 @@ from detectors.patterns import PatternDetector, byte_regex
 from engine.escapes import unescape
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL
+from engine.layers.characters import IN_ARRAY
 from engine.layers.model import Purse
-from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled
+from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled, spread
 
 Candidate = tuple[View, frozenset[int]]
 """A text, and the rules that may find something in it."""
 
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-_HIDING = b"|".join((ESCAPES, LITERAL, DEAR))  # escapes and layers, which hide from the gate what they spell
+_HIDING = b"|".join((IN_ARRAY, ESCAPES, LITERAL, DEAR))  # escapes and layers, which hide from the gate what they spell
 _HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
 _PLACES = byte_regex(_HIDING.decode())
 _HIDDEN_ONLY = frozenset({_HIDDEN})
@@ -121,7 +122,7 @@ class CandidateReader:
         text, base = parent.text, parent.step
         by_key = self._detector.by_key
         everywhere = frozenset([rule for _, _, rule in spans if rule == _HIDDEN or rule in by_key])
-        following, near = 0, list[Span]()
+        following, near, begin = 0, list[Span](), len(self._found)
         for kind, start, end, path, member in places:
             while following < len(spans) and spans[following][0] <= end:
                 near.append(spans[following])
@@ -135,6 +136,8 @@ class CandidateReader:
             view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
             view.member = member
             self._found.append((view, everywhere.union([rule for _, _, rule in near]) if near else everywhere))
+        if self._hidden:
+            self._found += [(one, _HIDDEN_ONLY) for one in spread([view for view, _ in self._found[begin:]])]
 
     def _pairs(self, root: View, spans: Sequence[Span]) -> None:
         for view in pairs(root):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from detectors.errors import BudgetExceeded
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
-from engine.layers import layers
+from engine.layers import characters, layers
 from engine.layers.characters import (
     folded,
     plain_key,
@@ -63,10 +63,24 @@ class View:
 
     ``step`` is its path below the root; ``readable`` is its text without the parts that have views of their
     own. ``kind`` is "root", "string", "number", "key", "text", "quoted" (percent-encoded), "folded"
-    (look-alikes), "html" (character references), "printable", "quoted row" (quoted-printable) or that of a layer.
+    (look-alikes), "html" (character references), "printable", "quoted row" (quoted-printable), "spread" (over
+    an array) or that of a layer.
     """
 
-    __slots__ = ("edits", "encode", "kind", "length", "member", "parent", "readable", "source", "start", "step", "text")
+    __slots__ = (
+        "edits",
+        "encode",
+        "kind",
+        "length",
+        "member",
+        "parent",
+        "parts",
+        "readable",
+        "source",
+        "start",
+        "step",
+        "text",
+    )
 
     def __init__(
         self,
@@ -88,6 +102,7 @@ class View:
         self.length = length  # of its raw form
         self.source = source  # None where text and raw form are the same
         self.encode = encode  # of a layer: how all of its text is written
+        self.parts: Sequence[View] = ()  # of characters that stand in an array: the views of each
         self.member: tuple[int, int] | None = None  # the member or element that it is the value of
         self.edits: list[Edit] = []
 
@@ -107,6 +122,8 @@ class View:
         if self.kind == "number":  # a number with something redacted in it becomes a string
             whole = b'"' + escape(apply(self.text, self.edits)) + b'"'
             return [Edit(self.start, self.start + self.length, whole)]
+        if self.parts:
+            return [edit for one in merged(self.edits) for edit in self._over_parts(one)]
         if self.encode is not None:
             return [Edit(self.start, self.start + self.length, self.encode(apply(self.text, self.edits)), anew=True)]
         encode = _ENCODE[self.kind]
@@ -116,6 +133,13 @@ class View:
                 start, end = self.source.place(start, end=False), self.source.place(end, end=True)
             out.append(Edit(self.start + start, self.start + end, encode(text), anew))
         return out
+
+    def _over_parts(self, edit: Edit) -> Iterable[Edit]:
+        """The first of the parts gets the text, the others become empty."""
+        text = escape(edit.text)
+        for part in self.parts[edit.start : edit.end]:
+            yield Edit(part.start, part.start + part.length, text)
+            text = b""
 
 
 _ENCODE: dict[str, Callable[[bytes], bytes]] = {
@@ -294,6 +318,7 @@ def _scalars(parent: View, documents: Sequence[Document], views: list[View]) -> 
 def _below(parent: View, scalars: list[Scalar], views: list[View]) -> None:
     text, base = parent.text, parent.step
     key_start, key_step = -1, None
+    begin = len(views)
     for kind, start, end, step in scalars:
         raw = text[start:end]
         source = unescape(raw) if b"\\" in raw and kind != "number" else None
@@ -308,6 +333,38 @@ def _below(parent: View, scalars: list[Scalar], views: list[View]) -> None:
             view.member = key_start, end + quote
         elif step is not None and isinstance(step.name, int):
             view.member = start - quote, end + quote
+    views += spread(views[begin:])
+
+
+def spread(views: Sequence[View]) -> list[View]:
+    """The texts that single characters in a row of an array spell."""
+    out, row = [], list[View]()
+    for view in views:
+        if row and not _follows(row[-1], view):
+            out += _spread(row)
+            row = []
+        if view.kind == "string" and len(view.text) == view.length == 1 and view.step is not None:
+            row.append(view)
+    return out + _spread(row)
+
+
+def _follows(one: View, other: View) -> bool:
+    """Whether ``other`` is the next element of an array, and one character as well."""
+    before, name = one.step.name if one.step else b"", other.step.name if other.step else b""
+    if one.parent is not other.parent or one.parent is None or len(other.text) != 1 or other.kind != "string":
+        return False
+    if not isinstance(before, int) or name != before + 1:
+        return False
+    return one.parent.text[one.start + 1 : other.start] in (b'","', b'", "')
+
+
+def _spread(row: Sequence[View]) -> list[View]:
+    if len(row) < characters.ROW or row[0].step is None:
+        return []
+    view = View("spread", b"".join(one.text for one in row), row[0].step.parent, row[0].parent)
+    view.parts = row
+    view.member = row[0].start - 1, row[-1].start + 2
+    return [view]
 
 
 def _join(base: Step, step: Step | None) -> Step:

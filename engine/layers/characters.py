@@ -23,7 +23,16 @@ _QUOTED_LITERAL = (
     rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|=5[fF][A-Za-z0-9]|=2[dD][A-Za-z0-9]|=(?:\r?\n|\\{1,9}r\\{1,9}n|\\{1,9}n)[!-~]"
 )
 QUOTED_ROW = rb"=[0-9a-fA-F]{2}=[0-9a-fA-F]{2}"
-LITERAL = _LITERAL + b"|" + _QUOTED_LITERAL
+ROW = 5
+"""So many single characters in a row of an array spell something."""
+_ROWS = b"|".join(
+    quote + rb'[^"\\]' + (quote + comma + quote + rb'[^"\\]') * (ROW - 1)
+    for comma in (rb",", rb", ")
+    for quote in (rb'"', rb'\\"', rb'\\\\\\"')
+)
+IN_ARRAY = rb'(?:\\{0,9}"[^"\\]\\{0,9}", ?){4,}\\{0,9}"[^"\\]\\{0,9}"'
+"""Where such characters stand, all of a row."""
+LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS))
 """What announces these in raw bytes, where it begins with a literal."""
 _FOLDED = re.compile(_LITERAL + b"|" + lookalikes.TRIGGER)
 _QUOTED = re.compile(_QUOTED_LITERAL + b"|" + QUOTED_ROW)

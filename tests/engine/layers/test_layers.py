@@ -152,6 +152,27 @@ def test_a_shell_s_quotes_join(cleaner: Cleaner, before: str, after: str | None)
     assert in_json == cleaned
 
 
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("layers_around", [0, 1, 2])
+def test_characters_in_an_array_spell_a_value(
+    cleaner: Cleaner, separators: tuple[str, str], layers_around: int
+) -> None:
+    """The first gets what stands for the value, the others become empty; the array keeps its length."""
+    for value, text in {**PLANTED, PASSWORD: f"password={PASSWORD} and more"}.items():
+        record: object = {"n": 1, "chars": [*text], "choices": [*"ABCDEF"], "few": ["a", "b"]}
+        for _ in range(layers_around):
+            record = {"inner": json.dumps(record, separators=separators)}
+        data = json.dumps(record, separators=separators).encode()
+        cleaned = cleaner.clean(data)
+        assert cleaned == cleaner.clean_all(data, "auto")
+        after = json.loads(cleaned.text)
+        for _ in range(layers_around):
+            after = json.loads(after["inner"])
+        assert value not in "".join(after["chars"])
+        assert len(after["chars"]) == len(text)
+        assert (after["choices"], after["few"], after["n"]) == ([*"ABCDEF"], ["a", "b"], 1)
+
+
 def test_a_text_at_the_end_of_a_path_is_read(cleaner: Cleaner) -> None:
     """Where a run begins does not matter."""
     for lead in ("", "/", "a/", "ab/", "abc/", "/api/v2/users/", "x-"):
