@@ -98,17 +98,7 @@ class NameReader:
     def _walk(self, tree: Any, path: bytes, key: bytes, found: list[Text], depth: int) -> int:
         """Adds the free texts of ``tree`` and gives the number of its keys, of JSON in strings aside."""
         if isinstance(tree, str):
-            if self._free(path):
-                text = tree.encode("utf-8", "surrogatepass")
-                encoded = _announces(text) or _ENCODED.search(text) is not None
-                if not encoded and self._gated and not self._detector.words(tree):
-                    return 0
-                if encoded or "{" in tree or "[" in tree:
-                    found += self._read(text, "text", path, key)
-                else:
-                    found.append(Text(text, key))
-            elif "{" in tree or "[" in tree:
-                found += self._read(tree.encode("utf-8", "surrogatepass"), "text", path, key)
+            self._string(tree, path, key, found, depth)
             return 0
         count = 0
         if depth > self._limits.depth:
@@ -124,6 +114,29 @@ class NameReader:
                 if isinstance(below, str | dict | list):
                     count += self._walk(below, b"%b%d\x1f" % (path, number), key, found, depth + 1)
         return count
+
+    def _string(self, tree: str, path: bytes, key: bytes, found: list[Text], depth: int) -> None:
+        """Adds the free texts of a string, which may hold JSON."""
+        free, braces = self._free(path), "{" in tree or "[" in tree
+        if not free and not braces:
+            return
+        text = tree.encode("utf-8", "surrogatepass")
+        encoded = _announces(text) or _ENCODED.search(text) is not None
+        if not encoded and self._gated and not self._detector.words(tree):
+            return
+        if braces and text.lstrip()[:1] in (b"{", b"["):  # most often it is JSON as a whole
+            try:
+                inner = orjson.loads(text)
+            except orjson.JSONDecodeError:
+                inner = None
+            below: list[Text] = []
+            if inner is not None and self._walk(inner, path, key, below, depth + 1) == len(_KEY.findall(text)):
+                found += below
+                return
+        if encoded or braces:
+            found += self._read(text, "text", path, key)
+        else:
+            found.append(Text(text, key))
 
     def _read(self, data: bytes, form: str, path: bytes, key: bytes = b"") -> list[Text]:
         """The same, by the views of ``data``, which stands at ``path``."""
