@@ -295,15 +295,65 @@ def show(request_id: str, *, as_json: bool, url: str, token_file: Path | None) -
 @click.argument("request_id", metavar="ID")
 @click.option("--reason", default="", help="Why. Needed where the risk is high or critical.")
 @click.option("--version", "seen", type=int, help="The version you looked at, if it has more than one.")
+@click.option("--break-glass", is_flag=True, help="Approve alone, in an emergency: flagged, and reviewed afterwards.")
 @_asks
-def approve(request_id: str, reason: str, seen: int | None, url: str, token_file: Path | None) -> None:
+def approve(
+    request_id: str, reason: str, seen: int | None, *, break_glass: bool, url: str, token_file: Path | None
+) -> None:
     """Approve a request. Exit code 1 if you may not, with the reason.
 
     \b
-    Example:
+    Examples:
       sluicegate approvals approve 7f3a --reason "expected, covered by CHG-1042"
+      sluicegate approvals approve 7f3a --break-glass --reason "INC-77, nobody else is awake"
     """
-    _vote(_client(url, token_file), request_id, "approve", reason, seen)
+    _vote(_client(url, token_file), request_id, "approve", reason, seen, break_glass=break_glass)
+
+
+@approvals.command()
+@click.argument("request_id", metavar="ID")
+@click.argument("question")
+@click.option("--version", "seen", type=int, help="The version you looked at, if it has more than one.")
+@_asks
+def clarify(request_id: str, question: str, seen: int | None, url: str, token_file: Path | None) -> None:
+    """Ask those who are behind a request. Until they answer it can only be denied; then everybody votes anew.
+
+    \b
+    Example:
+      sluicegate approvals clarify 7f3a "which customers, and who reads the report?"
+    """
+    _say(_client(url, token_file), request_id, "questions", {"question": question}, seen)
+
+
+@approvals.command()
+@click.argument("request_id", metavar="ID")
+@click.argument("text")
+@click.option("--version", "seen", type=int, help="The version you looked at, if it has more than one.")
+@_asks
+def answer(request_id: str, text: str, seen: int | None, url: str, token_file: Path | None) -> None:
+    """Answer what was asked, if you take part in the action: a new version, and the votes so far are void.
+
+    \b
+    Example:
+      sluicegate approvals answer 7f3a "those of 2019, for the audit"
+    """
+    _say(_client(url, token_file), request_id, "answers", {"answer": text}, seen)
+
+
+@approvals.command()
+@click.argument("request_id", metavar="ID")
+@click.option("--reason", default="", help="Why.")
+@_asks
+def withdraw(request_id: str, reason: str, url: str, token_file: Path | None) -> None:
+    """Take a request back, if you take part in the action. It is never released then.
+
+    \b
+    Example:
+      sluicegate approvals withdraw 7f3a --reason "no longer needed"
+    """
+    client = _client(url, token_file)
+    after = client.post(f"/requests/{quote(request_id, safe='')}/withdrawal", {"reason": reason})
+    click.echo(f"{after['request_id'][:12]}  {_standing(after)}")
 
 
 @approvals.command()
@@ -355,7 +405,15 @@ def _decisions(config: Config) -> dict[str, str]:
     return found
 
 
-def _vote(client: _Client, request_id: str, decision: str, reason: str, seen: int | None) -> None:
+def _vote(
+    client: _Client, request_id: str, decision: str, reason: str, seen: int | None, *, break_glass: bool = False
+) -> None:
+    body: dict[str, object] = {"decision": decision, "reason": reason}
+    _say(client, request_id, "votes", {**body, "break_glass": True} if break_glass else body, seen)
+
+
+def _say(client: _Client, request_id: str, what: str, body: Mapping[str, object], seen: int | None) -> None:
+    """Posts ``body`` for the version that was seen, which has to be said once there are several."""
     request = client.get(f"/requests/{quote(request_id, safe='')}")
     version = request["version"]
     if seen is None and version > 1:
@@ -363,8 +421,8 @@ def _vote(client: _Client, request_id: str, decision: str, reason: str, seen: in
             f"this request has changed and is now version {version}: look at it with 'show', "
             f"then say --version {version}"
         )
-    body = {"decision": decision, "version": version if seen is None else seen, "reason": reason}
-    after = client.post(f"/requests/{request['request_id']}/votes", body)
+    said = {**body, "version": version if seen is None else seen}
+    after = client.post(f"/requests/{request['request_id']}/{what}", said)
     click.echo(f"{after['request_id'][:12]}  {_standing(after)}")
 
 

@@ -154,6 +154,22 @@ def test_list_show_approve(service, run):
     assert (again.exit_code, again.stderr) == (1, "sluicegate: it was approved already\n")
 
 
+def test_ask_answer_withdraw(service, run):
+    """A question waits for its answer, which makes a new version; whoever takes part may take it back."""
+    arrive(service, request("77aa", principals=(principal("agent:x"), principal("local:grace"))))
+    assert "clarification asked" in run("clarify", "77aa", "which customers?").stdout
+    assert "it can only be denied meanwhile" in run("approve", "77aa").stderr
+    assert run("answer", "77aa", "of 2019", who="ada").exit_code == 1
+    assert "pending, 0 of 1" in run("answer", "77aa", "those of 2019", who="grace").stdout
+    assert run("approve", "77aa").exit_code == 2
+    assert (
+        "not among those who may break the glass"
+        not in run("approve", "77aa", "--version", "2", "--break-glass").stdout
+    )
+    assert run("withdraw", "77aa", who="grace").stdout == "77aa  withdrawn\n"
+    assert run("approve", "77aa", "--version", "2").exit_code == 1
+
+
 def test_who_takes_part_is_told_so(service, run):
     """One line on stderr with the reason, and exit code 1."""
     arrive(service, request("22mine", principals=(principal("email:x@y.z"), principal("k8s:ADA"))))
