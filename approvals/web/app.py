@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from approvals.identity.directory import Directory
@@ -68,7 +67,7 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
         if request.url.path.startswith("/v1/"):
             return problem(error)
         if isinstance(error, shell.SignInAgain):
-            return RedirectResponse(f"/sign-in/provider?again=true&to={quote(error.to, safe='/')}", status_code=303)
+            return sign_in.again_page(request, error.to)
         return shell.error_page(request, error.status_code)
 
     @app.exception_handler(RequestValidationError)

@@ -124,13 +124,22 @@ def sign_out(request: Request) -> Response:
     return response
 
 
+def again_page(request: Request, to: str) -> Response:
+    """Says that a decision needs a fresher or stronger sign-in, with the way there.
+
+    A link and no redirect: browsers let a form lead to no other site than the content policy names.
+    """
+    words = "Nothing was recorded: this risk needs a fresh sign-in. Sign in again, then decide."
+    return _sign_in_page(request, to, failed=words, again=True)
+
+
 def _refused(request: Request, refused: SignInRefused) -> Response:
     _log.warning("sign-in refused: %s", refused.code)
     words = str(refused)
     return _sign_in_page(request, "/", failed=f"{words[:1].upper()}{words[1:]}.")
 
 
-def _sign_in_page(request: Request, to: str, *, failed: str = "") -> Response:
+def _sign_in_page(request: Request, to: str, *, failed: str = "", again: bool = False) -> Response:
     provider = provider_of(request)
     demo = [person for person in refreshed(request).people.values() if person.demo] if provider is None else []
     return render(
@@ -139,7 +148,7 @@ def _sign_in_page(request: Request, to: str, *, failed: str = "") -> Response:
         status=403 if failed else 200,
         demo=demo,
         provider=provider.settings.name if provider else "",
-        at_provider=f"/sign-in/provider?to={quote(_local(to), safe='/')}",
+        at_provider=f"/sign-in/provider?{'again=true&' if again else ''}to={quote(_local(to), safe='/')}",
         to=_local(to),
         failed=failed,
     )

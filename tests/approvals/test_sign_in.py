@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hmac
+import html
 import json
+import socket
 import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import uvicorn
 from approval_makers import needs, principal, request
-from approval_site import Site
+from approval_site import CHROMIUM_ARGS, Site
 from click.testing import CliRunner
 from joserfc.jwk import RSAKey
 from oidc_server import CLI, CLIENT, SECRET, STRONG, OidcServer
+from playwright.sync_api import sync_playwright
 from sign_in_site import BASE, PEOPLE, Clock, Door, Visitor
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +29,7 @@ from starlette.responses import Response
 from approvals.identity.settings import load_identity
 from approvals.person import Identity
 from approvals.server import Settings, build
+from approvals.web.live import watch_of
 from approvals.web.security import COOKIE
 from engine.brokers import open_broker
 from engine.ledger.model import PrincipalRole, Risk
@@ -259,20 +264,25 @@ def test_when_the_provider_changes_its_keys(oidc, open_door):
 # --- From a terminal ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def listening(door):
+@contextmanager
+def served(app, port=0):
     """The URL of the application, served for real."""
-    config = uvicorn.Config(door.app, host="127.0.0.1", port=0, log_level="warning")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     until = time.monotonic() + 10
     while not server.started and time.monotonic() < until:
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    watch_of(app).closing = True
     server.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture
+def listening(door):
+    with served(door.app) as url:
+        yield url
 
 
 def test_a_terminal_signs_in_by_the_device_flow(site, door, listening, tmp_path, monkeypatch):
@@ -338,12 +348,14 @@ def test_a_high_risk_wants_a_strong_sign_in(site, door):
     put(site, request_id="req-0002", risk=Risk.HIGH, likeness="2", requirement=needs(1, "test:security"))
     ada = door.visitor("u-ada")
     answer = ada.vote(typed="drop")
-    assert answer.status_code == 303
-    assert answer.headers["location"] == "/sign-in/provider?again=true&to=/requests/req-0001"
+    assert answer.status_code == 403
+    assert "Nothing was recorded" in answer.text
+    way = "/sign-in/provider?again=true&to=/requests/req-0001"
+    assert html.escape(way) in answer.text
     assert site.store.get("req-0001").review.verdict is None
-    asked = dict(parse_qsl(urlsplit(ada.here.get(answer.headers["location"]).headers["location"]).query))
+    asked = dict(parse_qsl(urlsplit(ada.here.get(way).headers["location"]).query))
     assert (asked["acr_values"], asked["max_age"]) == (STRONG, "300")
-    back = ada.sign_in("u-ada", answer.headers["location"])
+    back = ada.sign_in("u-ada", way)
     assert back.headers["location"] == "/requests/req-0001"
     assert "#receipt" in ada.vote(typed="drop").headers["location"]
     assert site.store.get("req-0001").review.verdict.verdict == "approved"
@@ -415,6 +427,42 @@ def test_a_sign_in_is_known_by_when_and_how(site, door):
     found = site.store.identities.session(secret, at=site.clock())
     assert found.acr == STRONG
     assert abs(found.auth_time - site.clock() / 1000) < 30
+
+
+# --- In a real browser ----------------------------------------------------------------------------------------
+
+
+def test_in_a_real_browser_one_signs_in_and_decides(site, oidc, open_door, chromium):
+    """Its rules for cookies and forms let one go to the provider and come back, for a high risk too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    oidc.tell(redirectUris=[f"{url}/sign-in/callback"])
+    door = open_door(public_url=url)
+    put(site, risk=Risk.HIGH, requirement=needs(1, "test:security"))
+    with served(door.app, port), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+        page = browser.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(f"{url}/requests/req-0001")
+        page.get_by_role("link", name="Sign in with test").click()
+        page.get_by_role("button", name="u-ada").click()
+        page.wait_for_url(f"{url}/requests/req-0001")
+        _approve(page)
+        page.get_by_role("link", name="Sign in with test").click()
+        page.get_by_role("button", name="u-ada").click()
+        page.wait_for_url(f"{url}/requests/req-0001")
+        _approve(page)
+        page.wait_for_url("**#receipt")
+        browser.close()
+    (vote,) = site.store.get("req-0001").review.verdict.votes
+    assert (vote.subject, vote.reason, vote.channel) == ("ada", "expected", "page")
+
+
+def _approve(page):
+    page.locator("[name=typed]").fill("customers")
+    page.locator("textarea[name=reason]").fill("expected")
+    page.get_by_role("button", name="Approve", exact=True).click()
 
 
 # --- Put together -------------------------------------------------------------------------------------------
