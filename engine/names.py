@@ -25,7 +25,7 @@ Names = Mapping[Text, list[Finding]]
 """The names in a record's texts."""
 
 _KNOWN_PATHS = 20_000
-_ENCODED = re.compile(rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL)
+_ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL
 _announces = announces or announces_pure
 _KEY = re.compile(rb'(?<!\\)(?:\\\\)*"\s*:')
 
@@ -44,6 +44,7 @@ class NameReader:
         self._fields = [PathPattern(field) for field in fields]
         names = [pattern.literal for pattern in self._fields]
         self._gate = None if None in names else Gate([re.escape(name or "").encode() for name in dict.fromkeys(names)])
+        self._encoded = Gate([_ENCODED])
         self._known: dict[bytes, bool] = {}
 
     def read(
@@ -121,7 +122,7 @@ class NameReader:
         if not free and not braces:
             return
         text = tree.encode("utf-8", "surrogatepass")
-        encoded = _announces(text) or _ENCODED.search(text) is not None
+        encoded = _announces(text) or bool(self._encoded.hits(text))
         if not encoded and self._gated and not self._detector.words(tree):
             return
         if braces and text.lstrip()[:1] in (b"{", b"["):  # most often it is JSON as a whole
