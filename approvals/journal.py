@@ -31,6 +31,7 @@ class Journal:
         self._format: Format = format
         self._records: list[OutputRecord] = []
         self._approved = ""
+        self._topics: dict[str, str] = {}  # of the requests that this transaction writes about
 
     def note(
         self,
@@ -88,5 +89,7 @@ class Journal:
             self.connection.execute(row)
 
     def _topic(self, request_id: str) -> str:
-        query = select(t.requests.c.topic).where(t.requests.c.request_id == request_id)
-        return self._decisions[self.connection.execute(query).scalar_one()]
+        if request_id not in self._topics:
+            query = select(t.requests.c.topic).where(t.requests.c.request_id == request_id)
+            self._topics[request_id] = self._decisions[self.connection.execute(query).scalar_one()]
+        return self._topics[request_id]
