@@ -140,8 +140,13 @@ class CandidateReader:
             self._found += [(one, _HIDDEN_ONLY) for one in spread([view for view, _ in self._found[begin:]])]
 
     def _pairs(self, root: View, spans: Sequence[Span]) -> None:
+        following, near = 0, list[Span]()
         for view in pairs(root):
             low = view.start - len(view.key) - 2  # where its key begins: before an equals sign and perhaps a quote
-            rules = frozenset(rule for start, end, rule in spans if start < view.start + view.length and low < end)
+            while following < len(spans) and spans[following][0] < view.start + view.length:
+                near.append(spans[following])
+                following += 1
+            near = [span for span in near if span[1] > low]
+            rules = frozenset(rule for _, _, rule in near)
             if rules:
                 self._found.append((view, rules))

@@ -255,13 +255,13 @@ def spelled(view: View, purse: Purse) -> list[View]:
     """The views below a text that its escapes and its layers spell. Raises BudgetExceeded."""
     text, views = view.readable, []
     if b"\\u" in text and _SPELLED.search(text):
-        views.append(_spelling("text", unescape(text), view, purse))
+        views += _spelling("text", unescape(text), view, purse)
     if b"%" in text and _PERCENT.search(text):
-        views.append(_spelling("quoted", unquote(text), view, purse))
+        views += _spelling("quoted", unquote(text), view, purse)
     if (one := folded(text)) is not None:
-        views.append(_spelling(*one, view, purse))
+        views += _spelling(*one, view, purse)
     if b"=" in text and (one := unquoted_printable(text)) is not None:
-        views.append(_spelling(*one, view, purse))
+        views += _spelling(*one, view, purse)
     if is_read_above(view):  # a layer is written anew once
         return views
     for kind, start, end, below, encode in layers(text, purse):
@@ -269,10 +269,17 @@ def spelled(view: View, purse: Purse) -> list[View]:
     return views
 
 
-def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> View:
-    if view.kind in _SPELLINGS:  # several kinds within each other, in any order, are many texts
+def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:
+    """The view of what a text spells. Kinds within each other give the same text in any order: it is read once."""
+    anchor = view
+    while anchor.parent is not None and anchor.source is not None and anchor.kind in _SPELLINGS:
+        anchor = anchor.parent
+    if anchor is not view:
+        if (id(anchor), source.text) in purse.known:
+            return []
         purse.take(len(source.text))
-    return View(kind, source.text, view.step, view, 0, len(view.readable), source)
+    purse.known.add((id(anchor), source.text))
+    return [View(kind, source.text, view.step, view, 0, len(view.readable), source)]
 
 
 _SPELLINGS = frozenset(_ENCODE) - {"string", "key"}

@@ -22,12 +22,13 @@ class Layer(NamedTuple):
 
 
 class Purse:
-    """How many bytes the layers of one record may still unpack to."""
+    """How many bytes the layers of one record may still unpack to, and which texts are ``known`` in which place."""
 
-    __slots__ = ("_limit", "left")
+    __slots__ = ("_limit", "known", "left")
 
     def __init__(self, limit: int) -> None:
         self.left = self._limit = limit
+        self.known: set[tuple[int, bytes]] = set()
 
     def take(self, count: int) -> None:
         """So many bytes more. Raises BudgetExceeded."""

@@ -22,6 +22,7 @@ from engine.layers import announces, announces_pure, layers
 from engine.layers.model import Purse
 from engine.policy import load_policy
 from engine.sanitizer import cleaner_of
+from engine.views import Limits, read_record
 
 MAIL, TOKEN, PASSWORD, CARD = (
     "jane.doe@corp.example",
@@ -180,6 +181,15 @@ def test_a_text_at_the_end_of_a_path_is_read(cleaner: Cleaner) -> None:
         after = cleaner.clean(record.encode()).text.decode()
         assert not any(MAIL in reading for reading in readings(after)), after
         assert after.startswith(f"GET {lead}")
+
+
+def test_kinds_of_escapes_within_each_other_are_read_once(cleaner: Cleaner) -> None:
+    """In whatever order they are undone: not as many texts as there are orders."""
+    text = b"%26%2364%3B=40\\u0041&#65;jane%40corp.example "
+    views = read_record(text, "text", Limits())
+    assert len({view.text for view in views}) > len(views) * 0.8
+    assert b"jane" not in cleaner.clean(text).text
+    assert cleaner.clean(text * 3) == cleaner.clean_all(text * 3, "auto")
 
 
 def test_unpacking_is_bounded(cleaner: Cleaner) -> None:
