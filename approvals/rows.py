@@ -200,7 +200,7 @@ def load_all(c: Connection, query: Select[Any]) -> list[Review]:
     for start in range(0, len(ids), 500):  # SQLite takes so many parameters in one statement
         some = ids[start : start + 500]
         v, q = t.votes.c, t.clarifications.c
-        for row in c.execute(select(t.votes).where(v.request_id.in_(some)).order_by(v.at, v.subject)):
+        for row in c.execute(select(t.votes).where(v.request_id.in_(some)).order_by(v.at, v.issuer, v.subject)):
             vote = Vote(row.issuer, row.subject, Decision(row.decision), *row[5:])
             votes.setdefault((row.request_id, row.version), []).append(vote)
         for row in c.execute(select(t.clarifications).where(q.request_id.in_(some)).order_by(q.version)):

@@ -178,8 +178,9 @@ def _with(
         acting_for=acting_for,
         break_glass=ballot.break_glass,
     )
-    others = tuple(v for v in review.votes if Identity(v.issuer, v.subject) != person.identity)
-    return replace(review, votes=(*others, vote))
+    others = (v for v in review.votes if Identity(v.issuer, v.subject) != person.identity)
+    in_order = sorted((*others, vote), key=lambda v: (v.at, v.issuer, v.subject))  # as the database has them
+    return replace(review, votes=tuple(in_order))
 
 
 def _admissible(review: Review, ballot: Ballot, at: int) -> Refused | None:

@@ -16,10 +16,18 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under pytest-xdist, all tests that need a Kafka go to one process, which starts it once; the others go by file."""
+    """Under pytest-xdist, files go to one process as a whole, and all those that ask for a Kafka to the same."""
+    ask = {item.path for item in items if _asks_for_kafka(item)}
     for item in items:
-        needs_kafka = "kafka" in item.nodeid.lower() or "kafka_servers" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("kafka" if needs_kafka else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group("kafka" if item.path in ask else str(item.path)))
+
+
+def _asks_for_kafka(item: pytest.Item) -> bool:
+    # By its fixture, by its folder, or by a parameter; the services of the compose file bring their own.
+    parameter = item.name.partition("[")[2]
+    return item.path.parent.name != "deploy" and (
+        "kafka_servers" in getattr(item, "fixturenames", ()) or item.path.parent.name == "kafka" or "kafka" in parameter
+    )
 
 
 @pytest.fixture(scope="session")

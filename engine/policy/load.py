@@ -50,10 +50,12 @@ def load_policy(
     more: Sequence[Path] = (),
     environ: Mapping[str, str] = os.environ,
     ner: bool | None = None,
+    prove: bool = True,
 ) -> Policy:
     """The policy in ``path`` (the shipped one if None), compiled, with ``more`` rule files than it names.
 
-    ``ner`` switches its model for names on or off.
+    ``ner`` switches its model for names on or off. Without ``prove``, rules of one's own are not tried on their
+    examples: for patterns that were published without any.
 
     Raises ConfigError naming file, line and key of whatever cannot be used.
     """
@@ -63,7 +65,7 @@ def load_policy(
         file = file.model_copy(update={"ner": file.ner.model_copy(update={"model": OURS if ner else "off"})})
     folder = (path or DEFAULT_POLICY).parent
     names = _names(source, file, folder)
-    catalogue, texts = _catalogue(source, file, folder, more)
+    catalogue, texts = _catalogue(source, file, folder, more, prove=prove)
     rules = list(catalogue.rules.values())
     entities = frozenset(one.rule.entity for one in rules) | {one.entity for one in file.paths.always}
     entities |= frozenset(file.ner.thresholds) if names is not None else frozenset()
@@ -148,12 +150,12 @@ class _Actions(BaseModel):
 
 
 def _catalogue(
-    source: YamlFile, file: PolicyFile, folder: Path, more: Sequence[Path]
+    source: YamlFile, file: PolicyFile, folder: Path, more: Sequence[Path], *, prove: bool
 ) -> tuple[Catalogue, dict[str, str]]:
     """The rules that are on, and the texts (or for shipped ones the digest) that they come from."""
     own = {name: folder / name for name in file.rules.files} | {str(path): path for path in more}
     shipped = shipped_files() if file.rules.shipped else []
-    catalogue = Catalogue.read(shipped, list(own.values()))
+    catalogue = Catalogue.read(shipped, [*own.values()]) if prove else Catalogue.read([*shipped, *own.values()])
     for number, name in enumerate(file.rules.disable):
         if name not in catalogue.rules:
             message = f"no rule is called '{name}'{closest(name, list(catalogue.rules))}"

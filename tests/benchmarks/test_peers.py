@@ -185,7 +185,7 @@ def test_the_same_rules_make_a_policy_of_ours(tmp_path: Path) -> None:
     """What we cannot read is named."""
     path, refused = write_policy(tmp_path, [*dozen(), PeerRule("odd", "a(?=b)")])
     assert refused == ["odd"]
-    assert len(load_policy(path).detector.rules) == 12
+    assert len(load_policy(path, prove=False).detector.rules) == 12
 
 
 # -- the page on peers

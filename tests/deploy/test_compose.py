@@ -7,6 +7,7 @@ turns the image's environment into properties. Not checked: images, networks, us
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import stat
@@ -190,12 +191,14 @@ def test_records_flow_from_the_agents_to_the_clean_topic(system: System) -> None
 def test_a_person_decides_on_the_page(system: System) -> None:
     """Through the published port: signs in by name, approves, and the record is released to the clean topic."""
     csrf = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
+    target = re.compile(r"To approve, type <code>([^<]*)</code>")
     with httpx.Client(base_url=f"http://127.0.0.1:{system.page_port}", trust_env=False, timeout=10) as page:
 
         def form(path: str) -> dict[str, str]:
-            found = csrf.search(page.get(path).text)
+            text = page.get(path).text
+            found, wanted = csrf.search(text), target.search(text)
             assert found is not None
-            return {"csrf": found[1]}
+            return {"csrf": found[1], "typed": html.unescape(wanted[1]) if wanted else ""}
 
         def approve_all() -> None:
             for person in ("ada", "grace"):  # whoever is no party to it
