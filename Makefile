@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/sluicegate demo $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest $(ARGS)
 
 check: lint test
 
