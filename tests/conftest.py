@@ -1,4 +1,4 @@
-"""What tests all over the tree share: a Kafka that is started once, when asked for; property tests without a clock."""
+"""What tests all over the tree share: a Kafka and a PostgreSQL, started once when asked for; property tests without a clock."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from kafka_cluster import Cluster
 from kafka_cluster.fixture import running
+from postgres import running as postgres_running
 
 settings.register_profile("untimed", deadline=None)  # machines are noisy: no test fails for being slow
 settings.load_profile("untimed")
@@ -26,3 +27,10 @@ def kafka_servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         return
     with running(Cluster(tmp_path_factory.mktemp("kafka")), request) as cluster:
         yield cluster.servers
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL for tests. Where there is none: a failure in CI, else one loud skip."""
+    with postgres_running() as url:
+        yield url
