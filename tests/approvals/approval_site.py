@@ -93,7 +93,7 @@ class Site:
         with closing(self.broker.reader([APPROVALS])) as reader:
             least = _end(reader) + len(records)
             self.broker.append(records)
-            end = time.monotonic() + 10
+            end = time.monotonic() + 60
             while _end(reader) < least:
                 assert time.monotonic() < end, "what was written is not there"
                 time.sleep(0.01)

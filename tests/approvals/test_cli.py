@@ -73,7 +73,7 @@ class Deployment:
         except httpx.HTTPError:
             return False
 
-    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 90) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, (self.folder / "service.log").read_text()

@@ -315,7 +315,7 @@ def test_a_service_that_must_stop_says_why(start):
         first.service.stop()
 
 
-def _until(condition, seconds=5.0):
+def _until(condition, seconds=60.0):
     import time
 
     end = time.monotonic() + seconds

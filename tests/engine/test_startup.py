@@ -244,7 +244,7 @@ def test_fenced_run_ends_with_an_error(directory: Path, broker: Broker) -> None:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

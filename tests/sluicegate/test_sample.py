@@ -95,13 +95,13 @@ def test_it_stops_when_told(config: Path) -> None:
     heartbeat = config.parent / "alive"
     command = [sys.executable, "-m", "sluicegate", "sample", "-c", str(config), "--heartbeat", str(heartbeat)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not heartbeat.exists():
         assert time.monotonic() < end
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=30)
+    _, told = process.communicate(timeout=90)
     assert process.returncode == 0
     assert told == f"{len(written(config))} records written to activity\n"
 
