@@ -27,6 +27,8 @@ from approvals.web.live import Server
 from benchmarks.reviews import fill
 from engine.ledger.model import Decision, PrincipalRole, Risk
 
+expect.set_options(timeout=30_000)
+
 
 @pytest.fixture(scope="module")
 def chrome(chromium) -> Iterator[Browser]:
