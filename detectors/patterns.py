@@ -290,9 +290,14 @@ class PatternDetector:
 
         A text is read as ``key":value``, so that a rule on keys has its key before it.
         """
-        hits, count = self.gate.hits, len(self.rules)
-        for value, key in texts:
-            yield sorted(rule for rule in hits(key + b'":' + value if key else value) if rule < count)
+        count = len(self.rules)
+        for text in texts:
+            yield sorted([hit for hit in self.hits(text) if hit < count])
+
+    def hits(self, text: Text) -> Sequence[int]:
+        """What of the gate hits on ``text``: rules, and the caller's own patterns."""
+        value, key = text
+        return self.gate.hits(key + b'":' + value if key else value)
 
     def places(self, raw: bytes, rules: Iterable[int]) -> list[Span]:
         """Where in raw, still escaped bytes these rules may find something, by the start.

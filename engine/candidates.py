@@ -8,6 +8,7 @@ What comes of it is what reading all scalars with all rules would give, which th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from detectors.anchors import Span
@@ -21,8 +22,8 @@ from engine.layers.characters import IN_ARRAY
 from engine.layers.model import Purse
 from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled, spread
 
-Candidate = tuple[View, frozenset[int]]
-"""A text, and the rules that may find something in it."""
+Candidate = tuple[View, frozenset[int], bytes]
+"""A text, the rules that may find something in it, and the key that it stands under."""
 
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
 _HIDING = b"|".join((IN_ARRAY, ESCAPES, LITERAL, DEAR))  # escapes and layers, which hide from the gate what they spell
@@ -33,13 +34,19 @@ _NOBODY = frozenset[int]()
 
 
 class CandidateReader:
-    """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that there are escapes or layers."""
+    """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that there are escapes or layers.
 
-    def __init__(self, detector: PatternDetector, rules: Sequence[int], limits: Limits, *, hidden: bool) -> None:
-        self._detector, self._limits, self._hidden = detector, limits, hidden
+    With ``knows_all``, every scalar is a candidate, most of them with no rule.
+    """
+
+    def __init__(
+        self, detector: PatternDetector, rules: Sequence[int], limits: Limits, *, hidden: bool, knows_all: bool = False
+    ) -> None:
+        self._detector, self._limits, self._hidden, self._knows_all = detector, limits, hidden, knows_all
         self._rules = set(rules)
         self._found: list[Candidate] = []
         self._purse = Purse(limits.decoded)
+        self.spelled: set[int] = set()  # what else of the gate hits on what escapes and layers spell
 
     def read(self, data: bytes, form: str) -> list[Candidate]:
         """The candidates in ``data``, the record itself first, parents before children. Raises BudgetExceeded.
@@ -49,15 +56,15 @@ class CandidateReader:
         limits, found = self._limits, self._found
         root = View("root", data, None)
         spans = self._places(data)
-        found.append((root, frozenset(rule for _, _, rule in spans)))
-        if not spans:
+        found.append((root, frozenset([rule for _, _, rule in spans]), b""))
+        if not spans and not self._knows_all:
             return found
         located = None
         if form in ("json", "auto") and may_be_json(data):
-            located = locate_all(data, limits.depth, [span[:2] for span in spans], limits.candidates)
+            located = locate_all(data, limits.depth, *self._wanted(data, spans))
         if located is not None:
             root.readable = b""
-            found[0] = root, _NOBODY
+            found[0] = root, _NOBODY, b""
             self._add(root, located[1], spans)
         else:
             self._expand(0, spans)
@@ -73,6 +80,12 @@ class CandidateReader:
                 raise BudgetExceeded("layers", limits.layers)
         return found
 
+    def _wanted(self, text: bytes, spans: Sequence[Span]) -> tuple[list[tuple[int, int]], int]:
+        """The stretches of ``text`` whose scalars are to be located, and how many these may be."""
+        if self._knows_all:
+            return [(0, len(text))], sys.maxsize
+        return [span[:2] for span in spans], self._limits.candidates
+
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
         if self._hidden and (hidden := [(*match.span(), _HIDDEN) for match in _PLACES.finditer(text)]):
@@ -82,31 +95,31 @@ class CandidateReader:
 
     def _expand(self, number: int, spans: Sequence[Span] | None) -> None:
         """Adds what a text holds: JSON documents, and what its escapes and layers spell."""
-        view, rules = self._found[number]
+        view, rules, key = self._found[number]
         if view.kind == "number":
             return
         hidden = _HIDDEN in rules
         if hidden:  # what the raw record does not tell of
-            asked = list(self._gated(view))
-            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked)
+            hits = self._detector.hits(Text(view.readable, key))
+            count = len(self._detector.rules)
+            asked = [hit for hit in hits if hit < count]
+            self.spelled.update(hits)
+            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked), key
             self._rules.update(asked)
         if b"{" in view.text or b"[" in view.text:
             self._documents(view, self._places(view.text) if spans is None else spans)
         if hidden:
-            self._found += [(one, _HIDDEN_ONLY) for one in spelled(view, self._purse)]
-
-    def _gated(self, view: View) -> Iterable[int]:
-        return next(self._detector.gated([Text(view.readable, view.key)]))
+            self._found += [(one, _HIDDEN_ONLY, one.key) for one in spelled(view, self._purse)]
 
     def _documents(self, view: View, spans: Sequence[Span]) -> None:
         text, at, blank = view.text, 0, bytearray()
-        places = [span[:2] for span in spans]
-        for _ in range(TRIES if spans else 0):
+        places, most = self._wanted(text, spans)
+        for _ in range(TRIES if places else 0):
             brace = BRACE.search(text, at)
             if brace is None:
                 break
             start = brace.start()
-            located = locate(text, start, self._limits.depth, places, self._limits.candidates)
+            located = locate(text, start, self._limits.depth, places, most)
             if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
                 at = located[0]
                 self._add(view, located[1], spans)
@@ -135,9 +148,11 @@ class CandidateReader:
                 step = Step(step, name)
             view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
             view.member = member
-            self._found.append((view, everywhere.union([rule for _, _, rule in near]) if near else everywhere))
+            rules = everywhere.union([rule for _, _, rule in near]) if near else everywhere
+            self._found.append((view, rules, view.key))
         if self._hidden:
-            self._found += [(one, _HIDDEN_ONLY) for one in spread([view for view, _ in self._found[begin:]])]
+            spelled_out = spread([view for view, _, _ in self._found[begin:]])
+            self._found += [(one, _HIDDEN_ONLY, one.key) for one in spelled_out]
 
     def _pairs(self, root: View, spans: Sequence[Span]) -> None:
         following, near = 0, list[Span]()
@@ -148,5 +163,5 @@ class CandidateReader:
                 following += 1
             near = [span for span in near if span[1] > low]
             rules = frozenset(rule for _, _, rule in near)
-            if rules:
-                self._found.append((view, rules))
+            if rules or self._knows_all:
+                self._found.append((view, rules, view.key))
