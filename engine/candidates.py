@@ -13,17 +13,17 @@ from collections.abc import Iterable, Sequence
 
 from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
-from detectors.finding import Text
+from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector, byte_regex
-from engine.escapes import unescape
+from engine.escapes import unescape, unescape_bytes
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL
-from engine.layers.characters import IN_ARRAY
+from engine.layers.characters import IN_ARRAY, plain_key
 from engine.layers.model import Purse
-from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled, spread
+from engine.views import BRACE, TRIES, Limits, View, key_of, may_be_json, pairs, spelled, spread
 
-Candidate = tuple[View, frozenset[int], bytes]
-"""A text, the rules that may find something in it, and the key that it stands under."""
+Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
+"""A text, the rules that may find something in it, the key that it stands under, and what they found if it was read."""
 
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
 _HIDING = b"|".join((IN_ARRAY, ESCAPES, LITERAL, DEAR))  # escapes and layers, which hide from the gate what they spell
@@ -36,7 +36,8 @@ _NOBODY = frozenset[int]()
 class CandidateReader:
     """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that there are escapes or layers.
 
-    With ``knows_all``, every scalar is a candidate, most of them with no rule.
+    Where a scalar holds no other text, it is read at once, and is a candidate only if something is found: most are read
+    in vain. With ``knows_all``, every scalar is a candidate, most of them with no rule.
     """
 
     def __init__(
@@ -56,15 +57,15 @@ class CandidateReader:
         limits, found = self._limits, self._found
         root = View("root", data, None)
         spans = self._places(data)
-        found.append((root, frozenset([rule for _, _, rule in spans]), b""))
         if not spans and not self._knows_all:
             return found
+        found.append((root, frozenset([rule for _, _, rule in spans]), b"", None))
         located = None
         if form in ("json", "auto") and may_be_json(data):
             located = locate_all(data, limits.depth, *self._wanted(data, spans))
         if located is not None:
             root.readable = b""
-            found[0] = root, _NOBODY, b""
+            found[0] = root, _NOBODY, b"", None
             self._add(root, located[1], spans)
         else:
             self._expand(0, spans)
@@ -80,11 +81,11 @@ class CandidateReader:
                 raise BudgetExceeded("layers", limits.layers)
         return found
 
-    def _wanted(self, text: bytes, spans: Sequence[Span]) -> tuple[list[tuple[int, int]], int]:
+    def _wanted(self, text: bytes, spans: Sequence[Span]) -> tuple[Sequence[tuple[int, ...]], int]:
         """The stretches of ``text`` whose scalars are to be located, and how many these may be."""
         if self._knows_all:
             return [(0, len(text))], sys.maxsize
-        return [span[:2] for span in spans], self._limits.candidates
+        return spans, self._limits.candidates
 
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
@@ -95,8 +96,8 @@ class CandidateReader:
 
     def _expand(self, number: int, spans: Sequence[Span] | None) -> None:
         """Adds what a text holds: JSON documents, and what its escapes and layers spell."""
-        view, rules, key = self._found[number]
-        if view.kind == "number":
+        view, rules, key, findings = self._found[number]
+        if view.kind == "number" or findings is not None:
             return
         hidden = _HIDDEN in rules
         if hidden:  # what the raw record does not tell of
@@ -104,12 +105,12 @@ class CandidateReader:
             count = len(self._detector.rules)
             asked = [hit for hit in hits if hit < count]
             self.spelled.update(hits)
-            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked), key
+            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked), key, None
             self._rules.update(asked)
         if b"{" in view.text or b"[" in view.text:
             self._documents(view, self._places(view.text) if spans is None else spans)
         if hidden:
-            self._found += [(one, _HIDDEN_ONLY, one.key) for one in spelled(view, self._purse)]
+            self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in spelled(view, self._purse)]
 
     def _documents(self, view: View, spans: Sequence[Span]) -> None:
         text, at, blank = view.text, 0, bytearray()
@@ -132,27 +133,42 @@ class CandidateReader:
 
     def _add(self, parent: View, places: Iterable[Place], spans: Sequence[Span]) -> None:
         """Adds scalars with the rules whose places touch them. Rules on keys touch the key, so they go to all."""
-        text, base = parent.text, parent.step
-        by_key = self._detector.by_key
+        text, base, detector = parent.text, parent.step, self._detector
+        by_key = detector.by_key
         everywhere = frozenset([rule for _, _, rule in spans if rule == _HIDDEN or rule in by_key])
+        above = key_of(base)
         following, near, begin = 0, list[Span](), len(self._found)
         for kind, start, end, path, member in places:
             while following < len(spans) and spans[following][0] <= end:
                 near.append(spans[following])
                 following += 1
-            near = [span for span in near if span[1] >= start]
+            if near:
+                near = [span for span in near if span[1] >= start]
+            rules = everywhere.union([rule for _, _, rule in near]) if near else everywhere
+            key = b"" if kind == "key" else _last_key(path, above)
+            findings: list[Finding] | None = None
             raw = text[start:end]
-            source = unescape(raw) if kind != "number" and b"\\" in raw else None
+            source = None
+            if not self._knows_all and _HIDDEN not in rules:
+                rules = detector.readers(rules, key)
+                if kind == "number" or (b"{" not in raw and b"[" not in raw):  # it holds nothing else
+                    if not rules or not raw:
+                        continue
+                    value = unescape_bytes(raw) if b"\\" in raw and kind != "number" else raw
+                    findings = detector.read_once(Text(value, key), rules)
+                    if not findings:
+                        continue
+            if b"\\" in raw and kind != "number":
+                source = unescape(raw)
             step = base
             for name in path:
                 step = Step(step, name)
             view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
             view.member = member
-            rules = everywhere.union([rule for _, _, rule in near]) if near else everywhere
-            self._found.append((view, rules, view.key))
+            self._found.append((view, rules, key, findings))
         if self._hidden:
-            spelled_out = spread([view for view, _, _ in self._found[begin:]])
-            self._found += [(one, _HIDDEN_ONLY, one.key) for one in spelled_out]
+            spelled_out = spread([view for view, _, _, _ in self._found[begin:]])
+            self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in spelled_out]
 
     def _pairs(self, root: View, spans: Sequence[Span]) -> None:
         following, near = 0, list[Span]()
@@ -164,4 +180,12 @@ class CandidateReader:
             near = [span for span in near if span[1] > low]
             rules = frozenset(rule for _, _, rule in near)
             if rules or self._knows_all:
-                self._found.append((view, rules, view.key))
+                self._found.append((view, rules, view.key, None))
+
+
+def _last_key(path: Sequence[bytes | int], above: bytes) -> bytes:
+    """The object key that something at ``path`` stands under; ``above`` if there is none in it."""
+    for name in reversed(path):
+        if isinstance(name, bytes):
+            return plain_key(name)
+    return above

@@ -126,8 +126,10 @@ class Cleaner:
         if signs:
             candidates = self._renamed(candidates)
         views, found = [], []
-        for view, some, key in candidates:
-            if some and view.readable and (findings := detector.read_once(Text(view.readable, key), some)):
+        for view, some, key, findings in candidates:
+            if findings is None and some and view.readable:
+                findings = detector.read_once(Text(view.readable, key), some)
+            if findings:
                 if view.kind == "key":  # to keep keys apart, all of them must be known
                     return self.clean_all(data, form)
                 views.append(view)
@@ -136,7 +138,7 @@ class Cleaner:
             return Cleaned(data, (), dropped=False)
         selected = self._selected(views, views, found)
         memory = self._remembered(selected)
-        everything = [view for view, _, _ in candidates]
+        everything = [view for view, _, _, _ in candidates]
         cleaned = self._rewrite(everything, selected)
         if memory and not cleaned.dropped:
             forms = sought(memory)
@@ -146,12 +148,12 @@ class Cleaner:
 
     def _renamed(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates by the names that `engine.neighbours` gives them, and by the rules whose gate hits then."""
-        keys = iter(keys_of([view for view, _, _ in candidates if view.readable]))
+        keys = iter(keys_of([view for view, _, _, _ in candidates if view.readable]))
         out = []
         for candidate in candidates:
             view = candidate[0]
             if view.readable and (key := next(keys)) != candidate[2]:
-                candidate = view, frozenset(next(self.detector.gated([Text(view.readable, key)]))), key
+                candidate = view, frozenset(next(self.detector.gated([Text(view.readable, key)]))), key, None
             out.append(candidate)
         return out
 
