@@ -28,6 +28,7 @@ from detectors.validators import VALIDATORS
 MAX_CANDIDATES = 20_000
 _KNOWN_KEYS = 1024  # of a rule, at most
 _KNOWN_TABLES = 512  # of a detector, at most: 2 kB each, mostly
+_KNOWN_READERS = 4096  # of a detector, at most
 _ANCHORS = 64  # in one table
 _KNOWN_TEXTS = 10_000  # of a batch, at most
 _LONG = 256  # bytes; longer texts seldom come twice
@@ -247,12 +248,24 @@ class PatternDetector:
         self._anchored = scan
         self._remembers = False
         self.known: dict[tuple[Text, frozenset[int]], list[Finding]] = {}
+        self._readers: dict[tuple[frozenset[int], bytes], frozenset[int]] = {}
         self._tables: dict[tuple[int, ...], tuple[Table | None, list[int]]] = {}
 
     def scan(self, texts: Sequence[Text]) -> list[list[Finding]]:
         """The findings of each text, as found: they may overlap. Raises BudgetExceeded."""
         budget = Budget(self._max_candidates)
         return [self.read(text, rules, budget) for text, rules in zip(texts, self.gated(texts), strict=True)]
+
+    def readers(self, rules: frozenset[int], key: bytes) -> frozenset[int]:
+        """Those of ``rules`` that read what stands under ``key`` at all."""
+        known = self._readers.get((rules, key))
+        if known is None:
+            known = frozenset([rule for rule in rules if self.rules[rule].reads(key)])
+            if len(self._readers) >= _KNOWN_READERS:
+                self._readers.clear()
+            if len(key) <= _LONG:
+                self._readers[rules, key] = known
+        return known
 
     def read_once(self, text: Text, rules: frozenset[int]) -> list[Finding]:
         """What these rules find in ``text``, which may stand in many records of a batch. Raises BudgetExceeded.
@@ -290,9 +303,14 @@ class PatternDetector:
 
         A text is read as ``key":value``, so that a rule on keys has its key before it.
         """
-        hits, count = self.gate.hits, len(self.rules)
-        for value, key in texts:
-            yield sorted(rule for rule in hits(key + b'":' + value if key else value) if rule < count)
+        count = len(self.rules)
+        for text in texts:
+            yield sorted([hit for hit in self.hits(text) if hit < count])
+
+    def hits(self, text: Text) -> Sequence[int]:
+        """What of the gate hits on ``text``: rules, and the caller's own patterns."""
+        value, key = text
+        return self.gate.hits(key + b'":' + value if key else value)
 
     def places(self, raw: bytes, rules: Iterable[int]) -> list[Span]:
         """Where in raw, still escaped bytes these rules may find something, by the start.

@@ -483,7 +483,7 @@ static Py_ssize_t read_document(Reader *r, Py_ssize_t at, Py_ssize_t max_depth, 
     }
 }
 
-/* Fills in the spans from a sequence of pairs of int. */
+/* Fills in the spans from a sequence of tuples that begin with a pair of int. */
 static bool take_spans(Reader *r, PyObject *given)
 {
     PyObject *pairs = PySequence_Fast(given, "spans are a sequence of pairs of int");
@@ -495,7 +495,7 @@ static bool take_spans(Reader *r, PyObject *given)
         PyErr_NoMemory();
     for (Py_ssize_t i = 0; taken && i < count; i++) {
         PyObject *pair = PySequence_Fast_GET_ITEM(pairs, i);
-        taken = PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2 && PyLong_Check(PyTuple_GET_ITEM(pair, 0)) &&
+        taken = PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) >= 2 && PyLong_Check(PyTuple_GET_ITEM(pair, 0)) &&
                 PyLong_Check(PyTuple_GET_ITEM(pair, 1));
         if (!taken)
             PyErr_SetString(PyExc_TypeError, "spans are a sequence of pairs of int");

@@ -8,21 +8,22 @@ What comes of it is what reading all scalars with all rules would give, which th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
-from detectors.finding import Text
+from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector, byte_regex
-from engine.escapes import unescape
+from engine.escapes import unescape, unescape_bytes
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL
-from engine.layers.characters import IN_ARRAY
+from engine.layers.characters import IN_ARRAY, plain_key
 from engine.layers.model import Purse
-from engine.views import BRACE, TRIES, Limits, View, may_be_json, pairs, spelled, spread
+from engine.views import BRACE, TRIES, Limits, View, key_of, may_be_json, pairs, spelled, spread
 
-Candidate = tuple[View, frozenset[int]]
-"""A text, and the rules that may find something in it."""
+Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
+"""A text, the rules that may find something in it, the key that it stands under, and what they found if it was read."""
 
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
 _HIDING = b"|".join((IN_ARRAY, ESCAPES, LITERAL, DEAR))  # escapes and layers, which hide from the gate what they spell
@@ -33,13 +34,20 @@ _NOBODY = frozenset[int]()
 
 
 class CandidateReader:
-    """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that there are escapes or layers."""
+    """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that there are escapes or layers.
 
-    def __init__(self, detector: PatternDetector, rules: Sequence[int], limits: Limits, *, hidden: bool) -> None:
-        self._detector, self._limits, self._hidden = detector, limits, hidden
+    Where a scalar holds no other text, it is read at once, and is a candidate only if something is found: most are read
+    in vain. With ``knows_all``, every scalar is a candidate, most of them with no rule.
+    """
+
+    def __init__(
+        self, detector: PatternDetector, rules: Sequence[int], limits: Limits, *, hidden: bool, knows_all: bool = False
+    ) -> None:
+        self._detector, self._limits, self._hidden, self._knows_all = detector, limits, hidden, knows_all
         self._rules = set(rules)
         self._found: list[Candidate] = []
         self._purse = Purse(limits.decoded)
+        self.spelled: set[int] = set()  # what else of the gate hits on what escapes and layers spell
 
     def read(self, data: bytes, form: str) -> list[Candidate]:
         """The candidates in ``data``, the record itself first, parents before children. Raises BudgetExceeded.
@@ -49,15 +57,15 @@ class CandidateReader:
         limits, found = self._limits, self._found
         root = View("root", data, None)
         spans = self._places(data)
-        found.append((root, frozenset(rule for _, _, rule in spans)))
-        if not spans:
+        if not spans and not self._knows_all:
             return found
+        found.append((root, frozenset([rule for _, _, rule in spans]), b"", None))
         located = None
         if form in ("json", "auto") and may_be_json(data):
-            located = locate_all(data, limits.depth, [span[:2] for span in spans], limits.candidates)
+            located = locate_all(data, limits.depth, *self._wanted(data, spans))
         if located is not None:
             root.readable = b""
-            found[0] = root, _NOBODY
+            found[0] = root, _NOBODY, b"", None
             self._add(root, located[1], spans)
         else:
             self._expand(0, spans)
@@ -73,6 +81,12 @@ class CandidateReader:
                 raise BudgetExceeded("layers", limits.layers)
         return found
 
+    def _wanted(self, text: bytes, spans: Sequence[Span]) -> tuple[Sequence[tuple[int, ...]], int]:
+        """The stretches of ``text`` whose scalars are to be located, and how many these may be."""
+        if self._knows_all:
+            return [(0, len(text))], sys.maxsize
+        return spans, self._limits.candidates
+
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
         if self._hidden and (hidden := [(*match.span(), _HIDDEN) for match in _PLACES.finditer(text)]):
@@ -82,31 +96,31 @@ class CandidateReader:
 
     def _expand(self, number: int, spans: Sequence[Span] | None) -> None:
         """Adds what a text holds: JSON documents, and what its escapes and layers spell."""
-        view, rules = self._found[number]
-        if view.kind == "number":
+        view, rules, key, findings = self._found[number]
+        if view.kind == "number" or findings is not None:
             return
         hidden = _HIDDEN in rules
         if hidden:  # what the raw record does not tell of
-            asked = list(self._gated(view))
-            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked)
+            hits = self._detector.hits(Text(view.readable, key))
+            count = len(self._detector.rules)
+            asked = [hit for hit in hits if hit < count]
+            self.spelled.update(hits)
+            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked), key, None
             self._rules.update(asked)
         if b"{" in view.text or b"[" in view.text:
             self._documents(view, self._places(view.text) if spans is None else spans)
         if hidden:
-            self._found += [(one, _HIDDEN_ONLY) for one in spelled(view, self._purse)]
-
-    def _gated(self, view: View) -> Iterable[int]:
-        return next(self._detector.gated([Text(view.readable, view.key)]))
+            self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in spelled(view, self._purse)]
 
     def _documents(self, view: View, spans: Sequence[Span]) -> None:
         text, at, blank = view.text, 0, bytearray()
-        places = [span[:2] for span in spans]
-        for _ in range(TRIES if spans else 0):
+        places, most = self._wanted(text, spans)
+        for _ in range(TRIES if places else 0):
             brace = BRACE.search(text, at)
             if brace is None:
                 break
             start = brace.start()
-            located = locate(text, start, self._limits.depth, places, self._limits.candidates)
+            located = locate(text, start, self._limits.depth, places, most)
             if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
                 at = located[0]
                 self._add(view, located[1], spans)
@@ -119,25 +133,42 @@ class CandidateReader:
 
     def _add(self, parent: View, places: Iterable[Place], spans: Sequence[Span]) -> None:
         """Adds scalars with the rules whose places touch them. Rules on keys touch the key, so they go to all."""
-        text, base = parent.text, parent.step
-        by_key = self._detector.by_key
+        text, base, detector = parent.text, parent.step, self._detector
+        by_key = detector.by_key
         everywhere = frozenset([rule for _, _, rule in spans if rule == _HIDDEN or rule in by_key])
+        above = key_of(base)
         following, near, begin = 0, list[Span](), len(self._found)
         for kind, start, end, path, member in places:
             while following < len(spans) and spans[following][0] <= end:
                 near.append(spans[following])
                 following += 1
-            near = [span for span in near if span[1] >= start]
+            if near:
+                near = [span for span in near if span[1] >= start]
+            rules = everywhere.union([rule for _, _, rule in near]) if near else everywhere
+            key = b"" if kind == "key" else _last_key(path, above)
+            findings: list[Finding] | None = None
             raw = text[start:end]
-            source = unescape(raw) if kind != "number" and b"\\" in raw else None
+            source = None
+            if not self._knows_all and _HIDDEN not in rules:
+                rules = detector.readers(rules, key)
+                if kind == "number" or (b"{" not in raw and b"[" not in raw):  # it holds nothing else
+                    if not rules or not raw:
+                        continue
+                    value = unescape_bytes(raw) if b"\\" in raw and kind != "number" else raw
+                    findings = detector.read_once(Text(value, key), rules)
+                    if not findings:
+                        continue
+            if b"\\" in raw and kind != "number":
+                source = unescape(raw)
             step = base
             for name in path:
                 step = Step(step, name)
             view = View(kind, source.text if source else raw, step, parent, start, end - start, source)
             view.member = member
-            self._found.append((view, everywhere.union([rule for _, _, rule in near]) if near else everywhere))
+            self._found.append((view, rules, key, findings))
         if self._hidden:
-            self._found += [(one, _HIDDEN_ONLY) for one in spread([view for view, _ in self._found[begin:]])]
+            spelled_out = spread([view for view, _, _, _ in self._found[begin:]])
+            self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in spelled_out]
 
     def _pairs(self, root: View, spans: Sequence[Span]) -> None:
         following, near = 0, list[Span]()
@@ -148,5 +179,13 @@ class CandidateReader:
                 following += 1
             near = [span for span in near if span[1] > low]
             rules = frozenset(rule for _, _, rule in near)
-            if rules:
-                self._found.append((view, rules))
+            if rules or self._knows_all:
+                self._found.append((view, rules, view.key, None))
+
+
+def _last_key(path: Sequence[bytes | int], above: bytes) -> bytes:
+    """The object key that something at ``path`` stands under; ``above`` if there is none in it."""
+    for name in reversed(path):
+        if isinstance(name, bytes):
+            return plain_key(name)
+    return above

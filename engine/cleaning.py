@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from detectors.finding import Finding, Text, resolve
 from detectors.patterns import PatternDetector
-from engine.candidates import CandidateReader
+from engine.candidates import Candidate, CandidateReader
 from engine.joins import joined
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
-from engine.memory import Memory, lingers, recalled, remembered
+from engine.memory import Memory, Sought, lingers, recalled, remembered, sought
 from engine.names import Names, added
 from engine.neighbours import keys_of
 from engine.policy.compiled import GateIds, PathRules
@@ -70,14 +70,23 @@ class Cleaner:
 
     def clean_hit(self, data: bytes, form: str, hits: Sequence[int]) -> Cleaned:
         """``data`` redacted, knowing what of the gate hits on it. Raises BudgetExceeded."""
-        ids = self.ids
-        if self.reads_all or any(ids.escapes <= hit < ids.paths for hit in hits):
+        if self.reads_all:
             return self.clean_all(data, form)
-        rules = [hit for hit in hits if hit < ids.rules]
-        hidden = ids.rules in hits
-        if not rules and not hidden:
+        ids = self.ids
+        rules: list[int] = []
+        hidden = signs = False
+        for hit in hits:
+            if hit < ids.rules:
+                rules.append(hit)
+            elif hit == ids.rules:
+                hidden = True
+            elif hit < ids.literals:
+                return self.clean_all(data, form)
+            elif hit < ids.paths:
+                signs = True
+        if not rules and not hidden and not signs:
             return Cleaned(data, (), dropped=False)
-        return self._clean_some(data, form, rules, hidden=hidden)
+        return self._clean_some(data, form, rules, hidden=hidden, signs=signs)
 
     def clean_all(self, data: bytes, form: str, base: Step | None = None, names: Names | None = None) -> Cleaned:
         """``data`` redacted, every scalar read, whatever the gate says. Raises BudgetExceeded.
@@ -100,13 +109,27 @@ class Cleaner:
             cleaned = self._rewrite(everything, self._selected(everything, views, found))
         return cleaned
 
-    def _clean_some(self, data: bytes, form: str, rules: Sequence[int], *, hidden: bool) -> Cleaned:
-        """As `clean_all`, but only the scalars in which ``rules`` may find something are read."""
-        detector = self.detector
-        candidates = CandidateReader(detector, rules, self.limits, hidden=hidden).read(data, form)
+    def _clean_some(self, data: bytes, form: str, rules: Sequence[int], *, hidden: bool, signs: bool) -> Cleaned:
+        """As `clean_all`, but only the scalars in which ``rules`` may find something are read.
+
+        With ``signs``, a value may be named by what stands beside or above it: all are known then, but only those that
+        are so named are read by more than ``rules``.
+        """
+        detector, ids = self.detector, self.ids
+        reader = CandidateReader(detector, rules, self.limits, hidden=hidden, knows_all=signs)
+        candidates = reader.read(data, form)
+        for hit in reader.spelled:  # in what escapes and layers spell
+            if ids.escapes <= hit < ids.literals:
+                return self.clean_all(data, form)
+            if ids.literals <= hit < ids.paths and not signs:
+                return self._clean_some(data, form, rules, hidden=hidden, signs=True)
+        if signs:
+            candidates = self._renamed(candidates)
         views, found = [], []
-        for view, some in candidates:
-            if some and view.readable and (findings := detector.read_once(Text(view.readable, view.key), some)):
+        for view, some, key, findings in candidates:
+            if findings is None and some and view.readable:
+                findings = detector.read_once(Text(view.readable, key), some)
+            if findings:
                 if view.kind == "key":  # to keep keys apart, all of them must be known
                     return self.clean_all(data, form)
                 views.append(view)
@@ -115,12 +138,24 @@ class Cleaner:
             return Cleaned(data, (), dropped=False)
         selected = self._selected(views, views, found)
         memory = self._remembered(selected)
-        if memory and hidden:
-            return self.clean_all(data, form)
-        cleaned = self._rewrite([view for view, _ in candidates], selected)
-        if memory and not cleaned.dropped and lingers(cleaned.text, memory):
-            return self.clean_all(data, form)
+        everything = [view for view, _, _, _ in candidates]
+        cleaned = self._rewrite(everything, selected)
+        if memory and not cleaned.dropped:
+            forms = sought(memory)
+            if lingers(cleaned.text, forms) or (hidden and _any_lingers(everything, forms)):
+                return self.clean_all(data, form)
         return cleaned
+
+    def _renamed(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates by the names that `engine.neighbours` gives them, and by the rules whose gate hits then."""
+        keys = iter(keys_of([view for view, _, _, _ in candidates if view.readable]))
+        out = []
+        for candidate in candidates:
+            view = candidate[0]
+            if view.readable and (key := next(keys)) != candidate[2]:
+                candidate = view, frozenset(next(self.detector.gated([Text(view.readable, key)]))), key, None
+            out.append(candidate)
+        return out
 
     def of(self, record: bytes) -> Cleaner:
         """The same for parts of ``record`` that are cleaned apart from it, such as its headers."""
@@ -222,10 +257,19 @@ def _lingering(
 ) -> list[list[Finding]]:
     """What rewritten views still hold of what is remembered, by view; empty if nothing."""
     known = {id(view): findings for view, findings in selected}
-    left = [not is_read_above(view) and lingers(apply(view.text, view.edits), memory) for view in views]
+    forms = sought(memory)
+    left = [not is_read_above(view) and lingers(apply(view.text, view.edits), forms) for view in views]
     if not any(left):
         return []
     return [recalled(v.readable, known.get(id(v), ()), memory) if it else [] for v, it in zip(views, left, strict=True)]
+
+
+def _any_lingers(views: Iterable[View], forms: Sought) -> bool:
+    """Whether rewritten views below the record still hold something."""
+    return any(
+        view.parent is not None and not is_read_above(view) and lingers(apply(view.text, view.edits), forms)
+        for view in views
+    )
 
 
 def _holder(view: View) -> tuple[View, tuple[int, int]] | None:

@@ -147,7 +147,7 @@ def _after_mark(data: bytes) -> int:
 
 
 def locate_pure(
-    data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, int]], max_places: int = sys.maxsize, /
+    data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, ...]], max_places: int = sys.maxsize, /
 ) -> tuple[int, list[Place]] | None:
     """Where the JSON document at ``data[start]`` ends, and which of its scalars and keys overlap one of ``spans``.
 
@@ -173,7 +173,7 @@ class Locate(Protocol):
     """The type of `locate`."""
 
     def __call__(  # noqa: D102
-        self, data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, int]], max_places: int = ..., /
+        self, data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, ...]], max_places: int = ..., /
     ) -> tuple[int, list[Place]] | None: ...
 
 
@@ -181,14 +181,14 @@ locate: Locate = partial(compiled.locate, Place) if compiled else locate_pure
 
 
 def locate_all(
-    data: bytes, max_depth: int, spans: Sequence[tuple[int, int]], max_places: int = sys.maxsize
+    data: bytes, max_depth: int, spans: Sequence[tuple[int, ...]], max_places: int = sys.maxsize
 ) -> tuple[int, list[Place]] | None:
     """`locate` in the document that ``data`` is, white space and a byte order mark aside; None if it is none."""
     found = locate(data, _after_mark(data), max_depth, spans, max_places)
     return found if found is not None and _BLANK.match(data, found[0]) else None
 
 
-def _touched(data: bytes, scalars: list[Scalar], spans: Sequence[tuple[int, int]]) -> Iterator[Place]:
+def _touched(data: bytes, scalars: list[Scalar], spans: Sequence[tuple[int, ...]]) -> Iterator[Place]:
     following, reach = 0, 0  # the first span that begins later, and how far those before it reach
 
     def touched(low: int, high: int) -> bool:  # asked with rising bounds

@@ -17,6 +17,8 @@ from engine.layers.model import Purse
 
 Memory = Mapping[bytes, Finding]
 """What is looked for, and the finding that told of it."""
+Sought = Sequence[tuple[bytes, bytes]]
+"""Each form of what is looked for, and the same without what may be escaped in it."""
 
 _CERTAIN = 0.85
 _SHORTEST = 8
@@ -51,13 +53,19 @@ def remembered(found: Iterable[tuple[bytes, Iterable[Finding]]], certain: Collec
     return memory
 
 
-def lingers(text: bytes, memory: Memory) -> bool:
-    """Whether a record may still hold something remembered, however it is escaped."""
+def sought(memory: Memory) -> Sought:
+    """What `lingers` looks for."""
     forms = [form for value in memory for form in (value, *_forms(value))]
-    if any(form in text for form in forms):
-        return True
+    return [(form, _SLASHED.sub(b"", form)) for form in forms]
+
+
+def lingers(text: bytes, forms: Sought) -> bool:
+    """Whether a record may still hold something remembered, however it is escaped."""
+    for form, _ in forms:
+        if form in text:
+            return True
     plain = _SLASHED.sub(b"", text) if b"\\" in text else text
-    return any(_SLASHED.sub(b"", form) in plain for form in forms)
+    return any(bare in plain and (plain is not text or bare != form) for form, bare in forms)
 
 
 def recalled(text: bytes, known: Sequence[Finding], memory: Memory) -> list[Finding]:

@@ -46,12 +46,19 @@ def keys_of(views: Sequence[View]) -> list[bytes]:
     """The key that each of ``views`` is read under: its own, or one that tells more of it."""
     members: dict[Container, Members] = {}
     for view in views:
-        if view.kind != "key" and view.step is not None:
+        if view.kind != "key" and view.step is not None and not _is_pair(view):
             members.setdefault(_container(view, view.step), {})[view.step.name] = view.text
     return [
-        view.key if view.kind == "key" or view.step is None else _named(view, view.step, members) or view.key
+        view.key
+        if view.kind == "key" or view.step is None or _is_pair(view)
+        else _named(view, view.step, members) or view.key
         for view in views
     ]
+
+
+def _is_pair(view: View) -> bool:
+    """Whether this is the value of a ``key=value`` pair: `SIGNS` say nothing of those, nor of a text as a whole."""
+    return view.member is None and view.parent is not None and view.parent.parent is None
 
 
 def _named(view: View, step: Step, members: dict[Container, Members]) -> bytes:

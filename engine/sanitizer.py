@@ -200,13 +200,12 @@ class Sanitizer:
         except ValueError:
             return None  # not JSON, so of no profile
         headers, rules = header_texts(record), self.policy.actions
-        actions = extract(trees, announced, self.policy.principals, headers)
-        decisive = rules.strictest(actions)
-        if decisive is None or decisive[1].effect is Effect.ALLOW:
+        asked = rules.strictest(extract(trees, announced, self.policy.principals, headers, rules.may_ask))
+        if asked is None or asked[1].effect is Effect.ALLOW:
             return None
-        if len(announced) < len(reading.profiles):  # what the others see in it belongs to the request
-            actions = extract(trees, reading.profiles, self.policy.principals, headers)
-            decisive = rules.strictest(actions)
+        # Few come here. What other profiles see in it, and what is allowed of it, belongs to the request.
+        actions = extract(trees, reading.profiles, self.policy.principals, headers)
+        decisive = rules.strictest(actions)
         return Asked(actions, *decisive) if decisive is not None else None
 
     def _request(

@@ -112,10 +112,7 @@ class View:
     @property
     def key(self) -> bytes:
         """The object key that it stands under, array indexes aside; empty for keys and at the root."""
-        step = None if self.kind == "key" else self.step
-        while step is not None and isinstance(step.name, int):
-            step = step.parent
-        return plain_key(step.name) if step is not None and isinstance(step.name, bytes) else b""
+        return b"" if self.kind == "key" else key_of(self.step)
 
     def lift(self) -> list[Edit]:
         """The edits of this view's text, as edits of its parent's text."""
@@ -140,6 +137,13 @@ class View:
         for part in self.parts[edit.start : edit.end]:
             yield Edit(part.start, part.start + part.length, text)
             text = b""
+
+
+def key_of(step: Step | None) -> bytes:
+    """The object key that stands at ``step`` or nearest above it; empty if there is none."""
+    while step is not None and isinstance(step.name, int):
+        step = step.parent
+    return plain_key(step.name) if step is not None and isinstance(step.name, bytes) else b""
 
 
 _ENCODE: dict[str, Callable[[bytes], bytes]] = {

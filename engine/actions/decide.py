@@ -143,9 +143,7 @@ class CompiledRules:
 
     def decide(self, action: Action) -> Decision:
         """The first rule that matches. Raises BudgetExceeded for JSON in strings without end."""
-        left = self._by_name("action", action.action) & self._by_name("profile", action.profile)
-        if left:
-            left &= self._by_name("resource", action.resource) & self._by_name("environment", action.environment)
+        left = self._named_so(action.profile, action.action, action.resource, action.environment)
         while left:
             bit = left & -left
             rule = self.rules[bit.bit_length() - 1]
@@ -153,6 +151,18 @@ class CompiledRules:
                 return Decision(Effect(rule.rule.effect), rule.rule, _why(rule))
             left ^= bit
         return Decision(Effect.ALLOW, None, "no rule matches")
+
+    def may_ask(self, profile: str, action: str, resource: str, environment: str) -> bool:
+        """Whether a rule that reviews or denies takes these names: without one, all such actions are allowed."""
+        left = self._named_so(profile, action, resource, environment)
+        return bool(left) and any(left >> number & 1 and not rule.allows for number, rule in enumerate(self.rules))
+
+    def _named_so(self, profile: str, action: str, resource: str, environment: str) -> int:
+        """Which rules take these names, as the bits of a number."""
+        left = self._by_name("action", action) & self._by_name("profile", profile)
+        if left:
+            left &= self._by_name("resource", resource) & self._by_name("environment", environment)
+        return left
 
     def _by_name(self, name: str, text: str) -> int:
         """Which rules take ``text`` for this name, as the bits of a number. Names come again and again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,17 +16,21 @@ from engine.ledger.model import Principal, PrincipalRole
 
 _HEADER = "header:"
 
+Wanted = Callable[[str, str, str, str], bool]
+"""Whether actions of this profile, with this name, resource and environment matter at all."""
+
 
 def extract(
     trees: Trees,
     profiles: Sequence[Profile],
     principals: Principals,
     headers: Mapping[str, str] | None = None,
+    wanted: Wanted | None = None,
 ) -> list[Action]:
     """The actions that a record proposes or tells of, under every reading of duplicate keys, each once.
 
     ``headers`` are the record's own (names are compared in lower case). An action whose initiator is not
-    found, with no default in the policy, has no principals at all.
+    found, with no default in the policy, has no principals at all. Those that are not ``wanted`` are left out.
 
     Raises BudgetExceeded for JSON in strings that is nested too deep.
     """
@@ -36,7 +40,7 @@ def extract(
     for reader in readers:
         for root in trees.readings():
             for profile in profiles:
-                found += _actions(_Source(root, profile, principals, lower, reader))
+                found += _actions(_Source(root, profile, principals, lower, reader), wanted)
         if reader.ambiguous and not reader.first:
             readers.append(Reader(first=True))
     return _each_once(found)
@@ -72,7 +76,7 @@ class _Source:
     reader: Reader
 
 
-def _actions(source: _Source) -> Iterator[Action]:
+def _actions(source: _Source, wanted: Wanted | None) -> Iterator[Action]:
     profile, reader = source.profile, source.reader
     for record in (node for path in profile.at for node in path.find(source.root, reader)):
         if not _fits(profile.when, record, reader):
@@ -89,20 +93,26 @@ def _actions(source: _Source) -> Iterator[Action]:
         if not calls:
             continue
         answered = _answered(profile, record, [node for _, node in calls], reader)
-        who = _who(source, record)
+        who: tuple[Principal, ...] | None = None
         for (call, node), done in zip(calls, answered, strict=True):
             name = "" if done else render(call.action, node, record, reader)
-            if name:
-                yield Action(
-                    kind=profile.kind,
-                    profile=profile.name,
-                    action=name,
-                    resource=render(call.resource, node, record, reader),
-                    environment=render(profile.environment, node, record, reader),
-                    reason=render(profile.reason, node, record, reader),
-                    params=_params(call, node, reader),
-                    principals=who,
-                )
+            if not name:
+                continue
+            resource = render(call.resource, node, record, reader)
+            environment = render(profile.environment, node, record, reader)
+            if wanted is not None and not wanted(profile.name, name, resource, environment):
+                continue
+            who = _who(source, record) if who is None else who
+            yield Action(
+                kind=profile.kind,
+                profile=profile.name,
+                action=name,
+                resource=resource,
+                environment=environment,
+                reason=render(profile.reason, node, record, reader),
+                params=_params(call, node, reader),
+                principals=who,
+            )
 
 
 def _params(call: Call, node: Json, reader: Reader) -> Json:
@@ -134,7 +144,10 @@ def _texts(path: Path, node: Json, reader: Reader) -> str | None:
 
 
 def _fits(where: Where, node: Json, reader: Reader) -> bool:
-    return all(holds_scalar(conditions, path.find(node, reader)) for path, conditions in where.tests)
+    for path, conditions in where.tests:  # noqa: SIM110 (asked of each record, and a generator costs as much again)
+        if not holds_scalar(conditions, path.find(node, reader)):
+            return False
+    return True
 
 
 def _answered(profile: Profile, record: Json, calls: Sequence[Json], reader: Reader) -> list[bool]:

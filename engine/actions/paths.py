@@ -52,44 +52,48 @@ class Path:
         """Whether what the path finds stands directly behind its key."""
         return bool(self.steps) and self.steps[-1] == self.key
 
-    def find(self, tree: Json, reader: Reader) -> Iterator[Json]:
+    def find(self, tree: Json, reader: Reader) -> Iterable[Json]:
         """What stands at this path. Strings are not looked into, except at the end of a ``|json`` path."""
-        for value in _walk(tree, self.steps, None):
-            if self.reads_json and isinstance(value, str) and not isinstance(value, Number):
-                inside = reader.inside(value)
-                yield value if inside is None else inside
-            else:
-                yield value
+        found = _walk(tree, self.steps, None)
+        return _read_inside(found, reader) if self.reads_json else found
 
-    def find_through(self, tree: Json, reader: Reader) -> Iterator[Json]:
+    def find_through(self, tree: Json, reader: Reader) -> Iterable[Json]:
         """What stands at this path, looking also into JSON that stands in strings on the way."""
         return _walk(tree, self.steps, reader)
 
 
-def _walk(node: Json, steps: tuple[str, ...], reader: Reader | None) -> Iterator[Json]:
-    if not steps:
-        yield node
-        return
-    if reader and isinstance(node, str) and not isinstance(node, Number):
-        node = reader.inside(node)
-    step, rest = steps[0], steps[1:]
-    if step == "**":
-        if node is not None:
-            yield node  # whoever asks looks at all leaves of what is found
-    else:
-        for child in _children(node, step):
-            yield from _walk(child, rest, reader)
+def _read_inside(values: Iterable[Json], reader: Reader) -> Iterator[Json]:
+    for value in values:
+        inside = reader.inside(value) if isinstance(value, str) and not isinstance(value, Number) else None
+        yield value if inside is None else inside
 
 
-def _children(node: Json, step: str) -> Iterable[Json]:
-    if isinstance(node, dict):
-        return node.values() if step == "*" else [node[step]] if step in node else []
-    if isinstance(node, list):
-        if step in ("*", "[]"):
-            return node
-        if step.isdigit() and int(step) < len(node):
-            return [node[int(step)]]
-    return []
+def _walk(tree: Json, steps: tuple[str, ...], reader: Reader | None) -> list[Json]:
+    level: list[Json] = [tree]
+    for step in steps:  # a level of the tree for each: a generator for each node is what most of the time went to
+        if reader is not None:
+            level = [
+                reader.inside(node) if isinstance(node, str) and not isinstance(node, Number) else node
+                for node in level
+            ]
+        if step == "**":
+            return [node for node in level if node is not None]  # whoever asks looks at all leaves of it
+        below: list[Json] = []
+        for node in level:
+            if isinstance(node, dict):
+                if step in node and step != "*":
+                    below.append(node[step])
+                elif step == "*":
+                    below += node.values()
+            elif isinstance(node, list):
+                if step in ("*", "[]"):
+                    below += node
+                elif step.isdigit() and int(step) < len(node):
+                    below.append(node[int(step)])
+        if not below:
+            return below
+        level = below
+    return level
 
 
 def scalar_text(value: Json) -> str | None:

@@ -93,7 +93,8 @@ class GateIds:
 
     rules: int
     escapes: int  # exclusive end of the marker for \\uXXXX and %XX escapes
-    paths: int  # exclusive end of the literals of path rules, and of the signs of values that are named elsewhere
+    literals: int  # exclusive end of the literals of path rules
+    paths: int  # exclusive end of the signs of values that are named elsewhere, see `engine.neighbours`
     actions: int  # exclusive end of the literals of privileged actions
 
 

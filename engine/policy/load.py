@@ -80,7 +80,7 @@ def load_policy(
     hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, DEAR]
     extra = [b"|".join(hiding), *path_literals, *SIGNS, *(b"(?i)" + text for text in announced.patterns)]
     n, p = len(rules), len(path_literals) + len(SIGNS)
-    ids = GateIds(n, n + 1, n + 1 + p, n + 1 + p + len(announced.patterns))
+    ids = GateIds(n, n + 1, n + 1 + len(path_literals), n + 1 + p, n + 1 + p + len(announced.patterns))
     actions_stage = Stage([b"(?i)" + text for text in announced.words], range(ids.paths, ids.actions))
     try:
         detector = PatternDetector(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 
 import pytest
 
@@ -58,7 +59,27 @@ def test_what_stands_beside_or_above_names_the_value(text: str, depth: int) -> N
     assert told.text == cleaned.text
 
 
+@pytest.mark.parametrize(
+    "text", ['<add key="Password" value="x7Kq2mVb9LpZ4tR"/>', "name=DB_PASSWORD value=x7Kq2mVb9LpZ4tR"]
+)
+def test_attributes_and_pairs_of_a_text_name_nothing_beside_them(text: str) -> None:
+    """What is said of them is the same whether all is read or only where the gate points."""
+    assert CLEANER.clean(text.encode()) == CLEANER.clean_all(text.encode(), "auto")
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("text", TOLD)
+def test_a_name_in_a_layer_tells_too(text: str, depth: int) -> None:
+    """A record that stands in base64 in another is read as it would be by itself."""
+    layer = b64encode(nested(text, depth).encode()).decode()
+    record = json.dumps({"id": 7, "body": layer}).encode()
+    cleaned = CLEANER.clean(record)
+    assert cleaned == CLEANER.clean_all(record, "auto")
+    assert b"tulip" not in b64decode(json.loads(cleaned.text)["body"])
+
+
 @pytest.mark.parametrize("text", OTHERS)
 def test_names_of_other_things_are_none(text: str) -> None:
     """Schemas, references, paths, lists of names, counts."""
     assert CLEANER.clean_all(text.encode(), "auto").text == text.encode()
+    assert CLEANER.clean(text.encode()).text == text.encode()
