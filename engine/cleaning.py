@@ -93,7 +93,7 @@ class Cleaner:
 
         ``names`` are those that a model found in it.
         """
-        everything = read_record(data, form, self.limits, base)
+        everything = (names.views if names else None) or read_record(data, form, self.limits, base)
         views = [view for view in everything if view.readable]
         texts = [Text(view.readable, view.key) for view in views]
         found = self.detector.scan([Text(view.readable, key) for view, key in zip(views, keys_of(views), strict=True)])

@@ -7,7 +7,7 @@ record in which nothing is found goes the way of all records, as if names were n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -19,15 +19,20 @@ from detectors.ner.detector import NameDetector
 from engine.layers import LITERAL, announces, announces_pure
 from engine.policy.paths import PathPattern, joined
 from engine.records import ActivityRecord
-from engine.views import Limits, read_record
-
-Names = Mapping[Text, list[Finding]]
-"""The names in a record's texts."""
+from engine.views import Limits, View, read_record
 
 _KNOWN_PATHS = 20_000
 _ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL
 _announces = announces or announces_pure
 _KEY = re.compile(rb'(?<!\\)(?:\\\\)*"\s*:')
+
+
+class Names(dict[Text, list[Finding]]):
+    """The names in a record's texts. ``views`` are the record read in full, if it was: cleaning it needs them again."""
+
+    def __init__(self, found: Iterable[tuple[Text, list[Finding]]], views: list[View] | None) -> None:
+        super().__init__(found)
+        self.views = views
 
 
 class OverBudget:
@@ -56,33 +61,35 @@ class NameReader:
         """
         asked: list[int] = []
         texts: list[list[Text]] = []
+        read: list[list[View] | None] = []
         hits = self._gate.hits if self._gate is not None else None
         for number, record in enumerate(records):
             value = record.value
             if not value or len(value) > most or (hits is not None and not hits(value)):
                 continue
             try:
-                some = list(dict.fromkeys(self._texts(value, form_of(record.position.topic))))
+                found, views = self._texts(value, form_of(record.position.topic))
             except BudgetExceeded:
                 continue  # reading it in earnest ends there, too
-            if some:
+            if found:
                 asked.append(number)
-                texts.append(some)
+                texts.append(list(dict.fromkeys(found)))
+                read.append(views)
         out: dict[int, Names | OverBudget] = {}
         if texts:
-            for number, some, found in zip(asked, texts, self._detector.scan_records(texts), strict=True):
-                if found is None:
+            for number, some, views, names in zip(asked, texts, read, self._detector.scan_records(texts), strict=True):
+                if names is None:
                     out[number] = OverBudget()
-                elif any(found):
-                    out[number] = {text: names for text, names in zip(some, found, strict=True) if names}
+                elif any(names):
+                    out[number] = Names(((text, one) for text, one in zip(some, names, strict=True) if one), views)
         return out
 
     def texts(self, record: bytes, form: str = "auto") -> list[str]:
         """The free texts of a record."""
-        return [text.value.decode("utf-8", "replace") for text in self._texts(record, form)]
+        return [text.value.decode("utf-8", "replace") for text in self._texts(record, form)[0]]
 
-    def _texts(self, data: bytes, form: str) -> Iterator[Text]:
-        """The free texts of a record, as `engine.views` reads them."""
+    def _texts(self, data: bytes, form: str) -> tuple[list[Text], list[View] | None]:
+        """The free texts of a record, as `engine.views` reads them, and its views, if they were needed."""
         if form in ("auto", "json"):
             try:
                 tree = orjson.loads(data)
@@ -92,9 +99,9 @@ class NameReader:
                 found: list[Text] = []
                 keys = self._walk(tree, b"", b"", found, 0)
                 if keys == len(_KEY.findall(data)):  # else a key may be there twice, and orjson keeps one
-                    yield from found
-                    return
-        yield from self._read(data, form, b"")
+                    return found, None
+        views = read_record(data, form, self._limits)
+        return self._of(views, b"", b""), views
 
     def _walk(self, tree: Any, path: bytes, key: bytes, found: list[Text], depth: int) -> int:
         """Adds the free texts of ``tree`` and gives the number of its keys, of JSON in strings aside."""
@@ -135,14 +142,14 @@ class NameReader:
                 found += below
                 return
         if encoded or braces:
-            found += self._read(text, "text", path, key)
+            found += self._of(read_record(text, "text", self._limits), path, key)
         else:
             found.append(Text(text, key))
 
-    def _read(self, data: bytes, form: str, path: bytes, key: bytes = b"") -> list[Text]:
-        """The same, by the views of ``data``, which stands at ``path``."""
+    def _of(self, views: Iterable[View], path: bytes, key: bytes) -> list[Text]:
+        """The free texts among the views of a text, which stands at ``path`` and under ``key``."""
         out = []
-        for view in read_record(data, form, self._limits):
+        for view in views:
             if view.readable and view.kind not in ("key", "number"):
                 below = joined(view.step.names()) if view.step is not None else b""
                 if self._free(path + below):

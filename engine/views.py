@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
+from detectors.patterns import byte_regex
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
-from engine.layers import characters, layers
+from engine.layers import DEAR, LITERAL, characters, layers
 from engine.layers.characters import (
     folded,
     plain_key,
@@ -31,6 +32,9 @@ from engine.layers.model import Purse
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
+_SPELLS = byte_regex(
+    (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + DEAR).decode()
+)  # whatever `spelled` reads
 BRACE = re.compile(rb"[{\[]")
 _PAIR = re.compile(rb"""([^\s="',;&?]{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
 TRIES = 8
@@ -257,7 +261,9 @@ def _expand(view: View, views: list[View], limits: Limits, purse: Purse) -> None
 
 def spelled(view: View, purse: Purse) -> list[View]:
     """The views below a text that its escapes and its layers spell. Raises BudgetExceeded."""
-    text, views = view.readable, []
+    text, views = view.readable, list[View]()
+    if _SPELLS.search(text) is None:
+        return views
     if b"\\u" in text and _SPELLED.search(text):
         views += _spelling("text", unescape(text), view, purse)
     if b"%" in text and _PERCENT.search(text):

@@ -96,13 +96,12 @@ class NameDetector:
 
     def _collect(self, value: str, key: bytes, owner: int, asks: list[_Ask]) -> int:
         """Adds the segments of ``value`` that could hold a name; their characters."""
-        could, gated = self.words, self.gated
-        if not value or (gated and not could(value)):
+        if not value:
             return 0
         clean = _HALF.sub("�", value) if not value.isascii() else value
         head = f"{key.decode('utf-8', 'replace')}: " if key and len(value) <= _KEYED and "\n" not in value else ""
         cost = 0
-        for start, end, since, until in around(clean, could.spots(clean)) if gated else segments(clean):
+        for start, end, since, until in around(clean, self.words.spots(clean)) if self.gated else segments(clean):
             part = clean[start:end]
             cost += end - start
             seen = head + part if start == 0 else part

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,8 +20,11 @@ _WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{4,}(?![a-z])")
 _CAPITAL = re.compile(
     r"(?<![A-Za-z./$@#\\-])(?:Mc|Mac|De|Di|La|Le|Van|O')?[A-Z][a-z]+(?![A-Za-z(])|(?<=\\[nrt])[A-Z][a-z]+"
 )
+_PREFIXED = re.compile(r"(?:Mc|Mac|De|Di|La|Le|Van)[A-Z][a-z]+")
 _CUE = re.compile(r"\b(?:[Nn]amed?(?:'s| is| was|:)? |called |[Mm](?:rs?|s|iss)\.? |[Dd]r\.? |[Pp]rof\.? )")
+_CUES = frozenset("Name Named name named called Mr Mrs Ms Miss mr mrs ms miss Dr dr Prof prof".split())
 _LETTERS = re.compile(r"[^\W\d_]+")
+_APART = {code: " " for code in range(128) if not chr(code).isalpha()}
 
 
 class NameGate:
@@ -29,7 +32,9 @@ class NameGate:
 
     def __init__(self, names: Iterable[str], plain: Iterable[str]) -> None:
         technical = frozenset(_TECHNICAL.read_text(encoding="utf-8").split())
-        self._names = frozenset(form for name in names if name not in technical for form in (name, name.upper()))
+        self._names = frozenset(
+            form for name in names if name not in technical for form in (name, name.upper()[3:] and name.upper())
+        )
         self._plain = frozenset(word.capitalize() for words in (plain, technical) for word in words)
 
     @classmethod
@@ -40,21 +45,40 @@ class NameGate:
 
     def __call__(self, text: str) -> bool:
         """Whether ``text`` could hold a name."""
-        if _CUE.search(text) is not None:
-            return True
         if not text.isascii():
-            return self._could(text)
-        return not (self._names.isdisjoint(_WORD.findall(text)) and self._plain.issuperset(_CAPITAL.findall(text)))
+            return _CUE.search(text) is not None or self._could(text)
+        words = set(text.translate(_APART).split())
+        if not self._names.isdisjoint(words) or (not _CUES.isdisjoint(words) and _CUE.search(text) is not None):
+            return True
+        odd = self._odd(words)
+        return bool(odd) and not (
+            self._names.isdisjoint(odd) and self._plain.issuperset(_CAPITAL.findall(text))
+        )  # the pattern sees what stands beside a word, too
+
+    def _odd(self, words: Iterable[str]) -> set[str]:
+        """Of ASCII words those with a capital that are not plain, and the names in what is written together."""
+        plain, odd = self._plain, set[str]()
+        for word in words:
+            if word in plain or word.islower() or word.isupper():
+                continue
+            if word.istitle() or _PREFIXED.fullmatch(word):
+                odd.add(word)
+            elif word[0] in "nrt" and word[1:].istitle():  # behind a backslash
+                odd |= {word[1:]} - plain
+            else:
+                odd |= self._names.intersection(_WORD.findall(word))
+        return odd
 
     def spots(self, text: str) -> list[tuple[int, int]]:
         """Where the words stand that could be of a name, in order: first character, and the one after the last."""
-        found = [(match.end(), match.end() + 1) for match in _CUE.finditer(text)]
         if not text.isascii():
-            found += [match.span() for match in _LETTERS.finditer(text) if self._counts(match[0])]
-        else:
-            names, plain = self._names, self._plain
-            found += [match.span() for match in _WORD.finditer(text) if match[0] in names]
-            found += [match.span() for match in _CAPITAL.finditer(text) if match[0] not in plain]
+            found = [(match.end(), match.end() + 1) for match in _CUE.finditer(text)]
+            return sorted(found + [match.span() for match in _LETTERS.finditer(text) if self._counts(match[0])])
+        words = set(text.translate(_APART).split())
+        cued = not _CUES.isdisjoint(words)
+        found = [(match.end(), match.end() + 1) for match in _CUE.finditer(text)] if cued else []
+        for word in self._names.intersection(words) | self._odd(words):
+            found += _places(text, word)
         return sorted(found)
 
     def _could(self, text: str) -> bool:
@@ -64,6 +88,17 @@ class NameGate:
         if word.islower():
             return word in self._names
         return word not in self._plain and (len(word) > 3 or not word.isupper())  # scripts without case, too
+
+
+def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
+    """Where ``word`` stands in ``text``, and not as a part of a longer one in the same case."""
+    at, first, last = text.find(word), word[0].islower(), word[-1].islower()
+    while at >= 0:
+        end = at + len(word)
+        before, after = text[at - 1 : at] if at else "", text[end : end + 1]
+        if not (before.isalpha() and before.islower() == first) and not (after.isalpha() and after.islower() == last):
+            yield at, end
+        at = text.find(word, end)
 
 
 @cache

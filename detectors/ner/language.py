@@ -21,22 +21,38 @@ from typing import Any
 import numpy
 import spacy
 from spacy.attrs import NORM, PREFIX, SUFFIX
+from spacy.lang.lex_attrs import word_shape
+from spacy.lang.norm_exceptions import BASE_NORMS
 from spacy.language import BaseDefaults, Language
 from spacy.pipeline.tagger import Tagger
 from spacy.scorer import Scorer
+from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
+from detectors.ner.network import Network
+
 LONGEST = 40  # letters of a token; a longer word is cut
 UNKNOWN = "-"
+_DIGIT = re.compile(r"\d")
+_SURELY = 0.9  # the probability from which on a token is in no name
 
 _TOKEN = re.compile(
-    rf"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # scripts without spaces: each character
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # scripts without spaces: each character
+    r"|(?:[cdjlmnstCDJLMNST]|[Qq]u)['’](?=[^\W\d_])"  # d'Anna, l'équipe, qu'elle
     rf"|[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{{1,{LONGEST}}}(?:['’][^\W\d_]{{2,{LONGEST}}})?"
     r"|\d{1,20}"
     r"|[^\S ]+| {2,}"  # white space other than one blank
     r"|\S"
 )
+
+
+def words_of(text: str) -> list[str]:
+    """The tokens of ``text``: all of it but the single blanks between them."""
+    words: list[str] = _TOKEN.findall(text)
+    if text[:1] == " " and text[1:2] != " ":
+        words.insert(0, " ")
+    return words
 
 
 class LogTokenizer:
@@ -47,26 +63,12 @@ class LogTokenizer:
 
     def __call__(self, text: str) -> Doc:
         """The tokens of ``text``; joined, they are ``text`` again."""
-        words: list[str] = []
-        spaces: list[bool] = []
-        at = 0
-        for match in _TOKEN.finditer(text):
-            start, end = match.span()
-            if start > at:  # one blank
-                if spaces:
-                    spaces[-1] = True
-                else:
-                    words.append(" ")
-                    spaces.append(False)
-            words.append(match[0])
-            spaces.append(False)
-            at = end
-        if at < len(text):
-            if spaces:
-                spaces[-1] = True
-            else:
-                words.append(" ")
-                spaces.append(False)
+        words, spaces, end = words_of(text), list[bool](), 0
+        for word in words:
+            end += len(word)
+            blank = text.startswith(" ", end) and not text.startswith("  ", end)
+            spaces.append(blank)
+            end += blank
         return Doc(self.vocab, words=words, spaces=spaces)
 
     def to_bytes(self, **_: Any) -> bytes:
@@ -119,13 +121,23 @@ class Lexicon:
         return "0" if token.isdecimal() else token[:1]
 
 
+def _norm(token: str) -> str:
+    token = token if token.isalpha() else BASE_NORMS.get(token) or _DIGIT.sub("0", token)
+    return token.lower()[:20]
+
+
+def _suffix(token: str) -> str:
+    end = token[-3:].lower()
+    return end if end.isalpha() else _DIGIT.sub("0", end)
+
+
 class LogDefaults(BaseDefaults):
     """What a vocabulary tells of a word."""
 
     lex_attr_getters = {  # noqa: RUF012
         **BaseDefaults.lex_attr_getters,
-        NORM: lambda token: re.sub(r"\d", "0", token.lower())[:20],
-        SUFFIX: lambda token: re.sub(r"\d", "0", token[-3:].lower()),
+        NORM: _norm,
+        SUFFIX: _suffix,
         PREFIX: lambda token: UNKNOWN,  # until a lexicon is there
     }
 
@@ -176,14 +188,29 @@ class Names(Tagger):
             doc.ents = [Span(doc, start, end, label=label) for start, end, label, _ in found]
             doc.user_data["scores"] = [score for *_, score in found]
 
-    def find(self, texts: Iterable[str], tokenize: LogTokenizer) -> list[list[tuple[int, int, str, float]]]:
+    def find(self, texts: Sequence[str]) -> list[list[tuple[int, int, str, float]]]:
         """The names in each text (first character, the one after the last, kind, score), without documents of them."""
-        docs = [tokenize(text) for text in texts]
+        words = [words_of(text) for text in texts]
         out = []
-        for doc, probabilities in zip(docs, self.predict(docs), strict=True):
+        for text, some, probabilities in zip(texts, words, self.network(words), strict=True):
             found = self.decoder(probabilities)
-            out.append([(doc[a].idx, doc[b - 1].idx + len(doc[b - 1]), kind, score) for a, b, kind, score in found])
+            out.append(_placed(text, some, found) if found else [])
         return out
+
+    @cached_property
+    def network(self) -> Network:
+        """What computes, once there are weights."""
+        return Network(self.model, self._vectors)
+
+    def _vectors(self, words: Sequence[str]) -> Any:
+        """For each word what the model knows of it by itself. A document of them would take ten times as long."""
+        _, _, tables, mix, _ = self.model.get_ref("tok2vec").layers[0].layers
+        known = self.lexicon or (lambda _: UNKNOWN)
+        features = [
+            tuple(map(get_string_id, (_norm(word), known(word), _suffix(word), word_shape(word)))) for word in words
+        ]
+        found = tables.layers[0].predict(numpy.array(features, dtype="uint64"))
+        return mix.layers[0].predict(found)
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -220,13 +247,29 @@ class Decoder:
         self._stop = numpy.array([0.0 if _may_follow(label, "O") else -1e9 for label in labels])
 
     def __call__(self, probabilities: Any) -> list[tuple[int, int, str, float]]:
-        """Each name as its first token, the token after its last, its kind, and the probability that it is one."""
+        """Each name as its first token, the token after its last, its kind, and the probability that it is one.
+
+        What is surely outside parts a text, so that most of it need not be looked at.
+        """
         out: list[tuple[int, int, str, float]] = []
-        if len(probabilities) == 0 or probabilities[:, self._outside].min() > 0.9:
-            return out
-        path = probabilities.argmax(axis=1).tolist()
+        before = -2
+        start = 0
+        for at in numpy.flatnonzero(probabilities[:, self._outside] <= _SURELY).tolist():
+            if at > before + 1:
+                self._read(probabilities, start, before + 1, out)
+                start = at
+            before = at
+        self._read(probabilities, start, before + 1, out)
+        return out
+
+    def _read(self, probabilities: Any, first: int, end: int, out: list[tuple[int, int, str, float]]) -> None:
+        """Adds the names from token ``first`` on, up to ``end``."""
+        if end <= first:
+            return
+        some = probabilities[first:end]
+        path = some.argmax(axis=1).tolist()
         if not self._sensible(path):
-            path = self._best(numpy.log(probabilities + 1e-9))
+            path = self._best(numpy.log(some + 1e-9))
         start = 0
         for at, number in enumerate(path):
             label = self._labels[number]
@@ -234,9 +277,8 @@ class Decoder:
                 start = at
             if label[0] in "LU":
                 kind = label[2:]
-                score = float(probabilities[start : at + 1, self._of[kind]].sum(axis=1).min())
-                out.append((start, at + 1, kind, min(score, 1.0)))
-        return out
+                score = float(some[start : at + 1, self._of[kind]].sum(axis=1).min())
+                out.append((first + start, first + at + 1, kind, min(score, 1.0)))
 
     def _sensible(self, path: list[int]) -> bool:
         before = self._outside
@@ -259,6 +301,18 @@ class Decoder:
             at = int(row[at])
             path.append(at)
         return path[::-1]
+
+
+def _placed(
+    text: str, words: Sequence[str], found: Iterable[tuple[int, int, str, float]]
+) -> list[tuple[int, int, str, float]]:
+    """What was ``found``, with characters of ``text`` in place of its ``words``."""
+    starts, end = [], 0
+    for word in words:
+        start = text.index(word, end)
+        end = start + len(word)
+        starts.append(start)
+    return [(starts[a], starts[b - 1] + len(words[b - 1]), kind, score) for a, b, kind, score in found]
 
 
 def bilou(count: int, spans: Iterable[tuple[int, int, str]]) -> list[str]:

@@ -52,6 +52,10 @@ class NameModel:
 
     def find(self, texts: Sequence[str]) -> list[list[Name]]:
         """The names in each text."""
+        if self._ours:
+            labels = self._labels
+            found = self.pipeline.get_pipe("names").find(texts)
+            return [[Name(a, b, labels[kind], score) for a, b, kind, score in names] for names in found]
         if self._read >= _FORGET:
             self._zone.close()
             self._zone.enter_context(self.pipeline.memory_zone())
@@ -64,9 +68,6 @@ class NameModel:
 
     def _batch(self, texts: Sequence[str]) -> list[list[Name]]:
         labels = self._labels
-        if self._ours:
-            found = self.pipeline.get_pipe("names").find(texts, self.pipeline.tokenizer)
-            return [[Name(a, b, labels[kind], score) for a, b, kind, score in names] for names in found]
         return [
             [
                 Name(ent.start_char, ent.end_char, labels[ent.label_], UNSCORED)
