@@ -133,6 +133,12 @@ def random_value(secret: bytes) -> bool:
     )
 
 
+def random_tail(secret: bytes) -> bool:
+    """A prefixed token: what stands behind the last underscore or dash is long, and random as no name is."""
+    tail = re.split(rb"[_-]", secret)[-1]
+    return len(tail) >= 20 and random_value(tail) and token(secret)
+
+
 def long_token(secret: bytes) -> bool:
     """A `random_value`, or digits only, at least 24 of them: where a provider's token is expected."""
     return random_value(secret) or (len(secret) >= 24 and secret.isdigit() and token(secret))
@@ -305,6 +311,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "query_secret": query_secret,
     "quoted_password": quoted_password,
     "random_letters": random_letters,
+    "random_tail": random_tail,
     "random_value": random_value,
     "short_secret": short_secret,
     "strong_password": strong_password,
