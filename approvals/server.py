@@ -13,6 +13,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from approvals.channels.assembly import Channels
+from approvals.channels.settings import ChannelSettings
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.identity.settings import IdentitySettings
@@ -44,6 +46,7 @@ class Settings:
     ``published_on_loopback`` is the word of whoever deploys it that this is a container whose port is published
     on 127.0.0.1 only: it then listens on all addresses of the container, and ``host`` does not count.
     ``identity`` is the OpenID provider at which people sign in; without one the page is for this machine only.
+    ``channels`` are the chats and webhooks that are told of requests.
     Raises ConfigError for a ``host`` that cannot be served safely.
     """
 
@@ -56,6 +59,7 @@ class Settings:
     published_on_loopback: bool = False
     identity: IdentitySettings | None = None
     secret_file: Path | None = None
+    channels: ChannelSettings | None = None
 
     def __post_init__(self) -> None:
         if is_loopback(self.host):
@@ -100,10 +104,13 @@ class Server:
     service: Service
     app: FastAPI
     provider: Provider | None = None
+    channels: Channels | None = None
 
     def close(self) -> None:
         """Stops the broker thread and closes the database."""
         self.service.stop()
+        if self.channels is not None:
+            self.channels.stop()
         if self.provider is not None:
             self.provider.close()
         self.service.store.close()
@@ -128,10 +135,16 @@ def build(
     directory = Directory(store.identities, people, clock=clock, file=settings.people, provider=identity)
     provider = Provider(identity) if identity is not None else None
     hosts = {*LOOPBACK_HOSTS, settings.host, *([identity.host] if identity else [])}
+    channels = Channels(settings.channels, service, directory.roster, settings.url) if settings.channels else None
     web = WebSettings(
-        secret=secret, hosts=hosts, provider=provider, directory=directory, limit=RateLimit(rate=20, burst=200)
+        secret=secret,
+        hosts=hosts,
+        provider=provider,
+        directory=directory,
+        limit=RateLimit(rate=20, burst=200),
+        channels=channels,
     )
-    return Server(settings, service, create_app(service, web), provider)
+    return Server(settings, service, create_app(service, web), provider, channels)
 
 
 def _secret_file(settings: Settings) -> Path:
@@ -168,6 +181,8 @@ def serve(server: Server, *, ready: Callable[[str], None] = lambda _: None) -> N
         timeout_graceful_shutdown=5,
     )
     server.service.start()
+    if server.channels is not None:
+        server.channels.start()
     try:
         ready(server.settings.url)
         with _signals_end_quietly():

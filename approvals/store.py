@@ -17,6 +17,8 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 from approvals import deciding
 from approvals import tables as t
 from approvals.answers import Answers
+from approvals.channels.deliveries import Deliveries
+from approvals.channels.links import Links
 from approvals.database import open_engine
 from approvals.history import History
 from approvals.identity.store import IdentityStore
@@ -81,6 +83,8 @@ class Store:
         self.identities = IdentityStore(self._engine)
         self.lease = Lease(self._engine)
         self.answers = Answers(self._engine)
+        self.deliveries = Deliveries(self._engine)
+        self.links = Links(self._engine)
         self._decisions = dict(decisions)
         self._format: Format = format
 

@@ -230,6 +230,72 @@ answers = Table(
     Index("answers_by_age", "at"),
 )
 
+# What channels are told. A message has one row for each request, told anew until it shows what `wanted` numbers; an
+# event that a webhook is told has a row of its own, with its body. Whoever sends claims a row by moving `due`.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("channel", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("event", String, nullable=False),  # empty for a message
+    Column("body", LargeBinary),
+    Column("wanted", BigInteger, nullable=False),  # the number of the newest event that it is to tell
+    Column("shown", BigInteger, nullable=False),  # the same, that it tells; 0 if none
+    Column("place", String, nullable=False),  # where a message stands; empty if nowhere yet
+    Column("state", String, nullable=False),  # waiting, sent, dead
+    Column("attempts", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),  # ms
+    Column("problem", String, nullable=False),  # why the last attempt failed; never content
+    Column("created", BigInteger, nullable=False),
+    Index("deliveries_by_time", "state", "due"),
+    Index("deliveries_by_request", "channel", "request_id"),
+)
+
+# How far each channel has been told, and what is wrong with it, for people to see.
+channel_states = Table(
+    "channel_states",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("cursor", BigInteger, nullable=False),
+    Column("problem", String, nullable=False),
+    Column("since", BigInteger, nullable=False),  # ms; of the problem
+    Column("paused", BigInteger, nullable=False),  # ms; nothing is sent before that
+)
+
+# Who somebody in a chat is here, as they have shown themselves. `place` is the workspace or tenant.
+chat_links = Table(
+    "chat_links",
+    metadata,
+    Column("place", String, primary_key=True),
+    Column("chat_user", String, primary_key=True),
+    Column("issuer", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("address", String, nullable=False),  # as what the chat's API knows them, where that is another id
+    Column("linked", BigInteger, nullable=False),
+    Index("chat_links_by_person", "issuer", "subject"),
+)
+
+# Codes that somebody who is signed in types into a chat, by their hash; each works once.
+link_codes = Table(
+    "link_codes",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("issuer", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index("link_codes_by_end", "expires"),
+)
+
+# What a chat has sent already, so that what is sent twice is done once; wrong codes are counted here too.
+chat_seen = Table(
+    "chat_seen",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("chat_seen_by_age", "at"),
+)
+
 
 _PG_WRITER = 0x51_CE_6A_7E
 """The number of PostgreSQL's advisory lock that writers take; any would do, if nobody else in the database uses it."""

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from approvals.channels import web as chat
+from approvals.channels.assembly import Channels
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.service import Service
@@ -30,6 +32,7 @@ class WebSettings:
 
     ``provider`` is where people sign in; None for people.yaml alone. ``directory`` keeps the roster fresh; None where
     it never changes. ``limit`` is how often each caller may use the API; None for as often as they like.
+    ``channels`` are the chats and webhooks; None if there are none.
     """
 
     secret: bytes
@@ -37,6 +40,7 @@ class WebSettings:
     provider: Provider | None = None
     directory: Directory | None = None
     limit: RateLimit | None = None
+    channels: Channels | None = None
 
 
 def create_app(service: Service, settings: WebSettings) -> FastAPI:
@@ -54,10 +58,11 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     app.state.provider = settings.provider
     app.state.sessions = _sessions(service, settings)
     app.state.limit = settings.limit
+    app.state.channels = settings.channels
     app.include_router(api.router)
     app.include_router(terminal.router)
     app.include_router(events.router)
-    for page in (lists, live, pages, sign_in):
+    for page in (lists, live, pages, sign_in, chat):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(Guard, hosts=settings.hosts)
@@ -82,7 +87,10 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     def healthz() -> JSONResponse:
         health = service.health
         ok = health.running and not health.problem
-        return JSONResponse({"ok": ok, "problem": health.problem}, status_code=200 if ok else 503)
+        said: dict[str, object] = {"ok": ok, "problem": health.problem}
+        if settings.channels is not None:  # a chat that is away keeps nobody from deciding on the page
+            said["channels"] = settings.channels.problems()
+        return JSONResponse(said, status_code=200 if ok else 503)
 
     return app
 

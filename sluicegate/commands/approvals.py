@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import click
 
+from sluicegate.commands.approvals_channels import channels
 from sluicegate.commands.approvals_identity import people, tokens
 from sluicegate.commands.approvals_login import Saved, SignInFailed, device_flow, echo_where, keep, saved
 from sluicegate.commands.database_option import database_option
@@ -137,6 +138,12 @@ def approvals() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="The OpenID provider at which people sign in: identity.yaml.",
 )
+@click.option(
+    "--channels",
+    "channels_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The chats and webhooks that are told of requests: channels.yaml.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Without --identity: of this machine only.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
@@ -154,6 +161,7 @@ def serve(
     config: Path,
     people: Path,
     identity: Path | None,
+    channels_file: Path | None,
     host: str,
     port: int,
     *,
@@ -171,6 +179,7 @@ def serve(
       sluicegate approvals serve -c sluicegate.yaml --people people.yaml
       sluicegate approvals serve -c sluicegate.yaml --people people.yaml --identity identity.yaml --host 0.0.0.0
     """
+    from approvals.channels.settings import load_channels
     from approvals.identity.settings import load_identity
     from approvals.server import Settings, build
     from approvals.server import serve as run
@@ -190,6 +199,7 @@ def serve(
         port=port,
         published_on_loopback=published_on_loopback,
         identity=load_identity(identity) if identity is not None else None,
+        channels=load_channels(channels_file) if channels_file is not None else None,
         secret_file=secret_file or (loaded.state_dir / "approvals.secret" if isinstance(database, str) else None),
     )
     cleaner = cleaner_of(load_policy(loaded.policy))
@@ -512,5 +522,5 @@ def _time(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-for _group in (people, tokens):
+for _group in (people, tokens, channels):
     approvals.add_command(_group)

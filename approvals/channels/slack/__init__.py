@@ -1,0 +1,1 @@
+"""Slack: messages in Block Kit, and what people do to them."""

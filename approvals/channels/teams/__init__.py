@@ -1,0 +1,1 @@
+"""Microsoft Teams: adaptive cards, and what people do to them."""
