@@ -15,7 +15,7 @@ READY := $(VENV)/.ready
 $(READY): pyproject.toml requirements.lock hatch_build.py engine/_native.c
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,model]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,integrations,model]'
 	$(BIN)/python -m engine.native
 	touch $@
 
