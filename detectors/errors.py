@@ -5,6 +5,7 @@
     SluicegateError
     ├── ConfigError           a rule, policy or configuration file cannot be used: names file, line and key
     ├── BudgetExceeded        a record needs more bytes, layers or candidates than it may have
+    ├── Unreadable            (sluicegate.library) a value could not be read safely, and is not given back
     ├── LedgerError           (engine.ledger.codec) what should be a message of the ledger is none
     ├── CrashLoop             (engine.supervisor) a worker died again and again without getting on
     ├── WorkerFailed          (engine.supervisor) a worker did not end in order
