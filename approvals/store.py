@@ -19,6 +19,7 @@ from approvals import tables as t
 from approvals.answers import Answers
 from approvals.database import open_engine
 from approvals.history import History
+from approvals.identity.changes import PeopleChanges
 from approvals.identity.store import IdentityStore
 from approvals.intake import take_in
 from approvals.journal import Journal
@@ -79,6 +80,7 @@ class Store:
         self._engine = open_engine(database)
         self.lookups = Lookups(self._engine)
         self.identities = IdentityStore(self._engine)
+        self.changes = PeopleChanges(self._changing)
         self.lease = Lease(self._engine)
         self.answers = Answers(self._engine)
         self._decisions = dict(decisions)
