@@ -23,7 +23,7 @@ from approvals.lifecycle import (
     expire,
 )
 from approvals.person import Identity, Person
-from approvals.rows import WHOLE, keep_clarification, keep_vote, load, load_all, move, repeats_of
+from approvals.rows import WHOLE, keep_clarification, keep_vote, load_all, move, repeats_of
 from approvals.votes import Ballot
 from engine.ledger.model import Step
 
@@ -43,7 +43,7 @@ def vote(
     channel: str,
 ) -> Review | Refused:
     """Casts ``ballot``; see `approvals.votes.cast`."""
-    before = load(journal.connection, request_id)
+    before = journal.load(request_id)
     if before is None:
         return _unknown()
     after = votes.cast(before, person, ballot, people, at=at, channel=channel)
@@ -52,7 +52,7 @@ def vote(
         what = "break glass" if ballot.break_glass else str(ballot.decision)
         return _refused(journal, before, after, what, at=at, actor=actor, channel=channel)
     mine = next(v for v in reversed(after.votes) if Identity(v.issuer, v.subject) == person.identity)
-    keep_vote(journal.connection, before.request, mine)
+    keep_vote(journal.connection, before, mine)
     event = f"vote {mine.decision}"
     journal.note(before.request, event, at, actor=actor, channel=channel, detail=mine.reason, vote=mine)
     if after.verdict is not None:
@@ -72,7 +72,7 @@ def ask(
     channel: str,
 ) -> Review | Refused:
     """Asks for a clarification; see `approvals.votes.ask`."""
-    before = load(journal.connection, request_id)
+    before = journal.load(request_id)
     if before is None:
         return _unknown()
     after = votes.ask(before, person, question, people, version=version, at=at)
@@ -97,7 +97,7 @@ def answer(
     channel: str,
 ) -> Review | Refused:
     """Answers what was asked; see `approvals.votes.answer`."""
-    before = load(journal.connection, request_id)
+    before = journal.load(request_id)
     if before is None:
         return _unknown()
     after = votes.answer(before, by, text, people, version=version, at=at)
@@ -121,7 +121,7 @@ def withdraw(
     channel: str,
 ) -> Review | Refused:
     """Takes a request back; see `approvals.votes.withdraw`."""
-    before = load(journal.connection, request_id)
+    before = journal.load(request_id)
     if before is None:
         return _unknown()
     after = votes.withdraw(before, by, reason, people, at=at)

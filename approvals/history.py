@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from approvals.lifecycle import Clarification, Event, Refused, Review, State, advance, answer, ask, fold, revise, unfold
 from detectors.errors import SluicegateError
-from engine.ledger.model import ReviewEvent, ReviewRequest, Verdict, VerdictKind, Vote
+from engine.ledger.model import PeopleEvent, ReviewEvent, ReviewRequest, Verdict, VerdictKind, Vote
 from engine.records import Position, TopicPartition
 
 BEGAN = "began"
@@ -40,16 +40,18 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Everything that the topics remember.
+    """Everything that the topics remember; ``people`` is what changed about who may decide, in order.
 
-    ``votes`` are the standing ones, by request, version, issuer and subject; ``untold`` are requests that were
-    read once and of which no event and no verdict is left; ``gone`` the ids whose request is not in the topic
-    any more.
+    ``earlier`` is what requests were before they changed, by id and version; ``votes`` are the standing ones, by
+    request, version, issuer and subject; ``untold`` are requests that were read once and of which no event and no
+    verdict is left; ``gone`` the ids whose request is not in the topic any more.
     """
 
     requests: Mapping[str, Remembered]
+    earlier: Mapping[tuple[str, int], ReviewRequest]
     votes: Mapping[tuple[str, int, str, str], Vote]
     events: tuple[ReviewEvent, ...]
+    people: tuple[PeopleEvent, ...]
     untold: Mapping[Position, ReviewRequest]
     gone: frozenset[str]
 
@@ -65,16 +67,21 @@ def read_up_to(events: Iterable[ReviewEvent]) -> Mapping[TopicPartition, int]:
 
 
 def remember(
-    events: Iterable[ReviewEvent], verdicts: Iterable[Verdict], requests: Mapping[Position, ReviewRequest]
+    events: Iterable[ReviewEvent],
+    verdicts: Iterable[Verdict],
+    requests: Mapping[Position, ReviewRequest],
+    people: Iterable[PeopleEvent] = (),
 ) -> History:
-    """What was, as ``events`` (in any order) and ``verdicts`` say; ``requests`` by where they were read.
+    """What was, as ``events`` and ``people`` (in any order) and ``verdicts`` say; ``requests`` by where they were read.
 
     Raises Contradiction.
     """
     ordered = sorted((event for event in events if event.event != BEGAN), key=lambda event: event.sequence)
-    for one, next_one in pairwise(ordered):
-        if one.sequence == next_one.sequence:
-            raise Contradiction(f"two events have the number {one.sequence}: two reviewers have written this log")
+    changes = sorted(people, key=lambda event: event.sequence)
+    numbers = sorted([*(event.sequence for event in ordered), *(change.sequence for change in changes)])
+    for one, next_one in pairwise(numbers):
+        if one == next_one:
+            raise Contradiction(f"two events have the number {one}: two reviewers have written this log")
     teller = _Teller(_by_id(verdicts), requests)
     for event in ordered:
         teller.tell(event)
@@ -82,8 +89,10 @@ def remember(
     known = teller.reviews.keys() | teller.gone
     return History(
         requests={i: Remembered(r, *teller.first[i]) for i, r in teller.reviews.items()},
+        earlier=teller.earlier,
         votes=teller.votes,
         events=tuple(ordered),
+        people=tuple(changes),
         untold={p: r for p, r in requests.items() if r.request_id not in known},
         gone=frozenset(teller.gone),
     )
@@ -108,6 +117,7 @@ class _Teller:
     requests: Mapping[Position, ReviewRequest]
     reviews: dict[str, Review] = field(default_factory=dict)
     first: dict[str, tuple[Position, int]] = field(default_factory=dict)
+    earlier: dict[tuple[str, int], ReviewRequest] = field(default_factory=dict)
     votes: dict[tuple[str, int, str, str], Vote] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     partial: set[str] = field(default_factory=set)  # whose first events retention took
@@ -156,6 +166,8 @@ class _Teller:
                 raise Contradiction(f"{request_id}: what '{event.event}' means is not known; is its writer newer?")
         if isinstance(after, Refused):
             raise Contradiction(f"'{event.event}' cannot have happened to {request_id}: {after.message}")
+        if after.request.version != review.request.version:
+            self.earlier[request_id, review.request.version] = review.request
         self.reviews[request_id] = after
 
     def end_the_rest(self) -> None:

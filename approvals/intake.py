@@ -26,7 +26,7 @@ def take_in(journal: Journal, position: Position, request: ReviewRequest, at: in
     if isinstance(revised, Refused):
         return False
     move(c, known, revised)
-    journal.note(request, "revised", at, detail=str(position), position=position)
+    journal.note(revised.request, "revised", at, detail=str(position), position=position)
     revised = _fold_if_alike(journal, revised, at)
     for repeat in repeats_of(c, request.request_id):
         alone = unfold(repeat)

@@ -7,16 +7,20 @@ there without the vote that decided, and the database can be made again from the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlalchemy import Connection, insert, select
 
 from approvals import tables as t
 from approvals.lifecycle import Review, State
-from approvals.outputs import happened, outputs, pack
-from approvals.rows import log
+from approvals.outputs import happened, in_words, outputs, pack
+from approvals.person import Identity
+from approvals.rows import load_with_topic, log
 from engine.ledger.codec import Format, encode
-from engine.ledger.model import ReviewEvent, ReviewRequest, Vote
+from engine.ledger.model import Delegated, PeopleChange, PeopleEvent, ReviewEvent, ReviewRequest, Vote
 from engine.records import OutputRecord, Position
+
+_PUT_OUT = insert(t.outbox)
 
 
 class Journal:
@@ -32,6 +36,15 @@ class Journal:
         self._records: list[OutputRecord] = []
         self._approved = ""
         self._topics: dict[str, str] = {}  # of the requests that this transaction writes about
+
+    def load(self, request_id: str) -> Review | None:
+        """The review of exactly this request."""
+        found = load_with_topic(self.connection, request_id)
+        if found is None:
+            return None
+        review, topic = found
+        self._topics[request_id] = self._decisions[topic]
+        return review
 
     def note(
         self,
@@ -64,6 +77,22 @@ class Journal:
         topic = self._topic(request.request_id)
         self._records.append(happened(said, topic, request.position.partition, self._format))
 
+    def tell(
+        self,
+        event: PeopleChange,
+        who: Identity,
+        at: int,
+        *,
+        actor: str | None,
+        channel: str | None,
+        delegation: Delegated | None = None,
+    ) -> None:
+        """Notes a change of who may decide. It goes to the first of the decisions topics: it is about all requests."""
+        said = PeopleEvent(0, event, str(who), at, actor, channel, delegation)
+        number = log(self.connection, None, event, at, actor=actor, channel=channel, detail=in_words(said))
+        key, value = said.who.encode(), encode(replace(said, sequence=number), self._format)
+        self._records.append(OutputRecord(min(self._decisions.values()), 0, key, value, timestamp=at))
+
     def end(self, review: Review, at: int, *, actor: str | None = None, channel: str | None = None) -> None:
         """Notes that ``review`` ended, with its verdict and the record that it releases."""
         verdict = review.verdict
@@ -85,8 +114,7 @@ class Journal:
     def close(self) -> None:
         """Writes the outbox row, if there is anything to publish."""
         if self._records:
-            row = insert(t.outbox).values(request_id=self._approved, records=pack(self._records))
-            self.connection.execute(row)
+            self.connection.execute(_PUT_OUT, {"request_id": self._approved, "records": pack(self._records)})
 
     def _topic(self, request_id: str) -> str:
         if request_id not in self._topics:

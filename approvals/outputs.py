@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import orjson
 
 from approvals.lifecycle import Review
 from engine.ledger.codec import Format, encode
-from engine.ledger.model import HeldRecord, ReviewEvent
+from engine.ledger.model import HeldRecord, PeopleEvent, ReviewEvent
 from engine.records import OutputRecord
 
 REQUEST_HEADER = "sluicegate-request"
@@ -25,6 +26,16 @@ def happened(
     """``event`` as a record of ``decisions_topic``, keyed as verdicts are."""
     key = event.request_id.encode()
     return OutputRecord(decisions_topic, partition, key, encode(event, format), timestamp=event.at)
+
+
+def in_words(event: PeopleEvent) -> str:
+    """What ``event`` says beside its kind, for the log of events."""
+    lent = event.delegation
+    if lent is None:
+        return event.who
+    until = f"{datetime.fromtimestamp(lent.until / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    part = f", for {', '.join(lent.groups)}" if lent.groups else ""
+    return f"{lent.id}: {event.who} to {lent.to} until {until}{part}"
 
 
 def outputs(review: Review, decisions_topic: str, format: Format = "avro") -> list[OutputRecord]:  # noqa: A002

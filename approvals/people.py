@@ -74,7 +74,7 @@ class _DelegationEntry(_Strict):
     @field_validator("until")
     @classmethod
     def _moment(cls, text: str) -> str:
-        _ends(text)
+        end_of(text)
         return text
 
 
@@ -83,7 +83,7 @@ class _PeopleFile(_Strict):
     delegations: list[_DelegationEntry] = []
 
 
-def _ends(text: str) -> int:
+def end_of(text: str) -> int:
     """A date (its end, in UTC) or a time with its zone, in ms since the epoch. Raises ValueError."""
     try:
         if "T" not in text:
@@ -156,7 +156,7 @@ def _lent(file: YamlFile, entries: Sequence[_DelegationEntry], people: dict[str,
         missing = sorted(set(entry.groups) - lender.groups)
         if missing:
             raise file.error(f"{entry.lender} is not in '{missing[0]}'", ("delegations", index, "groups"))
-        lent = Delegation(lender.identity, _ends(entry.until), frozenset(entry.groups))
+        lent = Delegation(lender.identity, end_of(entry.until), frozenset(entry.groups))
         people[entry.to] = replace(taker, acts_for=(*taker.acts_for, lent))
     return people
 

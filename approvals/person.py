@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 LOCAL = "local"
@@ -20,6 +21,12 @@ class Identity(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.issuer}:{self.subject}"
+
+    @classmethod
+    def parsed(cls, canonical: str) -> Identity:
+        """The identity whose ``str()`` is ``canonical``: issuers have no colon."""
+        issuer, _, subject = canonical.partition(":")
+        return cls(issuer, subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,10 @@ class Roster(Mapping[Identity, Person]):
 
     def __init__(self, people: Iterable[Person] = ()) -> None:
         self._people = {person.identity: person for person in people}
+        self._known: dict[Identity, Person] = {}
+        for person in self._people.values():
+            for identity in person.identities:
+                self._known.setdefault(identity, person)
 
     def __getitem__(self, identity: Identity) -> Person:
         return self._people[identity]
@@ -89,15 +100,14 @@ class Roster(Mapping[Identity, Person]):
 
     def signed(self, canonical: str) -> Person | None:
         """The person whose votes are signed with ``canonical``, an ``issuer:subject``."""
-        issuer, _, subject = canonical.partition(":")
-        return self._people.get(Identity(issuer, subject))
+        return self._people.get(Identity.parsed(canonical))
 
     def known_as(self, issuer: str, subject: str) -> Person | None:
         """The person who has exactly this identity, for showing a name beside an id."""
-        canonical = str(Identity(issuer, subject))
-        return next((p for p in self._people.values() if p.is_known_as(canonical)), None)
+        return self._known.get(Identity(issuer, subject))
 
 
+@lru_cache(maxsize=4_096)  # names come again and again: everybody is compared with all that take part
 def folded(subject: str) -> str:
     """``subject`` in the form in which conflicts are compared: case, width and outer blanks don't count."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", subject).strip().casefold())

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 from approvals.history import BEGAN, read_up_to, remember
 from approvals.outputs import happened
@@ -20,7 +21,7 @@ from approvals.rows import StoreError
 from approvals.store import Store
 from engine.brokers.base import Broker, BrokerUnavailable, Publisher
 from engine.ledger.codec import ForeignMessage, LedgerError, decode
-from engine.ledger.model import ReviewEvent, ReviewRequest, Verdict
+from engine.ledger.model import PeopleEvent, ReviewEvent, ReviewRequest, Verdict
 from engine.records import ActivityRecord, TopicPartition
 
 PATIENCE = 90.0  # seconds until what a dead writer left open must have ended: longer than a transaction may last
@@ -58,6 +59,14 @@ def _unfit(request: ReviewRequest) -> str:
     return ""
 
 
+class _Told(NamedTuple):
+    """What the decisions topics say."""
+
+    events: list[ReviewEvent]
+    verdicts: list[Verdict]
+    people: list[PeopleEvent]
+
+
 class Rebuild:
     """Makes an empty ``store`` again from ``broker``. ``clock`` gives ms since the epoch."""
 
@@ -85,12 +94,12 @@ class Rebuild:
         began = ReviewEvent(sequence=0, request_id="", version=0, event=BEGAN, at=self._clock(), detail=mark)
         places = self._places()
         publisher.publish([happened(began, *place) for place in sorted(places)], sequence)
-        events, verdicts = self._decided(mark, places)
-        arrivals = self._asked(events)
+        told = self._decided(mark, places)
+        arrivals = self._asked(told.events)
         requests = {position: content for position, content in arrivals if isinstance(content, ReviewRequest)}
-        past = remember(events, verdicts, requests)
+        past = remember(told.events, told.verdicts, requests, told.people)
         untold = self._store.restore(past, arrivals, published=sequence, at=self._clock())
-        if past.requests:
+        if past.requests or past.people:
             _log.warning("made the database again from the topics: %d requests", len(past.requests))
         if untold or past.gone:
             _log.error(
@@ -104,10 +113,9 @@ class Rebuild:
         counts = self._broker.partitions(self._decisions)
         return frozenset(TopicPartition(topic, number) for topic in counts for number in range(counts[topic]))
 
-    def _decided(self, mark: str, places: frozenset[TopicPartition]) -> tuple[list[ReviewEvent], list[Verdict]]:
-        """All events and verdicts before the event that says ``mark``."""
-        events: list[ReviewEvent] = []
-        verdicts: list[Verdict] = []
+    def _decided(self, mark: str, places: frozenset[TopicPartition]) -> _Told:
+        """All that was told before the event that says ``mark``."""
+        told = _Told([], [], [])
         waited_for = set(places)
         patience = time.monotonic() + PATIENCE
         with closing(self._broker.reader(self._decisions)) as reader:
@@ -117,14 +125,16 @@ class Rebuild:
                     patience = time.monotonic() + PATIENCE
                 if self._stopping() or time.monotonic() > patience:
                     raise BrokerUnavailable("the decisions topics cannot be read to their ends: a transaction is open")
-                for place, message in _told(records):
+                for place, message in _messages(records):
                     if isinstance(message, Verdict):
-                        verdicts.append(message)
+                        told.verdicts.append(message)
+                    elif isinstance(message, PeopleEvent):
+                        told.people.append(message)
                     elif message.event != BEGAN:
-                        events.append(message)
+                        told.events.append(message)
                     elif message.detail == mark:
                         waited_for.discard(place)
-        return events, verdicts
+        return told
 
     def _asked(self, events: Sequence[ReviewEvent]) -> list[Arrival]:
         """What was read from the approvals topics while ``events`` happened. What follows it is still to be read."""
@@ -147,7 +157,9 @@ class Rebuild:
         return arrivals
 
 
-def _told(records: Sequence[ActivityRecord]) -> Iterator[tuple[TopicPartition, ReviewEvent | Verdict]]:
+def _messages(
+    records: Sequence[ActivityRecord],
+) -> Iterator[tuple[TopicPartition, ReviewEvent | PeopleEvent | Verdict]]:
     """What the service itself wrote. It has a key, the entries of the stream processor, which are most, have none."""
     for record in records:
         if record.key is None or record.value is None:
@@ -159,5 +171,5 @@ def _told(records: Sequence[ActivityRecord]) -> Iterator[tuple[TopicPartition, R
             continue
         except LedgerError as error:
             raise StoreError(f"{record.position} may be a verdict and cannot be read: {error}") from None
-        if isinstance(message, ReviewEvent | Verdict):
+        if isinstance(message, ReviewEvent | PeopleEvent | Verdict):
             yield TopicPartition(record.position.topic, record.position.partition), message

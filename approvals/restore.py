@@ -9,11 +9,12 @@ from sqlalchemy import Connection, func, insert, select
 
 from approvals import tables as t
 from approvals.history import History, read_up_to
+from approvals.identity.changes import change_again
 from approvals.intake import take_in
 from approvals.journal import Journal
 from approvals.lifecycle import State
-from approvals.outputs import pack
-from approvals.rows import columns, keep_clarification, log, vote_columns
+from approvals.outputs import in_words, pack
+from approvals.rows import columns, keep_clarification, keep_earlier, log, vote_columns
 from engine.ledger.model import ReviewRequest
 from engine.records import Position
 
@@ -39,6 +40,8 @@ def put_back(journal: Journal, past: History, arrivals: Sequence[Arrival], *, pu
         c.execute(insert(t.requests).values(**row))
         for one in known.review.clarifications:
             keep_clarification(c, known.review.request.request_id, one)
+    for request in past.earlier.values():
+        keep_earlier(c, request)
     for (request_id, version, _, _), vote in past.votes.items():
         key = {"request_id": request_id, "version": version, "issuer": vote.issuer, "subject": vote.subject}
         c.execute(insert(t.votes).values(**key, **vote_columns(vote)))
@@ -68,6 +71,10 @@ def _count_on(c: Connection) -> None:
 def _tell_again(c: Connection, past: History) -> None:
     names = [column.name for column in t.events.c if column.name != "seq"]
     rows = [{"seq": event.sequence, **{name: getattr(event, name) for name in names}} for event in past.events]
+    for change in past.people:
+        change_again(c, change)
+        said = {"event": change.event, "at": change.at, "actor": change.actor, "channel": change.channel}
+        rows.append({"seq": change.sequence, "request_id": "", "version": 0, **said, "detail": in_words(change)})
     if rows:
         c.execute(insert(t.events), rows)
     for known in past.requests.values():

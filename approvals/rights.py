@@ -11,7 +11,7 @@ somebody from voting, and never lets anybody vote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
@@ -35,6 +35,9 @@ _ROLE_OF_THEM = {
     PrincipalRole.OWNER: "owns the agent that asks",
     PrincipalRole.BENEFICIARY: "is the one it is for",
 }
+
+
+LONGEST_DELEGATION_MS = 366 * 86_400_000
 
 
 class Pool(Protocol):
@@ -151,6 +154,18 @@ def _holders(person: Person, people: Mapping[Identity, Person], at: int) -> Iter
         lender = people.get(lent.lender)
         if lender is not None and lent.until > at:
             yield lender, lent.groups
+
+
+def why_not_lend(lender: Person, taker: Person | None, *, until: int, groups: Collection[str], at: int) -> str | None:
+    """Why ``lender`` cannot lend their right at ``at``, as a sentence without a full stop; None if they can."""
+    if lender.is_machine or taker is None or taker.is_machine:
+        return "a right is lent by one person to another who is known here"
+    if taker.identity == lender.identity:
+        return "nobody can delegate to themselves"
+    if not at < until <= at + LONGEST_DELEGATION_MS:
+        return "a delegation ends at a time to come, within a year"
+    missing = sorted(set(groups) - lender.groups)
+    return f"you are not in {missing[0]}" if missing else None
 
 
 def may_vote(person: Person, request: ReviewRequest, people: Mapping[Identity, Person], at: int) -> Refused | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from approvals import tables as t
 from approvals.facets import facets
 from approvals.lifecycle import FOLDABLE_INTO, Clarification, Review, State
 from detectors.errors import SluicegateError
 from engine.ledger.codec import LedgerMessage, decode, encode
-from engine.ledger.model import Decision, ReviewRequest, Verdict, Vote
+from engine.ledger.model import ActionKind, Decision, ReviewRequest, Verdict, Vote
 
 
 class StoreError(SluicegateError):
@@ -40,6 +41,32 @@ requests do not make the list slow, which is asked for every few seconds."""
 
 _LIGHT_REDACTIONS = 50
 _REMEMBERED_BYTES = 4_096
+_NEVER_ASKED = (State.PENDING, State.REPEAT)
+
+# What every vote runs through, put together once: that takes longer than to run it.
+_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
+_BY_ID = select(*WHOLE).where(t.requests.c.request_id == bindparam("request_id"))
+_MOVE = update(t.requests).where(
+    t.requests.c.request_id == bindparam("moved_id"),
+    t.requests.c.version == bindparam("moved_version"),
+    t.requests.c.state == bindparam("moved_state"),
+)
+_VOTES = (
+    select(t.votes).where(t.votes.c.request_id.in_(_IDS)).order_by(t.votes.c.at, t.votes.c.issuer, t.votes.c.subject)
+)
+_ASKED = select(t.clarifications).where(t.clarifications.c.request_id.in_(_IDS)).order_by(t.clarifications.c.version)
+_REPEATS = (
+    select(*WHOLE)
+    .where(t.requests.c.folded_into == bindparam("first"), t.requests.c.state == State.REPEAT)
+    .order_by(t.requests.c.created, t.requests.c.request_id)
+)
+_COUNTED_REPEATS = (
+    select(t.requests.c.folded_into, func.count(), func.max(t.requests.c.created))
+    .where(t.requests.c.folded_into.in_(_IDS))
+    .group_by(t.requests.c.folded_into)
+)
+_LOG = insert(t.events)
+_KEEP_VOTE = insert(t.votes)
 
 
 class LoggedEvent(NamedTuple):
@@ -94,34 +121,33 @@ def _next_step(review: Review) -> int | None:
 
 def move(c: Connection, before: Review, after: Review) -> None:
     """The one conditional UPDATE by which a request moves on. Raises Lost if it is not as it was read."""
-    rows = t.requests.c
-    statement = (
-        update(t.requests)
-        .where(
-            rows.request_id == before.request.request_id,
-            rows.version == before.request.version,
-            rows.state == before.state,
-        )
-        .values(_standing(after) if after.request is before.request else columns(after))
-    )
-    if c.execute(statement).rowcount != 1:
+    asked = before.request
+    expected = {"moved_id": asked.request_id, "moved_version": asked.version, "moved_state": before.state}
+    changed = _standing(after) if after.request is asked else columns(after)
+    if c.execute(_MOVE, changed | expected).rowcount != 1:
         raise Lost
     if after.request.version != before.request.version:
-        earlier = {"request_id": before.request.request_id, "version": before.request.version}
-        c.execute(insert(t.versions).values(**earlier, encoded=encode(replace(before.request, held=None))))
+        keep_earlier(c, before.request)
 
 
-def keep_vote(c: Connection, request: ReviewRequest, vote: Vote) -> None:
-    """Keeps ``vote`` in place of the same person's earlier one; that one stays in the events."""
-    rows = t.votes.c
+def keep_earlier(c: Connection, request: ReviewRequest) -> None:
+    """Keeps what a request was before it changed, without its held record."""
+    key = {"request_id": request.request_id, "version": request.version}
+    c.execute(insert(t.versions).values(**key, encoded=encode(replace(request, held=None))))
+
+
+def keep_vote(c: Connection, before: Review, vote: Vote) -> None:
+    """Keeps ``vote`` on ``before`` in place of the same person's earlier one; that one stays in the events."""
+    request, rows = before.request, t.votes.c
     key = {
         "request_id": request.request_id,
         "version": request.version,
         "issuer": vote.issuer,
         "subject": vote.subject,
     }
-    c.execute(delete(t.votes).where(*(rows[name] == value for name, value in key.items())))
-    c.execute(insert(t.votes).values(**key, **vote_columns(vote)))
+    if any((one.issuer, one.subject) == (vote.issuer, vote.subject) for one in before.votes):
+        c.execute(delete(t.votes).where(*(rows[name] == value for name, value in key.items())))
+    c.execute(_KEEP_VOTE, key | vote_columns(vote))
 
 
 def vote_columns(vote: Vote) -> dict[str, Any]:
@@ -146,7 +172,7 @@ def keep_clarification(c: Connection, request_id: str, one: Clarification) -> No
 
 def log(
     c: Connection,
-    request: ReviewRequest,
+    request: ReviewRequest | None,
     event: str,
     at: int,
     *,
@@ -154,17 +180,18 @@ def log(
     channel: str | None = None,
     detail: str = "",
 ) -> int:
-    """Appends one event; its number."""
+    """Appends one event, of no request if it is about people; its number."""
     done = c.execute(
-        insert(t.events).values(
-            request_id=request.request_id,
-            version=request.version,
-            event=str(event),
-            at=at,
-            actor=actor,
-            channel=channel,
-            detail=detail,
-        )
+        _LOG,
+        {
+            "request_id": request.request_id if request else "",
+            "version": request.version if request else 0,
+            "event": str(event),
+            "at": at,
+            "actor": actor,
+            "channel": channel,
+            "detail": detail,
+        },
     )
     (number,) = done.inserted_primary_key or (0,)
     return int(number)
@@ -172,8 +199,14 @@ def log(
 
 def load(c: Connection, request_id: str) -> Review | None:
     """The review of exactly this request."""
-    found = load_all(c, select(*WHOLE).where(t.requests.c.request_id == request_id))
-    return found[0] if found else None
+    found = load_with_topic(c, request_id)
+    return found and found[0]
+
+
+def load_with_topic(c: Connection, request_id: str) -> tuple[Review, str] | None:
+    """The review of exactly this request, and the approvals topic in which it was read."""
+    rows = c.execute(_BY_ID, {"request_id": request_id}).all()
+    return (_reviews(c, rows)[0], rows[0].topic) if rows else None
 
 
 def earlier_version(c: Connection, request_id: str, version: int) -> ReviewRequest | None:
@@ -186,30 +219,40 @@ def earlier_version(c: Connection, request_id: str, version: int) -> ReviewReque
 
 def repeats_of(c: Connection, request_id: str) -> list[Review]:
     """The open repeats that wait with this request, oldest first."""
-    rows = t.requests.c
-    query = select(*WHOLE).where(rows.folded_into == request_id, rows.state == State.REPEAT)
-    return load_all(c, query.order_by(rows.created, rows.request_id))
+    return _reviews(c, c.execute(_REPEATS, {"first": request_id}).all())
 
 
 def load_all(c: Connection, query: Select[Any]) -> list[Review]:
     """The reviews behind `WHOLE` or `LIGHT` rows, with the votes on their present versions."""
-    rows = c.execute(query).all()
+    return _reviews(c, c.execute(query).all())
+
+
+def _reviews(c: Connection, rows: Sequence[Row[Any]]) -> list[Review]:
     votes: dict[tuple[str, int], list[Vote]] = {}
     asked: dict[str, list[Clarification]] = {}
-    ids = [row.request_id for row in rows]
+    for row in _of_these(c, _VOTES, [row.request_id for row in rows]):
+        said = row[5:]
+        vote = Vote(row.issuer, row.subject, Decision(row.decision), *said)
+        votes.setdefault((row.request_id, row.version), []).append(vote)
+    # Of a first version that waits for votes nobody has asked anything yet.
+    spoken = [row.request_id for row in rows if row.version > 1 or row.state not in _NEVER_ASKED]
+    for row in _of_these(c, _ASKED, spoken):
+        said = row[1:]
+        asked.setdefault(row.request_id, []).append(Clarification(*said))
+    content = attrgetter("encoded" if rows and "encoded" in rows[0]._fields else "light")
+    return [
+        _review(row, content(row), votes.get((row.request_id, row.version), ()), asked.get(row.request_id, ()))
+        for row in rows
+    ]
+
+
+def _of_these(c: Connection, query: Select[Any], ids: Sequence[str]) -> Iterator[Any]:
     for start in range(0, len(ids), 500):  # SQLite takes so many parameters in one statement
-        some = ids[start : start + 500]
-        v, q = t.votes.c, t.clarifications.c
-        for row in c.execute(select(t.votes).where(v.request_id.in_(some)).order_by(v.at, v.issuer, v.subject)):
-            vote = Vote(row.issuer, row.subject, Decision(row.decision), *row[5:])
-            votes.setdefault((row.request_id, row.version), []).append(vote)
-        for row in c.execute(select(t.clarifications).where(q.request_id.in_(some)).order_by(q.version)):
-            asked.setdefault(row.request_id, []).append(Clarification(*row[1:]))
-    return [_review(row, votes.get((row.request_id, row.version), ()), asked.get(row.request_id, ())) for row in rows]
+        yield from c.execute(query, {"ids": ids[start : start + 500]})
 
 
-def _review(row: Row[Any], votes: Sequence[Vote], asked: Sequence[Clarification]) -> Review:
-    request = decode(row.encoded) if hasattr(row, "encoded") else _decoded_light(row.light)
+def _review(row: Row[Any], content: bytes, votes: Sequence[Vote], asked: Sequence[Clarification]) -> Review:
+    request = _decoded(content)
     verdict = decode(row.verdict) if row.verdict is not None else None
     if not isinstance(request, ReviewRequest) or not isinstance(verdict, Verdict | None):
         raise StoreError("the database holds something that is no review request")
@@ -224,26 +267,22 @@ def _review(row: Row[Any], votes: Sequence[Vote], asked: Sequence[Clarification]
     )
 
 
-def _decoded_light(data: bytes) -> LedgerMessage:
+def _decoded(data: bytes) -> LedgerMessage:
     return _remembered(data) if len(data) <= _REMEMBERED_BYTES else decode(data)
 
 
 @lru_cache(maxsize=4_000)
 def _remembered(data: bytes) -> LedgerMessage:
-    """Lists are asked for again whenever something happens, and most of what they show has not changed."""
+    """Lists are asked for again whenever something happens, and most of what they show has not changed; who votes on
+    a request has just looked at it.
+    """
     return decode(data)
 
 
 def listed(c: Connection, reviews: Sequence[Review]) -> list[Listed]:
     """``reviews`` with how often each was asked again."""
-    rows = t.requests.c
-    ids = [review.request.request_id for review in reviews]
-    query = (
-        select(rows.folded_into, func.count(), func.max(rows.created))
-        .where(rows.folded_into.in_(ids))
-        .group_by(rows.folded_into)
-    )
-    repeats = {first: (count, latest) for first, count, latest in c.execute(query)}
+    ids = [review.request.request_id for review in reviews if review.request.kind is ActionKind.PROPOSAL]
+    repeats = {first: (count, latest) for first, count, latest in _of_these(c, _COUNTED_REPEATS, ids)}
     return [
         Listed(review, count, max(latest, review.request.created))
         for review in reviews

@@ -21,6 +21,7 @@ from approvals.channels.deliveries import Deliveries
 from approvals.channels.links import Links
 from approvals.database import open_engine
 from approvals.history import History
+from approvals.identity.changes import PeopleChanges
 from approvals.identity.store import IdentityStore
 from approvals.intake import take_in
 from approvals.journal import Journal
@@ -81,6 +82,7 @@ class Store:
         self._engine = open_engine(database)
         self.lookups = Lookups(self._engine)
         self.identities = IdentityStore(self._engine)
+        self.changes = PeopleChanges(self._changing)
         self.lease = Lease(self._engine)
         self.answers = Answers(self._engine)
         self.deliveries = Deliveries(self._engine)

@@ -197,6 +197,19 @@ accounts = Table(
     Column("barred", BigInteger),  # ms; null for who is not
 )
 
+# Rights that people lent to others until some day (ms), beside those that people.yaml tells of.
+delegations = Table(
+    "delegations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("lender", String, nullable=False),  # issuer:subject
+    Column("taker", String, nullable=False),  # issuer:subject
+    Column("until", BigInteger, nullable=False),
+    Column("groups", Text, nullable=False),  # a JSON list; empty: all that the lender may do
+    Column("created", BigInteger, nullable=False),
+    Column("revoked", BigInteger),
+)
+
 # Tokens of machines, by their hash.
 api_tokens = Table(
     "api_tokens",
@@ -209,7 +222,8 @@ api_tokens = Table(
     Column("revoked", BigInteger),
 )
 
-# One row, whose number moves with each change of accounts and tokens: so all instances know when to look again.
+# One row, whose number moves with each change of accounts, delegations and tokens: so all instances know when to look
+# again.
 identity_revision = Table(
     "identity_revision",
     metadata,

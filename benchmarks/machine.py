@@ -41,6 +41,14 @@ def rss_mb(pid: int | None = None) -> float | None:
     return None
 
 
+def processor_seconds(pid: int) -> float | None:
+    """The processor time that a process has used, in s, to a hundredth; None where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return None
+
+
 def _processor() -> str:
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""Who may be asked just now: people.yaml, what the provider says, and the machines that have a token.
+"""Who may be asked just now: people.yaml, what the provider says, what they lent each other, and machines with a token.
 
 The roster is made anew whenever one of these changes, so who leaves is out at once: their sessions lead nowhere,
 and votes of theirs on what is still open are no longer counted (`approvals.votes.counted`).
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from approvals.identity.claims import Profile, SignInRefused
 from approvals.identity.settings import IdentitySettings
-from approvals.identity.store import Account, ApiToken, IdentityStore
+from approvals.identity.store import Account, ApiToken, IdentityStore, StoredDelegation
 from approvals.people import load_people
-from approvals.person import Person, Roster
+from approvals.person import Delegation, Identity, Person, Roster
 from detectors.errors import ConfigError
 
 _log = logging.getLogger("sluicegate.identity")
@@ -85,7 +85,7 @@ class Directory:
         tokens = [token for token in self._store.tokens() if token.revoked is None and token.expires > now]
         self._until = min((token.expires for token in tokens), default=2**63)
         people = everybody(self._listed, accounts, tokens, self._provider)
-        self._roster = Roster(people)
+        self._roster = Roster(with_delegations(people, self._store.delegations(at=now)))
 
 
 def everybody(
@@ -109,6 +109,21 @@ def everybody(
                 people.append(one)
     people += [Person(str(t.identity), f"machine {t.name}", frozenset(), (t.identity,)) for t in tokens]
     return people
+
+
+def with_delegations(people: Sequence[Person], lent: Iterable[StoredDelegation]) -> list[Person]:
+    """``people`` with what was lent to each of them beside what people.yaml says. Pure."""
+    known = {identity: person for person in people for identity in person.identities}
+    taken: dict[Identity, list[Delegation]] = {}
+    for one in lent:
+        lender, taker = known.get(one.lender), known.get(one.taker)
+        if taker is not None:  # a lender who left still keeps the taker from what the lender takes part in
+            holder = lender.identity if lender is not None else one.lender
+            taken.setdefault(taker.identity, []).append(Delegation(holder, one.until, one.groups))
+    return [
+        replace(person, acts_for=(*person.acts_for, *taken[person.identity])) if person.identity in taken else person
+        for person in people
+    ]
 
 
 def _merged(person: Person, accounts: list[Account]) -> Person:

@@ -1,4 +1,4 @@
-"""Sessions, accounts and API tokens in the reviewer's database. Every method is one transaction.
+"""Sessions, accounts, delegations and API tokens in the reviewer's database. Every method is one transaction.
 
 What could sign somebody in is kept as a SHA-256 only: it is random, so the hash gives nothing away.
 """
@@ -10,7 +10,7 @@ import json
 import secrets
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, select, update
 
 from approvals import tables as t
 from approvals.identity.claims import Profile
@@ -18,6 +18,11 @@ from approvals.person import MACHINE, Identity
 
 TOKEN_PREFIX = "sgm_"  # noqa: S105 (what tokens begin with, so that secret scanners find them)
 SESSION_PREFIX = "sgs_"
+_S = t.sessions.c
+_SESSION = select(_S.issuer, _S.subject, _S.expires, _S.auth_time, _S.acr, _S.channel).where(
+    _S.id_hash == bindparam("id_hash"), _S.expires > bindparam("now")
+)
+_REVISION = select(t.identity_revision.c.number)  # asked for with every request, as is the session
 
 
 class SignedIn(NamedTuple):
@@ -38,6 +43,17 @@ class Account(NamedTuple):
     groups: frozenset[str]
     aliases: tuple[Identity, ...]
     barred: bool
+
+
+class StoredDelegation(NamedTuple):
+    """A right that ``lender`` lent ``taker`` until ms since the epoch: all of it, or that of ``groups``."""
+
+    id: str
+    lender: Identity
+    taker: Identity
+    until: int
+    groups: frozenset[str]
+    created: int
 
 
 class ApiToken(NamedTuple):
@@ -62,9 +78,9 @@ class IdentityStore:
         self._engine = engine
 
     def revision(self) -> int:
-        """A number that moves with each change of accounts and tokens."""
+        """A number that moves with each change of accounts, delegations and tokens."""
         with self._engine.begin() as c:
-            return c.execute(select(t.identity_revision.c.number)).scalar() or 0
+            return c.execute(_REVISION).scalar() or 0
 
     # --- Sessions -------------------------------------------------------------------------------------------
 
@@ -90,10 +106,8 @@ class IdentityStore:
 
     def session(self, secret: str, *, at: int) -> SignedIn | None:
         """The session with this id, unless it is over at ``at``."""
-        s = t.sessions.c
-        query = select(s.issuer, s.subject, s.expires, s.auth_time, s.acr, s.channel)
         with self._engine.begin() as c:
-            row = c.execute(query.where(s.id_hash == _hash(secret), s.expires > at)).one_or_none()
+            row = c.execute(_SESSION, {"id_hash": _hash(secret), "now": at}).one_or_none()
         return None if row is None else SignedIn(Identity(row[0], row[1]), *row[2:])
 
     def end_session(self, secret: str) -> None:
@@ -104,7 +118,7 @@ class IdentityStore:
     def end_sessions(self, identity: Identity) -> int:
         """Ends all sessions of a person; how many these were."""
         with t.writing(self._engine) as c:
-            return _end_sessions(c, identity)
+            return end_sessions(c, identity)
 
     # --- Accounts -------------------------------------------------------------------------------------------
 
@@ -117,7 +131,7 @@ class IdentityStore:
             Account(
                 Identity(row.issuer, row.subject),
                 row.name,
-                frozenset(json.loads(row.groups)),
+                groups_of(row.groups),
                 tuple(Identity(*alias) for alias in json.loads(row.aliases)),
                 row.barred is not None,
             )
@@ -136,27 +150,26 @@ class IdentityStore:
             else:
                 c.execute(update(t.accounts).where(mine).values(**values, seen=at))
             if before is None or tuple(before) != tuple(values.values()):
-                _moved(c)
+                moved(c)
 
-    def bar(self, identity: Identity, *, at: int) -> int:
-        """Bars ``identity``: no sign-in, no session, no vote that counts. How many sessions ended."""
-        a = t.accounts.c
-        mine = and_(a.issuer == identity.issuer, a.subject == identity.subject)
-        with t.writing(self._engine) as c:
-            if not c.execute(update(t.accounts).where(mine).values(barred=at)).rowcount:
-                empty = {"name": identity.subject, "groups": "[]", "aliases": "[]"}
-                c.execute(insert(t.accounts).values(**identity._asdict(), **empty, seen=at, barred=at))
-            _moved(c)
-            return _end_sessions(c, identity)
+    # --- Delegations ----------------------------------------------------------------------------------------
 
-    def unbar(self, identity: Identity) -> bool:
-        """Lets ``identity`` sign in again; whether they were barred."""
-        a = t.accounts.c
-        mine = and_(a.issuer == identity.issuer, a.subject == identity.subject, a.barred.is_not(None))
-        with t.writing(self._engine) as c:
-            changed = c.execute(update(t.accounts).where(mine).values(barred=None)).rowcount
-            _moved(c)
-            return bool(changed)
+    def delegations(self, *, at: int) -> list[StoredDelegation]:
+        """The delegations that hold at ``at`` (ms since the epoch), the one that ends first before the others."""
+        d = t.delegations.c
+        query = select(d.id, d.lender, d.taker, d.until, d.groups, d.created).order_by(d.until, d.id)
+        with self._engine.begin() as c:
+            return [
+                StoredDelegation(
+                    row.id,
+                    Identity.parsed(row.lender),
+                    Identity.parsed(row.taker),
+                    row.until,
+                    groups_of(row.groups),
+                    row.created,
+                )
+                for row in c.execute(query.where(d.revoked.is_(None), d.until > at))
+            ]
 
     # --- API tokens -----------------------------------------------------------------------------------------
 
@@ -168,7 +181,7 @@ class IdentityStore:
                 return None
             values = {"name": name, "scopes": " ".join(sorted(scopes)), "created": at, "expires": expires}
             c.execute(insert(t.api_tokens).values(hash=_hash(token), **values))
-            _moved(c)
+            moved(c)
         return token
 
     def tokens(self) -> list[ApiToken]:
@@ -195,7 +208,7 @@ class IdentityStore:
             changed = c.execute(
                 update(t.api_tokens).where(k.name == name, k.revoked.is_(None)).values(revoked=at)
             ).rowcount
-            _moved(c)
+            moved(c)
             return bool(changed)
 
 
@@ -203,12 +216,19 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def _end_sessions(c: Connection, identity: Identity) -> int:
+def end_sessions(c: Connection, identity: Identity) -> int:
+    """Ends all sessions of ``identity``; how many these were."""
     s = t.sessions.c
     return c.execute(delete(t.sessions).where(s.issuer == identity.issuer, s.subject == identity.subject)).rowcount
 
 
-def _moved(c: Connection) -> None:
+def groups_of(text: str) -> frozenset[str]:
+    """Groups as a column keeps them, a JSON list."""
+    return frozenset(json.loads(text))
+
+
+def moved(c: Connection) -> None:
+    """Has all instances look again who may decide."""
     number = t.identity_revision.c.number
     if not c.execute(update(t.identity_revision).values(number=number + 1)).rowcount:
         c.execute(insert(t.identity_revision).values(id=1, number=1))

@@ -28,11 +28,11 @@ from approvals.web.idempotency import IdempotentRoute
 from approvals.web.problems import MEDIA_TYPE, ApiError, refusal
 from approvals.web.sign_in import provider_of
 from approvals.web.view import pulse
-from engine.ledger.model import Decision, ReviewRequest
+from engine.ledger.model import Decision, Risk
 
 _NUMBER = 2**63
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": m.ProblemOut, "description": words, "content": {MEDIA_TYPE: {}}}
     for status, words in {
         400: "Not readable, or several requests begin with that id",
@@ -47,7 +47,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 
-router = APIRouter(prefix="/v1", tags=["requests"], route_class=IdempotentRoute, responses=_PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["requests"], route_class=IdempotentRoute, responses=PROBLEMS)
 
 RequestId = Annotated[str, Path(min_length=1, max_length=300, description="A request id, or the beginning of one.")]
 IfMatch = Annotated[str | None, Header(max_length=1_000, description="The ETag of what was reviewed.")]
@@ -127,7 +127,7 @@ def post_vote(
     asker.needs("vote")
     listed = _matching(service, request_id, if_match, ballot.version)
     decision = Decision(ballot.decision)
-    _fresh_enough(http, asker, service, listed.review.request, decision, break_glass=ballot.break_glass)
+    wants_fresh_sign_in(http, asker, service, listed.review.request.risk, decision, break_glass=ballot.break_glass)
     return _done(
         service,
         listed,
@@ -138,7 +138,7 @@ def post_vote(
             decision,
             version=ballot.version,
             reason=ballot.reason,
-            channel=_channel(http),
+            channel=channel_of(http),
             break_glass=ballot.break_glass,
         ),
     )
@@ -160,7 +160,7 @@ def post_question(
         service,
         listed,
         asker,
-        lambda exact: service.ask(exact, asker.person, asked.question, version=asked.version, channel=_channel(http)),
+        lambda exact: service.ask(exact, asker.person, asked.question, version=asked.version, channel=channel_of(http)),
     )
 
 
@@ -180,7 +180,9 @@ def post_answer(
         service,
         listed,
         asker,
-        lambda exact: service.answer(exact, _speaker(asker), told.answer, version=told.version, channel=_channel(http)),
+        lambda exact: service.answer(
+            exact, _speaker(asker), told.answer, version=told.version, channel=channel_of(http)
+        ),
     )
 
 
@@ -200,7 +202,7 @@ def post_withdrawal(
         service,
         listed,
         asker,
-        lambda exact: service.withdraw(exact, _speaker(asker), why.reason, channel=_channel(http)),
+        lambda exact: service.withdraw(exact, _speaker(asker), why.reason, channel=channel_of(http)),
     )
 
 
@@ -223,7 +225,7 @@ def post_votes(batch: m.BatchIn, http: Request, service: Asked, asker: Asker) ->
                 decision,
                 version=one.version,
                 reason=batch.reason,
-                channel=_channel(http),
+                channel=channel_of(http),
             )
         except StoreError as error:
             outcomes.append(m.OutcomeOut(request_id=one.request_id, state=None, code="busy", detail=str(error)))
@@ -238,21 +240,6 @@ def post_votes(batch: m.BatchIn, http: Request, service: Asked, asker: Asker) ->
             )
         )
     return m.BatchOut(outcomes=outcomes)
-
-
-@router.post("/people/{identity}/bar", tags=["people"])
-def post_bar(
-    identity: Annotated[str, Path(min_length=3, max_length=400, pattern=r"^[^:\s]+:\S+$")],
-    service: Asked,
-    asker: Asker,
-) -> m.BarredOut:
-    """Ends somebody's sessions and counts none of their open votes; for a machine whose token is for ``people``."""
-    if asker.scopes is None:
-        raise ApiError(403, "scope", "this is for a machine with the scope 'people'")
-    asker.needs("people")
-    issuer, _, subject = identity.partition(":")
-    ended = service.store.identities.bar(Identity(issuer, subject), at=service.clock())
-    return m.BarredOut(id=identity, sessions=ended)
 
 
 # --- How --------------------------------------------------------------------------------------------------------
@@ -319,19 +306,14 @@ def _tags(header: str) -> list[str]:
     return [tag.strip().removeprefix("W/") for tag in header.split(",")]
 
 
-def _fresh_enough(
-    http: Request,
-    asker: Caller,
-    service: Service,
-    request: ReviewRequest,
-    decision: Decision,
-    *,
-    break_glass: bool,
+def wants_fresh_sign_in(
+    http: Request, asker: Caller, service: Service, risk: Risk, decision: Decision, *, break_glass: bool = False
 ) -> None:
+    """Raises ApiError 403 unless a person's sign-in is fresh and strong enough to decide so at ``risk``."""
     provider = provider_of(http)
     again = must_sign_in_again(
         provider.settings if provider is not None and asker.scopes is None else None,
-        request.risk,
+        risk,
         decision,
         auth_time=asker.auth_time,
         acr=asker.acr,
@@ -367,6 +349,6 @@ def _cursor(last: Listed) -> str:
     return base64.urlsafe_b64encode(json.dumps([kind, at, review.request.request_id]).encode()).decode("ascii")
 
 
-def _channel(http: Request) -> str:
+def channel_of(http: Request) -> str:
     """What the caller says it is. It says nothing about who they are: the token does."""
     return "cli" if http.headers.get("user-agent", "").startswith("sluicegate-cli/") else "api"

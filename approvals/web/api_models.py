@@ -237,6 +237,31 @@ class MeOut(Model):
     scopes: list[str] | None
 
 
+class DelegationIn(Model):
+    """To whom you lend your right (id, or issuer:subject), until ms since the epoch; without groups, all of it."""
+
+    to: Annotated[str, Field(min_length=1, max_length=400)]
+    until: Annotated[int, Field(ge=0, lt=2**63)]
+    groups: Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=50)] = []
+
+
+class DelegationOut(Model):
+    """A right that ``lender`` lent to ``taker``; times in ms since the epoch; all of it without groups."""
+
+    id: str
+    lender: str
+    taker: str
+    until: int
+    groups: list[str]
+    created: int
+
+
+class DelegationsOut(Model):
+    """Those that hold now, the one that ends first before the others."""
+
+    delegations: list[DelegationOut]
+
+
 class BarredOut(Model):
     """Who was barred, and how many of their sessions ended."""
 

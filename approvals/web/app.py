@@ -17,7 +17,7 @@ from approvals.channels.assembly import Channels
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.service import Service
-from approvals.web import api, events, lists, live, pages, shell, sign_in, terminal
+from approvals.web import api, events, lists, live, pages, people, shell, sign_in, terminal
 from approvals.web.limits import RateLimit
 from approvals.web.problems import ApiError, problem
 from approvals.web.security import Guard, Sessions
@@ -60,6 +60,7 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     app.state.limit = settings.limit
     app.state.channels = settings.channels
     app.include_router(api.router)
+    app.include_router(people.router)
     app.include_router(terminal.router)
     app.include_router(events.router)
     for page in (lists, live, pages, sign_in, chat):

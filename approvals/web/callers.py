@@ -41,9 +41,14 @@ def service_now(request: Request) -> Service:
     return refreshed(request)
 
 
-def caller_of(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Caller:
+Asked = Annotated[Service, Depends(service_now)]
+
+
+def caller_of(
+    request: Request, service: Asked, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Caller:
     """Who calls. Raises ApiError 401 if that is nobody, 429 if they call too often."""
-    service, limit = refreshed(request), request.app.state.limit
+    limit = request.app.state.limit
     caller = _known(service, given.credentials.strip()) if given is not None else None
     who = str(caller.person.identity) if caller else f"address {request.client.host if request.client else ''}"
     if isinstance(limit, RateLimit) and (seconds := limit.wait(who)):
@@ -75,5 +80,4 @@ def _known(service: Service, token: str) -> Caller | None:
     return Caller(person) if person is not None else None
 
 
-Asked = Annotated[Service, Depends(service_now)]
 Asker = Annotated[Caller, Depends(caller_of)]

@@ -16,7 +16,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from approvals.web.shell import SignInFirst, Viewer, viewer_of
+from approvals.web.shell import SignInFirst, Viewer, sessions_of, viewer_of
 
 LOOK_SECONDS = 0.15
 _QUIET_SECONDS = 10.0  # a comment then: proxies cut what is silent, and a session that ended is noticed
@@ -70,6 +70,7 @@ def live(request: Request, _viewer: Viewer) -> Response:
     """The stream: ``data: NUMBER`` whenever something happened to any request."""
 
     def signed_in() -> bool:
+        sessions_of(request).look_again(request)
         try:
             viewer_of(request)
         except SignInFirst:

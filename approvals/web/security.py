@@ -78,7 +78,22 @@ class Sessions:
         self._notes = URLSafeTimedSerializer(secret, salt="sluicegate.sign-in")
 
     def read(self, connection: HTTPConnection) -> SessionData | None:
-        """The session of a request; None if it has none, or one that is forged, over, or was ended."""
+        """The session of a request; None if it has none, or one that is forged, over, or was ended.
+
+        It is looked up once a request; `look_again` has it looked up anew.
+        """
+        if not hasattr(connection.state, "session"):
+            connection.state.session = self._looked_up(connection)
+        found = connection.state.session
+        assert found is None or isinstance(found, SessionData)  # noqa: S101 (for the type checker; set above)
+        return found
+
+    def look_again(self, connection: HTTPConnection) -> None:
+        """Has `read` ask the database again, for a request that is answered for long."""
+        if hasattr(connection.state, "session"):
+            del connection.state.session
+
+    def _looked_up(self, connection: HTTPConnection) -> SessionData | None:
         given = connection.cookies.get(self._cookie, "")
         try:
             session_id, signed_in = self._serializer.loads(given, max_age=self._seconds)
@@ -112,6 +127,7 @@ class Sessions:
         session = self.read(connection)
         if session is not None and session.person is not None:
             self._store.end_session(session.session_id)
+        self.look_again(connection)
 
     def note(self, response: Response, content: list[str]) -> None:
         """Has the browser remember ``content`` while somebody is at the provider; see `noted`."""

@@ -115,7 +115,11 @@ def checked_form(request: Request, csrf: Annotated[str, Form()] = "") -> None:
         raise HTTPException(403)
 
 
-Asked = Annotated[Service, Depends(service_of)]
+async def _service(request: Request) -> Service:  # not a plain function: those are handed to another thread
+    return service_of(request)
+
+
+Asked = Annotated[Service, Depends(_service)]
 Viewer = Annotated[Person, Depends(viewer_of)]
 
 

@@ -49,6 +49,7 @@ def approvals(
 
     The service runs in a process of its own. A vote counts as committed when its answer is there. Live is the time from
     a review request on the broker until an open page has it: told by its stream, fetched, and in what it shows.
+    Processor is what the service used for each in the mean, whatever else the machine does.
 
     \b
     Examples:
@@ -70,19 +71,19 @@ def approvals(
         with TemporaryDirectory(prefix="sluicegate-bench-") as name, own_database(database, Path(name)) as store:
             folder = Path(name)
             with cli.progress("filling", -(-requests // _STEP)) as advance:
-                ids = fill(store, requests=requests, waiting=waiting, now=now, topic=topic, advance=advance)
+                asked = fill(store, requests=requests, waiting=waiting, now=now, topic=topic, advance=advance)
             with served(store, broker, folder, crew=crew, topic=topic) as site, cli.progress("measuring", 6) as advance:
                 for title, paths, limit in (
                     ("queue", ["/"], LIST_LIMIT),
                     ("history", ["/history"], LIST_LIMIT),
-                    ("one request", [f"/requests/{one}" for one in ids[:50]], None),
+                    ("one request", [f"/requests/{one.request_id}" for one in asked[:50]], None),
                 ):
                     site.pages(title, paths[:1])  # the first one warms up what every next one finds warm
                     found.append(site.pages(title, (paths * samples)[:samples], limit=limit))
                     advance()
                 found.append(site.live(max(5, samples // 2), limit=LIVE_LIMIT))
                 advance()
-                found.append(site.votes(ids[:votes], crew=crew, limit=VOTE_LIMIT))
+                found.append(site.votes(asked[:votes], crew=crew, limit=VOTE_LIMIT))
                 advance()
     except (SluicegateError, MeasuringFailed) as error:
         troubles.note(failed_with(error, broker) if isinstance(error, SluicegateError) else str(error))
@@ -101,7 +102,7 @@ def _show(found: list[Figures], title: str) -> None:
 
     table = Table(title=f"{title}: ms", title_justify="left", title_style="bold")
     table.add_column("")
-    for name in ("times", "p50", "p95", "max", "p95 wanted", "largest page"):
+    for name in ("times", "p50", "p95", "max", "p95 wanted", "processor", "largest page"):
         table.add_column(name, justify="right")
     for one in found:
         late = one.limit is not None and one.at(0.95) > one.limit
@@ -110,6 +111,7 @@ def _show(found: list[Figures], title: str) -> None:
             f"{len(one.seconds):,}",
             *(f"{one.at(q) * 1000:,.0f}" for q in (0.5, 0.95, 1.0)),
             "" if one.limit is None else f"{'MISSED, ' if late else ''}< {one.limit * 1000:,.0f}",
+            "" if one.processor is None else f"{one.processor * 1000:,.1f}",
             "" if not one.bytes else f"{one.bytes:,} B{'' if one.bytes < PAGE_LIMIT else ', TOO LARGE'}",
         )
     console_for(sys.stdout).print(table, crop=False)

@@ -273,3 +273,34 @@ class ReviewEvent:
     position: Position | None = None  # of the request in the approvals topic, where it was received or revised
     vote: Vote | None = None
     folded_into: str | None = None  # the request that this one repeats from now on
+
+
+class PeopleChange(StrEnum):
+    """What changed about who may decide."""
+
+    BARRED = "barred"  # out, whatever a provider or a list of people says
+    LET_IN = "let_in"  # no longer barred
+    DELEGATED = "delegated"
+    REVOKED = "revoked"  # a delegation
+
+
+class Delegated(NamedTuple):
+    """A right to decide, lent ``to`` an issuer:subject ``until`` ms since the epoch; without groups, all of it."""
+
+    id: str
+    to: str
+    until: int
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleEvent:
+    """A change at the reviewer's of who may decide. ``sequence`` counts together with that of `ReviewEvent`."""
+
+    sequence: int
+    event: PeopleChange
+    who: str  # issuer:subject; of a delegation, whose right it is
+    at: int
+    actor: str | None = None  # issuer:subject; None for whoever runs the service
+    channel: str | None = None
+    delegation: Delegated | None = None

@@ -18,12 +18,12 @@ from fastavro.schema import fingerprint as schema_fingerprint
 from fastavro.schema import to_parsing_canonical_form
 
 from detectors.errors import SluicegateError
-from engine.ledger.model import DecisionBatch, PolicySnapshot, ReviewEvent, ReviewRequest, Verdict
+from engine.ledger.model import DecisionBatch, PeopleEvent, PolicySnapshot, ReviewEvent, ReviewRequest, Verdict
 
-LedgerMessage = DecisionBatch | PolicySnapshot | ReviewEvent | ReviewRequest | Verdict
+LedgerMessage = DecisionBatch | PeopleEvent | PolicySnapshot | ReviewEvent | ReviewRequest | Verdict
 
 MESSAGES: Mapping[str, type[LedgerMessage]] = {
-    kind.__name__: kind for kind in (DecisionBatch, PolicySnapshot, ReviewEvent, ReviewRequest, Verdict)
+    kind.__name__: kind for kind in (DecisionBatch, PeopleEvent, PolicySnapshot, ReviewEvent, ReviewRequest, Verdict)
 }
 MARKER = b"\xc3\x01"  # what every Avro single object of version 1 begins with
 Node = Any  # a part of a schema: a dict, a list (a union) or a name

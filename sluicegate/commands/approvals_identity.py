@@ -13,12 +13,30 @@ from typing import TYPE_CHECKING
 import click
 
 from detectors.errors import ConfigError
+from sluicegate.commands.approvals_serve import decisions_of
 from sluicegate.commands.database_option import database_option
 
 if TYPE_CHECKING:
-    from approvals.identity.store import IdentityStore
+    from approvals.store import Store
 
 SCOPES = ("read", "vote", "answer", "people")
+
+
+@click.command()
+def token() -> None:
+    """Make a token: its hash for people.yaml, the token itself for whoever it is for.
+
+    The token goes to stdout, the line for people.yaml to stderr.
+
+    \b
+    Example:
+      sluicegate approvals token > ada.token
+    """
+    from approvals.people import hash_token, new_token
+
+    made = new_token()
+    click.echo(made)
+    click.echo(f"token_hash: {hash_token(made)}", err=True)
 
 
 def _on_database(command: Callable[..., None]) -> Callable[..., None]:
@@ -30,16 +48,17 @@ def _on_database(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def _opened(config: Path, database: Path | str | None) -> Iterator[IdentityStore]:
+def _opened(config: Path, database: Path | str | None) -> Iterator[Store]:
     from approvals.store import Store
     from engine.config import load_config
 
-    path = database or load_config(config).state_dir / "approvals.db"
+    loaded = load_config(config)
+    path = database or loaded.state_dir / "approvals.db"
     if isinstance(path, Path) and not path.exists():
         raise ConfigError("there is no such database: 'sluicegate approvals serve' makes it", file=path)
-    store = Store(path, decisions={})
+    store = Store(path, decisions=decisions_of(loaded), format=loaded.file.decisions_format)
     try:
-        yield store.identities
+        yield store
     finally:
         store.close()
 
@@ -76,7 +95,7 @@ def bar(identity: str, config: Path, database: Path | str | None) -> None:
     if not colon or not issuer or not subject:
         raise click.UsageError("an identity is written ISSUER:SUBJECT, for example okta:00u1ab2cd or local:ada")
     with _opened(config, database) as store:
-        ended = store.bar(Identity(issuer, subject), at=_now())
+        ended = store.changes.bar(Identity(issuer, subject), at=_now())
     click.echo(f"{identity} is barred; {ended} session{'' if ended == 1 else 's'} ended")
 
 
@@ -94,7 +113,7 @@ def unbar(identity: str, config: Path, database: Path | str | None) -> None:
 
     issuer, _, subject = identity.partition(":")
     with _opened(config, database) as store:
-        if not store.unbar(Identity(issuer, subject)):
+        if not store.changes.unbar(Identity(issuer, subject), at=_now()):
             raise click.ClickException(f"{identity} was not barred")
     click.echo(f"{identity} may sign in again")
 
@@ -127,7 +146,7 @@ def create(name: str, scopes: tuple[str, ...], days: int, config: Path, database
         raise click.UsageError("a name has up to 60 letters, digits, dots, dashes and underscores")
     now = _now()
     with _opened(config, database) as store:
-        made = store.make_token(name, frozenset(scopes), at=now, expires=now + days * 86_400_000)
+        made = store.identities.make_token(name, frozenset(scopes), at=now, expires=now + days * 86_400_000)
     if made is None:
         raise click.UsageError(f"there is or was a token called '{name}'; names are never used again")
     click.echo(made)
@@ -144,7 +163,7 @@ def list_(config: Path, database: Path | str | None) -> None:
       sluicegate approvals tokens list -c sluicegate.yaml
     """
     with _opened(config, database) as store:
-        for token in store.tokens():
+        for token in store.identities.tokens():
             end = f"revoked {_day(token.revoked)}" if token.revoked else f"until {_day(token.expires)}"
             click.echo(f"{token.identity}  {' '.join(sorted(token.scopes))}  {end}")
 
@@ -160,7 +179,7 @@ def revoke(name: str, config: Path, database: Path | str | None) -> None:
       sluicegate approvals tokens revoke -c sluicegate.yaml inventory
     """
     with _opened(config, database) as store:
-        if not store.revoke_token(name, at=_now()):
+        if not store.identities.revoke_token(name, at=_now()):
             raise click.ClickException(f"there is no token called '{name}', or it is revoked already")
     click.echo(f"machine:{name} is revoked")
 

@@ -3,62 +3,55 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
+
+from sluicegate.commands.approvals_client import Client, Refused, url_option
+from sluicegate.commands.approvals_words import printable, time_of
+from sluicegate.commands.saved_sessions import Saved, keep, saved
 
 _TIMEOUT = 15.0  # seconds
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-class Saved(NamedTuple):
-    """A session of this terminal; ``expires`` in ms since the epoch."""
+@click.command()
+@url_option
+@click.option("--fresh", is_flag=True, help="Sign in freshly, as approving a high risk wants it.")
+def login(url: str, *, fresh: bool) -> None:
+    """Sign in at the service's OpenID provider, in a browser on any device.
 
-    token: str
-    expires: int
+    The session is kept in ~/.config/sluicegate, and ends when you leave or log out.
 
-
-def sessions_file() -> Path:
-    """Where sessions are kept, readable by their owner only."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "sluicegate" / "sessions.json"
-
-
-def saved(url: str) -> Saved | None:
-    """The session at the service at ``url``, if there is one that is not over."""
-    found = _sessions().get(url.rstrip("/"))
-    if not isinstance(found, Mapping) or not isinstance(found.get("token"), str):
-        return None
-    expires = found.get("expires")
-    return Saved(found["token"], expires) if isinstance(expires, int) and expires > time.time() * 1000 else None
-
-
-def keep(url: str, session: Saved | None) -> None:
-    """Keeps ``session`` as the one at ``url``; None: there is none any more."""
-    sessions = {one: value for one, value in _sessions().items() if one != url.rstrip("/")}
-    if session is not None:
-        sessions[url.rstrip("/")] = session._asdict()
-    path = sessions_file()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(sessions, file)
-    new.replace(path)
-
-
-def _sessions() -> dict[str, Any]:
+    \b
+    Example:
+      sluicegate approvals login --url https://approvals.example.com
+    """
+    client = Client(url, "")
     try:
-        found = json.loads(sessions_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        id_token = device_flow(client.get("/sign-in"), fresh=fresh, show=echo_where)
+    except SignInFailed as failed:
+        raise Refused(str(failed)) from None
+    made = client.post("/session", {"id_token": id_token})
+    keep(url, Saved(made["token"], made["expires"]))
+    click.echo(printable(f"Signed in as {made['name']} ({made['person']}) until {time_of(made['expires'])}"), err=True)
+
+
+@click.command()
+@url_option
+def logout(url: str) -> None:
+    """End this terminal's session.
+
+    \b
+    Example:
+      sluicegate approvals logout --url https://approvals.example.com
+    """
+    if (session := saved(url)) is None:
+        raise Refused(f"nobody is signed in at {url}")
+    keep(url, None)
+    Client(url, session.token).delete("/session")
 
 
 class SignInFailed(Exception):

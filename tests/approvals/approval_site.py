@@ -18,7 +18,7 @@ from engine.brokers import open_broker
 from engine.brokers.base import Broker, BrokerUnavailable, Publisher, Reader, TopicSpec
 from engine.brokers.kafka import KafkaBroker
 from engine.ledger.codec import LedgerMessage, decode, encode
-from engine.ledger.model import ReviewEvent, ReviewRequest, Verdict
+from engine.ledger.model import PeopleEvent, ReviewEvent, ReviewRequest, Verdict
 from engine.records import ActivityRecord, OutputRecord, TopicPartition
 
 CHROMIUM_ARGS = [
@@ -134,6 +134,11 @@ class Site:
         """What the decisions topic tells of requests, in order."""
         told = [one for one in self.told() if isinstance(one, ReviewEvent) and one.event != "began"]
         return [f"{one.event} {one.request_id}" for one in sorted(told, key=lambda one: one.sequence)]
+
+    def changes(self) -> list[str]:
+        """What the decisions topic tells of people, in order."""
+        told = [one for one in self.told() if isinstance(one, PeopleEvent)]
+        return [f"{one.event} {one.who}" for one in sorted(told, key=lambda one: one.sequence)]
 
     def lose_database(self) -> None:
         """The process ends and its database is gone; the log stays."""

@@ -275,6 +275,52 @@ def test_a_revoked_machine_no_longer_counts(site, api):
     assert api("GET", "/requests/req-0001", "grace").json()["votes"] == []
 
 
+# --- Delegations --------------------------------------------------------------------------------------------
+
+
+def lend(api: Ask, who: str, **more: Any) -> httpx.Response:
+    return api("POST", "/delegations", who, json={"to": "linus", "until": NOW + 9 * MINUTE, **more})
+
+
+def test_a_right_is_lent_until_a_day_and_can_be_taken_back(site, api, clock):
+    """The vote says whose right it used; once that is revoked, or over, it counts no more."""
+    put(site, request(requirement=needs(2, "local:security")), request("two", likeness="2"))
+    assert api("POST", "/requests/req-0001/votes", "linus", json=APPROVE).status_code == 403
+    made = lend(api, "ada").json()
+    assert (made["lender"], made["taker"], made["groups"]) == ("local:ada", "local:linus", [])
+    (vote,) = api("POST", "/requests/req-0001/votes", "linus", json=APPROVE).json()["votes"]
+    assert vote["subject"] == "linus"
+    assert site.store.events("req-0001")[-1].actor == "local:linus"
+    assert api("DELETE", f"/delegations/{made['id']}", "grace").status_code == 404
+    assert api("DELETE", f"/delegations/{made['id']}").status_code == 204
+    assert api("GET", "/requests/req-0001").json()["votes"] == []
+    assert api("GET", "/delegations").json() == {"delegations": []}
+    lend(api, "ada")
+    assert len(api("GET", "/delegations").json()["delegations"]) == 1
+    clock.now += 9 * MINUTE
+    assert api("POST", "/requests/two/votes", "linus", json=APPROVE).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("who", "more", "words"),
+    [
+        ("ada", {"to": "nobody"}, "to another who is known here"),
+        ("ada", {"to": "machine:bot"}, "to another who is known here"),
+        ("linus", {}, "nobody can delegate to themselves"),
+        ("ada", {"until": NOW}, "ends at a time to come"),
+        ("ada", {"until": NOW + 400 * 1_440 * MINUTE}, "within a year"),
+        ("ada", {"groups": ["local:data"]}, "you are not in local:data"),
+    ],
+)
+def test_what_cannot_be_lent_is_refused(site, api, who, more, words):
+    """Neither to oneself, a machine or nobody, nor for ever, nor what one does not have."""
+    machine(site, "bot", "vote")
+    answer = lend(api, who, **more)
+    assert (answer.status_code, answer.json()["code"]) == (422, "cannot_lend")
+    assert words in answer.json()["detail"]
+    assert lend(api, machine(site, "other", "vote", "people"), **more).status_code == 422
+
+
 # --- How often, and what comes --------------------------------------------------------------------------------
 
 

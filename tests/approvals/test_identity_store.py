@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from approval_makers import MINUTE, NOW, PEOPLE
+from approval_makers import APPROVALS, DECISIONS, MINUTE, NOW, PEOPLE
 from postgres import fresh
 
 from approvals.answers import Taken
@@ -15,6 +15,7 @@ from approvals.identity.directory import Directory
 from approvals.person import Identity
 from approvals.store import Store
 
+TOPICS = {APPROVALS: DECISIONS}
 ADA = Identity("okta", "00u1")
 KNOWN = Profile(ADA, "Ada", frozenset({"okta:security"}), (Identity("email", "ada@example.com"),), 0, "")
 
@@ -24,7 +25,7 @@ def instances(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
     """Two on one database."""
     on_postgres = request.param == "postgresql"
     place = fresh(request.getfixturevalue("postgres_server")) if on_postgres else tmp_path / "approvals.db"
-    stores = Store(place, decisions={}), Store(place, decisions={})
+    stores = Store(place, decisions=TOPICS), Store(place, decisions=TOPICS)
     yield stores
     for store in stores:
         store.close()
@@ -39,7 +40,7 @@ def test_a_session_ends_on_all_instances(instances):
     assert other.session(secrets[0], at=NOW + MINUTE) is None
     other.end_session(secrets[0])
     assert [one.session(secret, at=NOW) is None for secret in secrets] == [True, False, False]
-    assert other.bar(ADA, at=NOW) == 2
+    assert instances[1].changes.bar(ADA, at=NOW) == 2
     assert one.session(secrets[1], at=NOW) is None
 
 
@@ -49,13 +50,13 @@ def test_who_is_barred_by_one_instance_is_barred_in_all(instances):
     listed = next(p for p in PEOPLE.values() if p.id == "ada")
     directory = Directory(other.identities, PEOPLE, clock=lambda: NOW)
     assert directory.roster().by_id("ada") is not None
-    one.identities.bar(listed.identity, at=NOW)
+    one.changes.bar(listed.identity, at=NOW)
     assert directory.roster().by_id("ada") is None
-    one.identities.bar(ADA, at=NOW)
+    one.changes.bar(ADA, at=NOW)
     one.identities.keep_account(KNOWN, at=NOW + 1)
     (account,) = (a for a in other.identities.accounts() if a.identity == ADA)
     assert (account.barred, account.groups, account.aliases) == (True, KNOWN.groups, KNOWN.aliases)
-    assert one.identities.unbar(listed.identity)
+    assert one.changes.unbar(listed.identity, at=NOW)
     assert directory.roster().by_id("ada") is not None
 
 

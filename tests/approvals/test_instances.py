@@ -203,7 +203,7 @@ def test_killed_while_publishing_from_postgresql_to_kafka(kafka_servers, postgre
     site = Site(tmp_path, lambda: NOW, url, postgres)
     site.put(request("a"))
     site.close()
-    victim = Path(__file__).with_name("killed_reviewer.py")
+    victim = Path(__file__).with_name("killed_while_publishing.py")
     script = [sys.executable, str(victim), url, str(tmp_path), place, postgres]
     with subprocess.Popen(script, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from approval_makers import ADA, DECISIONS, GRACE, LINUS, MINUTE, NOW, SANITIZED, needs, principal, request
+from approval_makers import ADA, DECISIONS, GRACE, LINUS, MINUTE, NOW, PEOPLE, SANITIZED, needs, principal, request
 from approval_site import Clock, Site
 from confluent_kafka import Producer
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from approvals import tables as t
 from approvals.history import Contradiction
+from approvals.identity.directory import Directory
 from approvals.lifecycle import Refused, State
 from approvals.person import Identity
 from approvals.rows import StoreError
@@ -56,7 +57,7 @@ def dump(store):
         unreadable = sorted((r.topic, r.partition, r.offset, r.reason) for r in c.execute(select(t.unreadable)))
         whole = {
             table.name: sorted(map(tuple, c.execute(select(table)).all()))
-            for table in (t.requests, t.votes, t.clarifications, t.positions)
+            for table in (t.requests, t.versions, t.votes, t.clarifications, t.positions, t.delegations)
         }
         return {"events": events, "unreadable": unreadable, **whole}
 
@@ -108,6 +109,66 @@ def test_the_database_is_made_again(start, clock):
     assert again.publisher.last() == again.store.outbox(after=0)[-1][0]
 
 
+@ON_BOTH
+def test_what_a_request_was_is_known_again(start):
+    """Who looked at an earlier version is told what has changed since, also after the database was lost."""
+    site = start()
+    site.put(request("a", params={"rows": 1}))
+    site.step()
+    site.service.ask("a", GRACE, "which?", version=1, channel="page")
+    site.service.answer("a", AGENT, "all", version=1, channel="api")
+    site.put(request("a", version=2, params={"rows": 2}))
+    site.step()
+    site.lose_database()
+    again = start()
+    again.step()
+    seen = [again.store.lookups.version("a", version) for version in (1, 2, 3)]
+    assert [one and (one.version, one.params, one.held) for one in seen] == [
+        (1, '{"rows": 1}', None),
+        (2, '{"rows": 1}', None),
+        None,
+    ]
+    refused = vote(again, "a", version=1)
+    assert isinstance(refused, Refused)
+    assert (refused.version, refused.current) == (1, 3)
+
+
+@ON_BOTH
+def test_who_is_out_and_what_is_lent_is_known_again(start):
+    """Somebody who was barred stays out, and delegations hold or do not hold as before, when the database is lost."""
+    site = start()
+    site.put(request("a", requirement=needs(2)))
+    site.step()
+    until = NOW + 60 * MINUTE
+    lend = site.store.changes.delegate
+    lent = lend(ADA.identity, LINUS.identity, until=until, groups=["local:security"], at=NOW, channel="cli")
+    over = lend(GRACE.identity, LINUS.identity, until=until, groups=[], at=NOW, channel="cli")
+    site.store.changes.revoke(over, at=NOW, actor=LINUS.identity, channel="cli")
+    site.store.changes.bar(GRACE.identity, at=NOW)
+    site.store.changes.bar(LINUS.identity, at=NOW)
+    site.store.changes.unbar(LINUS.identity, at=NOW)
+    site.step()
+    told, before = site.changes(), dump(site.store)
+    assert told == ["delegated local:ada", "delegated local:grace", "revoked local:grace"] + [
+        f"{word} local:{who}" for word, who in (("barred", "grace"), ("barred", "linus"), ("let_in", "linus"))
+    ]
+    site.lose_database()
+    again = start()
+    again.step()
+    assert dump(again.store) == before
+    assert again.store.identities.delegations(at=NOW) == [lent]
+    assert again.store.identities.delegations(at=until) == []
+    roster = Directory(again.store.identities, PEOPLE, clock=again.clock).roster()
+    assert roster.by_id("grace") is None
+    linus = roster.by_id("linus")
+    assert linus is not None
+    assert [(one.lender, one.until) for one in linus.acts_for] == [(ADA.identity, until)]
+    assert again.changes() == told, "nothing is told twice"
+    again.store.changes.bar(ADA.identity, at=NOW)
+    again.step()
+    assert again.changes()[-1] == "barred local:ada", "numbers go on"
+
+
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
 @pytest.mark.parametrize(
     ("url", "place"),
@@ -119,7 +180,7 @@ def test_killed_while_publishing(start, url, tmp_path, place, lost):
     site = start()
     site.put(request("a"))
     site.close()
-    script = [sys.executable, str(Path(__file__).with_name("killed_reviewer.py")), url, str(tmp_path), place]
+    script = [sys.executable, str(Path(__file__).with_name("killed_while_publishing.py")), url, str(tmp_path), place]
     with subprocess.Popen(script, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"here\n"

@@ -313,9 +313,9 @@ def test_a_terminal_signs_in_by_the_device_flow(site, door, listening, tmp_path,
     assert done.exit_code == 0, done.output
     (vote,) = site.store.get("req-0001").review.verdict.votes
     assert (vote.issuer, vote.subject, vote.channel) == ("local", "ada", "cli")
-    site.store.identities.bar(Identity("test", "u-ada"), at=site.clock())
+    site.store.changes.bar(Identity("test", "u-ada"), at=site.clock())
     assert "no longer good" in run("list").output
-    site.store.identities.unbar(Identity("test", "u-ada"))
+    site.store.changes.unbar(Identity("test", "u-ada"), at=site.clock())
     assert "no longer good" in run("list").output
     assert run("login").exit_code == 0
     assert run("list").exit_code == 0
@@ -388,12 +388,12 @@ def test_who_is_barred_loses_session_and_open_votes_at_once(site, door):
     ada, grace = door.visitor("u-ada"), door.visitor("u-grace")
     assert ada.vote().status_code == 303
     person = site.service.people.by_id("ada")
-    site.store.identities.bar(person.identity, at=site.clock())
+    site.store.changes.bar(person.identity, at=site.clock())
     assert ada.here.get("/").status_code == 303
     assert grace.vote().status_code == 303  # hers is the first of two, not the second
     assert site.store.get("req-0001").review.verdict is None
     assert door.visitor().sign_in("u-ada").status_code == 403
-    site.store.identities.unbar(person.identity)
+    site.store.changes.unbar(person.identity, at=site.clock())
     assert door.visitor("u-ada").here.get("/").status_code == 200
 
 

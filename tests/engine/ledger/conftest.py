@@ -7,8 +7,11 @@ from engine.ledger.model import (
     Decision,
     DecisionBatch,
     DecisionEntry,
+    Delegated,
     HeldRecord,
     OutcomeKind,
+    PeopleChange,
+    PeopleEvent,
     PolicySnapshot,
     Principal,
     PrincipalRole,
@@ -124,8 +127,20 @@ def _event() -> ReviewEvent:
     )
 
 
+def _people_event() -> PeopleEvent:
+    return PeopleEvent(
+        sequence=42,
+        event=PeopleChange.DELEGATED,
+        who="local:ada",
+        at=1_760_000_300_000,
+        actor="local:ada",
+        channel="cli",
+        delegation=Delegated("dlg_01", "local:linus", 1_760_100_000_000, ("local:security",)),
+    )
+
+
 @pytest.fixture
 def examples():
     """Message name → example object."""
     snapshot = PolicySnapshot("sha256:8b1f", "version: 1\nrules: [pii, secrets]\n", 1_760_000_000_000)
-    return {type(one).__name__: one for one in (_batch(), _request(), _verdict(), _event(), snapshot)}
+    return {type(one).__name__: one for one in (_batch(), _request(), _verdict(), _event(), _people_event(), snapshot)}

@@ -18,8 +18,11 @@ from engine.ledger.model import (
     Decision,
     DecisionBatch,
     DecisionEntry,
+    Delegated,
     HeldRecord,
     OutcomeKind,
+    PeopleChange,
+    PeopleEvent,
     PolicySnapshot,
     Principal,
     PrincipalRole,
@@ -116,7 +119,18 @@ event = st.builds(
     vote=st.none() | vote,
     folded_into=maybe,
 )
+people_event = st.builds(
+    PeopleEvent,
+    sequence=long,
+    event=some(PeopleChange),
+    who=text,
+    at=long,
+    actor=maybe,
+    channel=maybe,
+    delegation=st.none() | st.builds(Delegated, text, text, long, few(text)),
+)
 message = st.one_of(
+    people_event,
     st.builds(DecisionBatch, text, text, long, few(entry)),
     st.builds(PolicySnapshot, text, text, long),
     request,

@@ -124,6 +124,7 @@ def test_every_enum_has_a_careful_default():
         "ActionKind": "proposal",
         "Decision": "deny",
         "OutcomeKind": "quarantined",
+        "PeopleChange": "barred",
         "PrincipalRole": "delegate",
         "Risk": "critical",
         "VerdictKind": "denied",

@@ -1,6 +1,6 @@
 """A real reviewer that votes, stops at a chosen place of publishing that, and says so, to be killed right there.
 
-    python killed_reviewer.py URL FOLDER PLACE [DATABASE]
+    python killed_while_publishing.py URL FOLDER PLACE [DATABASE]
 
 ``PLACE`` is where it waits: ``before`` it publishes; ``produced``, the records being in the open transaction;
 ``inside``, only its commit missing; ``after``, before the database hears of it.
