@@ -36,6 +36,7 @@ Verb = Literal["approve", "deny", "ask"]
 _VALUE = 300  # characters of one parameter
 _PARAMS = 2_400  # of all
 _PART = 160
+_CHAIN = 8  # principals
 _HIGH = (Risk.HIGH, Risk.CRITICAL)
 _ENDED = {
     VerdictKind.EXPIRED: "Expired",
@@ -207,6 +208,9 @@ def _facts(listed: Listed, people: Roster, now: int) -> tuple[tuple[str, str], .
     if review.verdict is None:
         facts.append(("Deadline", f"{moment(request.expires).text}; if nobody decides, it {silence}"))
         facts.append(("Approvals", f"{have} of {needed}"))
+    if len(request.principals) > 1:
+        chain = [f"{p.role.replace('_', ' ')} {_name(p, people)}" for p in request.principals[:_CHAIN]]
+        facts.insert(1, ("Who is behind it", "; ".join(chain)))
     taken_out = Counter(r.entity.upper().replace("_", " ") for r in request.redactions).most_common(6)
     if taken_out:
         facts.append(("Taken out", ", ".join(f"{name} ×{count}" for name, count in taken_out)))
@@ -222,20 +226,22 @@ def _params(request: ReviewRequest) -> tuple[tuple[str, ...], str]:
     room, total, cut = _PARAMS, 0, 0
     for path, value in param_lines(request.params):
         total += 1
-        if room <= 0:
+        line = f"{short(path, 100) or 'value'} = {short(value, _VALUE)}"
+        if len(line) > room:
+            room = 0  # a list with gaps would read as if it were whole
             continue
-        line = f"{short(path, 100) or 'value'} = {short(value, _VALUE)}"[:_PARAMS]
-        cut += len(path) > 100 or len(value) > _VALUE or len(line) > room
-        if len(line) <= room:
-            lines.append(line)
+        cut += len(path) > 100 or len(value) > _VALUE
+        lines.append(line)
         room -= len(line) + 1
     missing = []
     if total > len(lines):
         missing.append(f"{total - len(lines)} of {total} parameters")
     elif cut:
         missing.append(f"the whole of {cut} parameters")
-    if len(request.action) > 80 or len(request.resource) > _PART or len(request.environment) > 60:
+    if len(request.action) > _PART or len(request.resource) > _PART or len(request.environment) > 60:
         missing.append("all of what it is done to")
+    if len(request.principals) > _CHAIN or any(len(f"{p.issuer}:{p.subject}") > 120 for p in request.principals):
+        missing.append("all who are behind it")
     return tuple(lines), f"Not shown here: {' and '.join(missing)}" if missing else ""
 
 

@@ -84,6 +84,9 @@ class SlackSocket:
         except Exception as error:  # what the client raises is not said anywhere; its message may hold the address
             self._problem(f"Socket Mode: no connection ({type(error).__name__})")
             return _AGAIN_MS
+        if not client.is_connected():  # the client keeps to itself why not
+            self._problem("Socket Mode: no connection")
+            return _AGAIN_MS
         self._problem("")
         while not self._stop.wait(_LOOK_SECONDS) and client.is_connected():
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from ipaddress import ip_network
 from typing import Any
 
@@ -69,16 +70,19 @@ class World:
             teams_settings(teams) if teams else None,
         )
         self.channels = Channels(settings, self.service, lambda: self.service.people, SITE, seconds=seconds)
-        secret = b"s" * 32
-        self.app = create_app(self.service, WebSettings(secret, channels=self.channels))
-        self.browser = TestClient(self.app, base_url="http://localhost")
+        self.has_channels = bool(channels)
         self._closed = False
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self.browser.close()
             self.channels.stop()
+
+    @cached_property
+    def browser(self) -> TestClient:
+        """The application, asked as a browser or a chat does."""
+        app = create_app(self.service, WebSettings(b"s" * 32, channels=self.channels if self.has_channels else None))
+        return TestClient(app, base_url="http://localhost")
 
     def ask(self, request_id: str = "req-0001", **more: Any) -> ReviewRequest:
         """A new request, taken in and told."""
