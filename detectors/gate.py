@@ -22,10 +22,14 @@ _FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
 
 
 class Stage(NamedTuple):
-    """Patterns that have a pass of their own, since each matches only in data that one of ``triggers`` matches in."""
+    """Patterns that have a pass of their own, since each matches only in data that one of ``triggers`` matches in.
+
+    ``probe`` tells the same as the triggers, quicker; they are not looked for then.
+    """
 
     triggers: Sequence[bytes]
     ids: Collection[int]
+    probe: Callable[[bytes], bool] | None = None
 
 
 class Probe(NamedTuple):
@@ -51,9 +55,14 @@ class Gate:
         later: set[int] = set()
         triggers: list[tuple[int, bytes]] = []
         self._later: list[tuple[int, hs.Database]] = []
-        for number, (texts, ids) in enumerate(stages):
-            triggers += [(count + number, text) for text in texts]
-            self._later.append((count + number, _database(self._once(sorted(ids)))))
+        self._probed: list[tuple[Callable[[bytes], bool], hs.Database]] = []
+        for number, (texts, ids, tells) in enumerate(stages):
+            database = _database(self._once(sorted(ids)))
+            if tells is not None:
+                self._probed.append((tells, database))
+            else:
+                triggers += [(count + number, text) for text in texts]
+                self._later.append((count + number, database))
             later.update(ids)
         self._first = _database([*self._once([i for i in range(count) if i not in later]), *triggers])
         self._local = threading.local()
@@ -82,6 +91,7 @@ class Gate:
         same, shared = self._same, self._same.keys()
         probed, probe = self._probe or (0, lambda _: False)
         later = [(trigger, database.scan, hs.Scratch(database)) for trigger, database in self._later]
+        probed_stages = [(tells, database.scan, hs.Scratch(database)) for tells, database in self._probed]
 
         def on_match(number: int, start: int, end: int, flags: int, context: object) -> None:
             add(number)
@@ -91,6 +101,9 @@ class Gate:
                 scan(data, on_match, 0, None, scratch)
                 if probe(data) and probed not in found:
                     add(probed)
+                for tells, scan_more, its_scratch in probed_stages:
+                    if tells(data):
+                        scan_more(data, on_match, 0, None, its_scratch)
                 if not found:
                     return ()
                 if max(found) >= count:

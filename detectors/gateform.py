@@ -14,6 +14,7 @@ The tree comes from the parser of Python's `re`, so a rule's pattern must be one
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from functools import lru_cache
@@ -36,6 +37,7 @@ _BETWEEN = frozenset(b" .()/-")
 
 DIGITS = rb"\d(?:[ .()/\\-]*\d){5}"
 """Six digits, with nothing but a few signs between them: what telephone, card and account numbers have in common."""
+_SIX = re.compile(DIGITS)
 _NAMES = {sre.ASSERT: "lookaround", sre.ASSERT_NOT: "lookaround", sre.GROUPREF: "a back-reference"}
 
 Node = tuple[Any, Any]
@@ -82,6 +84,11 @@ def needs_digits(pattern: str) -> bool:
         branches = [branch for branch in items[0][1][1] if has_group(branch)]
         return all(_digits(list(branch), 0)[0] >= 6 for branch in branches)
     return _digits(items, 0)[0] >= 6
+
+
+def has_digits_pure(data: bytes, /) -> bool:
+    """Whether `DIGITS` matches somewhere in ``data``."""
+    return _SIX.search(data) is not None
 
 
 def has_group(items: Iterable[Node]) -> bool:

@@ -1,5 +1,5 @@
-/* What `engine/jsontext.py` (locate), `engine/escapes.py` (unescape_bytes, raw_offset) and `detectors/anchors.py` (scan)
- * do, compiled.
+/* What `engine/jsontext.py` (locate), `engine/escapes.py` (unescape_bytes, raw_offset), `detectors/anchors.py` (scan)
+ * and `detectors/gateform.py` (has_digits) do, compiled.
  *
  * The Python functions are the reference, and tests hold the two equal on any input. Input are bytes objects, which
  * do not change while they are read; no Python code runs in between, apart from the garbage collector. Nothing
@@ -745,6 +745,76 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
     return Py_NewRef(Py_False);
 }
 
+/* --- digits ------------------------------------------------------------------------------------------------- */
+
+enum { ENOUGH_DIGITS = 6 };
+
+/* What 16 bytes hold: a bit for each that is a digit; and for each that is one or may stand between two of a number. */
+#ifdef __SSE2__
+static void mark_digits(const byte *p, int shift, uint64_t *digits, uint64_t *runs)
+{
+    __m128i c = _mm_loadu_si128((const __m128i *)p);
+    __m128i below = _mm_cmplt_epi8(c, _mm_set1_epi8('9' + 1));
+    __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('0' - 1)), below);
+    __m128i run = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('-' - 1)), below); /* the dash, the dot, the slash */
+    run = _mm_or_si128(run, _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('(')), _mm_cmpeq_epi8(c, _mm_set1_epi8(')'))));
+    run = _mm_or_si128(run, _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\'))));
+    *digits |= (uint64_t)_mm_movemask_epi8(digit) << shift;
+    *runs |= (uint64_t)_mm_movemask_epi8(run) << shift;
+}
+#else
+static void mark_digits(const byte *p, int shift, uint64_t *digits, uint64_t *runs)
+{
+    for (int i = 0; i < 16; i++) {
+        bool between = p[i] == ' ' || p[i] == '(' || p[i] == ')' || p[i] == '\\' || (p[i] >= '-' && p[i] <= '/');
+        *digits |= (uint64_t)is_digit(p[i]) << (shift + i);
+        *runs |= (uint64_t)(is_digit(p[i]) || between) << (shift + i);
+    }
+}
+#endif
+
+/* The lowest `count` bits. */
+static uint64_t low_bits(int count)
+{
+    return count >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1;
+}
+
+static PyObject *has_digits(PyObject *Py_UNUSED(module), PyObject *given)
+{
+    if (!PyBytes_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "bytes are needed");
+        return NULL;
+    }
+    const byte *p = (const byte *)PyBytes_AS_STRING(given);
+    const Py_ssize_t size = PyBytes_GET_SIZE(given);
+    int count = 0; /* the digits of the run that reaches up to this block */
+    byte last[64];
+    for (Py_ssize_t block = 0; block < size; block += 64) {
+        const byte *q = p + block;
+        if (block + 64 > size) { /* the rest, with zeros after it */
+            memset(last, 0, sizeof last);
+            memcpy(last, q, (size_t)(size - block));
+            q = last;
+        }
+        uint64_t digits = 0, runs = 0;
+        for (int part = 0; part < 4; part++)
+            mark_digits(q + 16 * part, 16 * part, &digits, &runs);
+        for (int low = 0; low < 64;) { /* from run to run; the first goes on from the block before */
+            const uint64_t gaps = ~runs >> low;
+            const int end = gaps ? low + lowest(gaps) : 64;
+            count += __builtin_popcountll(digits & low_bits(end) & ~low_bits(low));
+            if (count >= ENOUGH_DIGITS)
+                return Py_NewRef(Py_True);
+            if (end >= 64)
+                break;
+            count = 0;
+            digits &= ~low_bits(end);
+            low = digits ? lowest(digits) : 64;
+        }
+    }
+    return Py_NewRef(Py_False);
+}
+
 /* --- anchors ------------------------------------------------------------------------------------------------- */
 
 enum { MAX_WORDS = 64 };
@@ -863,6 +933,7 @@ static PyMethodDef functions[] = {
     {"raw_offset", (PyCFunction)(void (*)(void))raw_offset, METH_FASTCALL, "engine.escapes.raw_offset_pure"},
     {"locate", (PyCFunction)(void (*)(void))locate, METH_FASTCALL, "engine.jsontext.locate_pure, after its Place"},
     {"announces", announces, METH_O, "engine.layers.announces_pure"},
+    {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "detectors.anchors.scan_pure"},
     {NULL, NULL, 0, NULL},
 };

@@ -18,7 +18,9 @@ from strategies import escaped, lax_spellings, nested, spans_in
 
 from detectors.anchors import table
 from detectors.errors import BudgetExceeded
+from detectors.gateform import has_digits_pure
 from engine.jsontext import Place
+from engine.native import has_digits
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 2**80
@@ -234,3 +236,24 @@ def test_records_come_out_the_same_without_the_helper(compiled: Loops) -> None:
         return subprocess.run(command, input=records, env=environment, capture_output=True, check=True).stdout
 
     assert cleaned("0") == cleaned("1") != records
+
+
+@settings(max_examples=1000)
+@given(
+    data=st.lists(
+        st.text("0123456789 .()/-\\", max_size=12).map(str.encode)
+        | st.binary(max_size=3)
+        | st.integers(0, 130).map(lambda count: b" " * count)
+        | st.integers(0, 130).map(lambda count: b"x" * count),
+        max_size=12,
+    ).map(b"".join)
+)
+@example(b"1" + b"-" * 200 + b"23456")
+@example(b"x" * 61 + b"123456")
+@example(b"12345" + b"x" * 59 + b"1")
+@example(b"12345" + b" " * 59 + b"1")
+def test_digits_are_seen_where_the_pattern_sees_them(data: bytes) -> None:
+    """Across the borders of the blocks that it looks at, with whatever may stand between digits."""
+    if has_digits is None:
+        pytest.skip("the compiled helper was not built")
+    assert has_digits(data) is has_digits_pure(data)
