@@ -88,17 +88,31 @@ class Cleaner:
             return Cleaned(data, (), dropped=False)
         return self._clean_some(data, form, rules, hidden=hidden, signs=signs)
 
-    def clean_all(self, data: bytes, form: str, base: Step | None = None, names: Names | None = None) -> Cleaned:
+    def clean_all(
+        self,
+        data: bytes,
+        form: str,
+        base: Step | None = None,
+        names: Names | None = None,
+        hits: Sequence[int] | None = None,
+    ) -> Cleaned:
         """``data`` redacted, every scalar read, whatever the gate says. Raises BudgetExceeded.
 
-        ``names`` are those that a model found in it.
+        ``names`` are those that a model found in it. ``hits`` are of the gate; by them, what no pattern can find is
+        not looked for.
         """
         everything = (names.views if names else None) or read_record(data, form, self.limits, base)
         views = [view for view in everything if view.readable]
         texts = [Text(view.readable, view.key) for view in views]
-        found = self.detector.scan([Text(view.readable, key) for view, key in zip(views, keys_of(views), strict=True)])
+        found: list[list[Finding]] = [[] for _ in views]
+        if hits is None or any(hit >= self.ids.rules and hit < self.ids.paths for hit in hits):
+            keyed = zip(views, keys_of(views), strict=True)
+            found = self.detector.scan([Text(view.readable, key) for view, key in keyed])
+        elif any(hit < self.ids.rules for hit in hits):
+            found = self.detector.scan(texts)
         if names:
-            found = joined(texts, [added(some, names.get(text, [])) for some, text in zip(found, texts, strict=True)])
+            pairs = zip(found, texts, strict=True)
+            found = joined(texts, [added(some, names[text]) if text in names else some for some, text in pairs])
         selected = self._selected(everything, views, found)
         cleaned = self._rewrite(everything, selected)
         memory = self._remembered(selected)

@@ -6,7 +6,7 @@ What is looked for are the names that were found with first name and surname. A 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from detectors.finding import Finding, Text
@@ -29,7 +29,19 @@ def joined(texts: Sequence[Text], found: Sequence[list[Finding]]) -> list[list[F
     people = _people(texts, found)
     if not people:
         return list(found)
-    return [[*known, *_again(text.value, known, people)] for text, known in zip(texts, found, strict=True)]
+    parts = {part.lower().encode() for person in people for part in (person.first, person.last)}
+    return [
+        [*known, *_again(text.value, known, people)] if _names_any(text.value, parts) else known
+        for text, known in zip(texts, found, strict=True)
+    ]
+
+
+def _names_any(value: bytes, parts: Iterable[bytes]) -> bool:
+    """Whether one of ``parts``, in lower case, may stand in a text: a glance before `_again` looks closely."""
+    if not value.isascii():
+        return True
+    low = value.lower()
+    return any(part in low for part in parts)
 
 
 def _people(texts: Sequence[Text], found: Sequence[list[Finding]]) -> list[_Person]:

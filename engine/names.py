@@ -24,7 +24,8 @@ from engine.views import Limits, View, read_record
 _KNOWN_PATHS = 20_000
 _ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL
 _announces = announces or announces_pure
-_KEY = re.compile(rb'(?<!\\)(?:\\\\)*"\s*:')
+_COLON = re.compile(rb'"\s*:')
+_BACKSLASH = b"\\"[0]
 
 
 class Names(dict[Text, list[Finding]]):
@@ -91,17 +92,30 @@ class NameReader:
     def _texts(self, data: bytes, form: str) -> tuple[list[Text], list[View] | None]:
         """The free texts of a record, as `engine.views` reads them, and its views, if they were needed."""
         if form in ("auto", "json"):
+            document = self._document(data)
             try:
-                tree = orjson.loads(data)
+                tree = orjson.loads(document)
             except orjson.JSONDecodeError:
                 tree = None
             if isinstance(tree, dict | list):
                 found: list[Text] = []
                 keys = self._walk(tree, b"", b"", found, 0)
-                if keys == len(_KEY.findall(data)):  # else a key may be there twice, and orjson keeps one
+                if keys == _keys(document):  # else a key may be there twice, and orjson keeps one
                     return found, None
         views = read_record(data, form, self._limits)
         return self._of(views, b"", b""), views
+
+    def _document(self, data: bytes) -> bytes:
+        """What of a record may be JSON: all of it, or what comes behind a plain word or two (``Observation: {…}``)."""
+        start = data.find(b"{")
+        head = data[:start] if start > 0 else b""
+        if not head.strip() or b"[" in head or b"=" in head or b'"' in head or self._free(b"") or self._hides(head):
+            return data
+        return data[start:]
+
+    def _hides(self, text: bytes) -> bool:
+        """Whether escapes or encodings in it may spell another text."""
+        return _announces(text) or bool(self._encoded.hits(text))
 
     def _walk(self, tree: Any, path: bytes, key: bytes, found: list[Text], depth: int) -> int:
         """Adds the free texts of ``tree`` and gives the number of its keys, of JSON in strings aside."""
@@ -129,7 +143,7 @@ class NameReader:
         if not free and not braces:
             return
         text = tree.encode("utf-8", "surrogatepass")
-        encoded = _announces(text) or bool(self._encoded.hits(text))
+        encoded = self._hides(text)
         if not encoded and self._gated and not self._detector.words(tree):
             return
         if braces and text.lstrip()[:1] in (b"{", b"["):  # most often it is JSON as a whole
@@ -138,7 +152,7 @@ class NameReader:
             except orjson.JSONDecodeError:
                 inner = None
             below: list[Text] = []
-            if inner is not None and self._walk(inner, path, key, below, depth + 1) == len(_KEY.findall(text)):
+            if inner is not None and self._walk(inner, path, key, below, depth + 1) == _keys(text):
                 found += below
                 return
         if encoded or braces:
@@ -163,6 +177,17 @@ class NameReader:
                 self._known.clear()
             known = self._known[path] = any(field.matches(path) for field in self._fields)
         return known
+
+
+def _keys(data: bytes) -> int:
+    """How many keys JSON has, those of JSON in its strings aside. Colons behind escaped quotes are in strings."""
+    count = 0
+    for match in _COLON.finditer(data):
+        at = begin = match.start()
+        while at and data[at - 1] == _BACKSLASH:
+            at -= 1
+        count += (begin - at) % 2 == 0
+    return count
 
 
 def added(found: list[Finding], names: list[Finding]) -> list[Finding]:

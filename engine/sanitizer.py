@@ -168,7 +168,7 @@ class Sanitizer:
             cleaned = (
                 cleaner.clean_hit(value, reading.form, hits)
                 if names is None
-                else cleaner.clean_all(value, reading.form, names=names)
+                else cleaner.clean_all(value, reading.form, names=names, hits=None if self._reads_all else hits)
             )
             dropped = cleaned.dropped
             if cleaned.redactions:

@@ -19,7 +19,7 @@ from detectors.errors import BudgetExceeded
 from detectors.patterns import byte_regex
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
-from engine.layers import DEAR, LITERAL, characters, layers
+from engine.layers import DEAR, LITERAL, announces, announces_pure, characters, layers
 from engine.layers.characters import (
     folded,
     plain_key,
@@ -35,6 +35,8 @@ _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
 _SPELLS = byte_regex(
     (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + DEAR).decode()
 )  # whatever `spelled` reads
+_SIGNS = b"&\\%='\""
+_announces = announces or announces_pure
 BRACE = re.compile(rb"[{\[]")
 _PAIR = re.compile(rb"""([^\s="',;&?]{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
 TRIES = 8
@@ -262,7 +264,7 @@ def _expand(view: View, views: list[View], limits: Limits, purse: Purse) -> None
 def spelled(view: View, purse: Purse) -> list[View]:
     """The views below a text that its escapes and its layers spell. Raises BudgetExceeded."""
     text, views = view.readable, list[View]()
-    if _SPELLS.search(text) is None:
+    if not _may_spell(text) or _SPELLS.search(text) is None:
         return views
     if b"\\u" in text and _SPELLED.search(text):
         views += _spelling("text", unescape(text), view, purse)
@@ -277,6 +279,11 @@ def spelled(view: View, purse: Purse) -> list[View]:
     for kind, start, end, below, encode in layers(text, purse):
         views.append(View(kind, below, view.step, view, start, end - start, encode=encode))
     return views
+
+
+def _may_spell(text: bytes) -> bool:
+    """Whether `_SPELLS` may match: a glance at the characters that its patterns need."""
+    return len(text.translate(None, _SIGNS)) != len(text) or b"H4sI" in text or _announces(text)
 
 
 def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:

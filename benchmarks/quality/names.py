@@ -1,7 +1,8 @@
 """Names in free text, measured: `bench quality --ner`.
 
-Ours reads every text here, whatever the policy's free-text fields are. Beside it stand the same without its gate, so
-that one sees what the gate costs, and Presidio with our model in place of its own, if Presidio is installed.
+Ours reads every text here, whatever the policy's free-text fields are. Beside it stand the same without its gate and
+without its cache, so that one sees what each costs, and Presidio with our model in place of its own, if Presidio is
+installed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from benchmarks.quality.labels import label_of
 from benchmarks.quality.rows import Labelled, LabelledSet
 from benchmarks.quality.scoring import Result
 from benchmarks.quality.tools import OURS, Tool, ours
-from detectors.ner.detector import NameDetector
+from detectors.ner.detector import KEPT, NameDetector
 from detectors.ner.model import OURS as OUR_MODEL
 from detectors.ner.model import load_model
 from engine.policy.compiled import Policy
@@ -26,18 +27,24 @@ NAMED_KEYS = re.compile(r"first_?name|last_?name|full_?name|given_?name|family_?
 _PERSON = frozenset({"PERSON", "PER"})
 
 
-def forced(policy: Policy, *, gate: bool = True) -> Policy:
-    """``policy`` with names looked for in every text."""
+def forced(policy: Policy, *, gate: bool = True, kept: int = KEPT) -> Policy:
+    """``policy`` with names looked for in every text, and what was found in ``kept`` parts of texts kept in mind."""
     ner = policy.file.ner.model_copy(update={"fields": ["**"]})
     names = policy.names
-    if names is not None and not gate:
-        names = NameDetector(names.model, names.words, gated=False, thresholds=ner.thresholds, limit=ner.characters)
+    if names is not None:
+        names = NameDetector(
+            names.model, names.words, gated=gate, thresholds=ner.thresholds, limit=ner.characters, kept=kept
+        )
     return replace(policy, file=policy.file.model_copy(update={"ner": ner}), names=names)
 
 
 def tools(policy: Policy) -> list[Tool]:
-    """Ours, ours without its gate, and Presidio with our model, if it is there."""
-    found = [ours(forced(policy)), replace(ours(forced(policy, gate=False)), name=f"{OURS} without its gate")]
+    """Ours, ours without its gate, ours without its cache, and Presidio with our model, if it is there."""
+    found = [
+        ours(forced(policy)),
+        replace(ours(forced(policy, gate=False)), name=f"{OURS} without its gate"),
+        replace(ours(forced(policy, kept=0)), name=f"{OURS} without its cache"),
+    ]
     presidio = _presidio()
     return [*found, presidio] if presidio is not None else found
 

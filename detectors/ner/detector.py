@@ -12,7 +12,7 @@ from detectors.ner.gate import NameGate
 from detectors.ner.model import Name, NameModel
 from detectors.ner.segments import around, segments
 
-KEPT = 50_000  # segments whose names are kept in mind
+KEPT = 50_000  # segments whose names are kept in mind, unless told otherwise
 _BEFORE = 9  # characters of a cue
 _KEYED = 120  # characters of a value that is read together with its key
 
@@ -37,8 +37,8 @@ class NameDetector:
     A person's name has a word that ``words`` counts, or a cue before it. So a text without one need not be read for
     persons, and is not if ``gated``: that costs no person, only places and organizations of plain words.
 
-    It keeps what it found in a bounded number of segments. Where the model cannot tell digits apart, segments that
-    differ in digits alone count as the same.
+    What it found in some ``kept`` segments is kept in mind. Where the model cannot tell digits apart, segments that
+    differ in digits alone count as the same, within a batch, too; with none kept, each is read as it is.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class NameDetector:
         thresholds: Mapping[str, float],
         gated: bool = True,
         limit: int = 100_000,
+        kept: int = KEPT,
     ) -> None:
         self.model = model
         self.words = words
         self.gated = gated
         self._thresholds = dict(thresholds)
         self._limit = limit
+        self._kept = kept
         self._rule = f"ner:{model.id}"
         self._new: dict[str, list[Name]] = {}
         self._old: dict[str, list[Name]] = {}
@@ -109,7 +111,11 @@ class NameDetector:
         return cost
 
     def _read(self, asks: Sequence[_Ask], found: Sequence[list[Name]]) -> None:
-        masked = [_DIGIT.sub("0", ask.seen) for ask in asks] if self.model.masks_digits else [ask.seen for ask in asks]
+        masked = (
+            [_DIGIT.sub("0", ask.seen) for ask in asks]
+            if self.model.masks_digits and self._kept
+            else [ask.seen for ask in asks]
+        )
         known: dict[str, list[Name]] = {}
         unknown: dict[str, None] = {}
         for seen in masked:
@@ -147,9 +153,10 @@ class NameDetector:
         return Name(start, end, entity, score)
 
     def _keep(self, seen: str, names: list[Name]) -> None:
-        if len(self._new) >= KEPT // 2:
+        if len(self._new) >= self._kept // 2:
             self._old, self._new = self._new, {}
-        self._new[seen] = names
+        if self._kept:
+            self._new[seen] = names
 
     def _finding(self, text: str, name: Name) -> Finding:
         start, end, entity, score = name

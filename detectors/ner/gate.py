@@ -23,6 +23,8 @@ _CAPITAL = re.compile(
 _PREFIXED = re.compile(r"(?:Mc|Mac|De|Di|La|Le|Van)[A-Z][a-z]+")
 _CUE = re.compile(r"\b(?:[Nn]amed?(?:'s| is| was|:)? |called |[Mm](?:rs?|s|iss)\.? |[Dd]r\.? |[Pp]rof\.? )")
 _CUES = frozenset("Name Named name named called Mr Mrs Ms Miss mr mrs ms miss Dr dr Prof prof".split())
+_ADDRESS = re.compile(r"[\w.+-]{0,64}@\w")
+_MAIL = frozenset("@._+-0123456789")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _APART = {code: " " for code in range(128) if not chr(code).isalpha()}
 
@@ -45,23 +47,23 @@ class NameGate:
 
     def __call__(self, text: str) -> bool:
         """Whether ``text`` could hold a name."""
-        if not text.isascii():
-            return _CUE.search(text) is not None or self._could(text)
-        words = set(text.translate(_APART).split())
+        words = _words(text)
         if not self._names.isdisjoint(words) or (not _CUES.isdisjoint(words) and _CUE.search(text) is not None):
             return True
-        odd = self._odd(words)
-        return bool(odd) and not (
-            self._names.isdisjoint(odd) and self._plain.issuperset(_CAPITAL.findall(text))
-        )  # the pattern sees what stands beside a word, too
+        return any(True for word in self._odd(words) for _ in self._places(text, word))
 
     def _odd(self, words: Iterable[str]) -> set[str]:
-        """Of ASCII words those with a capital that are not plain, and the names in what is written together."""
+        """Those with a capital that are not plain, names in what is written together, words of other scripts."""
         plain, odd = self._plain, set[str]()
         for word in words:
-            if word in plain or word.islower() or word.isupper():
+            if word in plain or word.islower():
                 continue
-            if word.istitle() or _PREFIXED.fullmatch(word):
+            if not word.isascii():
+                if len(word) > 3 or not word.isupper():  # scripts without case, too
+                    odd.add(word)
+            elif word.isupper():
+                continue
+            elif word.istitle() or _PREFIXED.fullmatch(word):
                 odd.add(word)
             elif word[0] in "nrt" and word[1:].istitle():  # behind a backslash
                 odd |= {word[1:]} - plain
@@ -71,34 +73,35 @@ class NameGate:
 
     def spots(self, text: str) -> list[tuple[int, int]]:
         """Where the words stand that could be of a name, in order: first character, and the one after the last."""
-        if not text.isascii():
-            found = [(match.end(), match.end() + 1) for match in _CUE.finditer(text)]
-            return sorted(found + [match.span() for match in _LETTERS.finditer(text) if self._counts(match[0])])
-        words = set(text.translate(_APART).split())
+        words = _words(text)
         cued = not _CUES.isdisjoint(words)
         found = [(match.end(), match.end() + 1) for match in _CUE.finditer(text)] if cued else []
         for word in self._names.intersection(words) | self._odd(words):
-            found += _places(text, word)
+            found += self._places(text, word)
         return sorted(found)
 
-    def _could(self, text: str) -> bool:
-        return any(map(self._counts, _LETTERS.findall(text)))
+    def _places(self, text: str, word: str) -> Iterator[tuple[int, int]]:
+        """Where ``word`` stands in ``text``: with a capital not in code, and never as part of a longer word in the
+        same case, or of an e-mail address, which patterns find.
+        """
+        at, first, last = text.find(word), word[0].islower(), word[-1].islower()
+        known = word in self._names or not word.isascii()
+        while at >= 0:
+            end = at + len(word)
+            before, after = text[at - 1 : at], text[end : end + 1]
+            if known:
+                apart = not (at and before.isalpha() and before.islower() == first) and not (
+                    after.isalpha() and after.islower() == last
+                )
+                if apart and not (after in _MAIL and _ADDRESS.match(text, end)):
+                    yield at, end
+            elif _CAPITAL.match(text, at):
+                yield at, end
+            at = text.find(word, end)
 
-    def _counts(self, word: str) -> bool:
-        if word.islower():
-            return word in self._names
-        return word not in self._plain and (len(word) > 3 or not word.isupper())  # scripts without case, too
 
-
-def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
-    """Where ``word`` stands in ``text``, and not as a part of a longer one in the same case."""
-    at, first, last = text.find(word), word[0].islower(), word[-1].islower()
-    while at >= 0:
-        end = at + len(word)
-        before, after = text[at - 1 : at] if at else "", text[end : end + 1]
-        if not (before.isalpha() and before.islower() == first) and not (after.isalpha() and after.islower() == last):
-            yield at, end
-        at = text.find(word, end)
+def _words(text: str) -> set[str]:
+    return set(text.translate(_APART).split() if text.isascii() else _LETTERS.findall(text))
 
 
 @cache

@@ -131,6 +131,16 @@ def _suffix(token: str) -> str:
     return end if end.isalpha() else _DIGIT.sub("0", end)
 
 
+def _shape(token: str) -> str:
+    """As spaCy's `word_shape`, which takes its time over each letter."""
+    if token.isascii() and token.isalpha():
+        if token.islower():
+            return "xxxx"[: len(token)]
+        if token.istitle():
+            return "X" + "xxxx"[: len(token) - 1]
+    return str(word_shape(token))
+
+
 class LogDefaults(BaseDefaults):
     """What a vocabulary tells of a word."""
 
@@ -207,7 +217,7 @@ class Names(Tagger):
         _, _, tables, mix, _ = self.model.get_ref("tok2vec").layers[0].layers
         known = self.lexicon or (lambda _: UNKNOWN)
         features = [
-            tuple(map(get_string_id, (_norm(word), known(word), _suffix(word), word_shape(word)))) for word in words
+            tuple(map(get_string_id, (_norm(word), known(word), _suffix(word), _shape(word)))) for word in words
         ]
         found = tables.layers[0].predict(numpy.array(features, dtype="uint64"))
         return mix.layers[0].predict(found)
@@ -270,15 +280,15 @@ class Decoder:
         path = some.argmax(axis=1).tolist()
         if not self._sensible(path):
             path = self._best(numpy.log(some + 1e-9))
-        start = 0
+        rows, start = some.tolist(), 0
         for at, number in enumerate(path):
             label = self._labels[number]
             if label[0] in "BU":
                 start = at
             if label[0] in "LU":
-                kind = label[2:]
-                score = float(some[start : at + 1, self._of[kind]].sum(axis=1).min())
-                out.append((first + start, first + at + 1, kind, min(score, 1.0)))
+                of = self._of[label[2:]]
+                score = min(sum(row[one] for one in of) for row in rows[start : at + 1])
+                out.append((first + start, first + at + 1, label[2:], min(score, 1.0)))
 
     def _sensible(self, path: list[int]) -> bool:
         before = self._outside

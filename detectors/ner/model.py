@@ -50,6 +50,11 @@ class NameModel:
         """Whether it cannot tell one digit from another."""
         return self._ours
 
+    def forget(self) -> None:
+        """Forgets what it keeps of words."""
+        if self._ours:
+            self.pipeline.get_pipe("names").network.forget()
+
     def find(self, texts: Sequence[str]) -> list[list[Name]]:
         """The names in each text."""
         if self._ours:

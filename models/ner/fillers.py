@@ -25,6 +25,11 @@ _LOREM = {
     "cs": "cs_CZ",
     "da": "da_DK",
 }
+_PATTERNS = (
+    "d n v", "v d n", "d a n p d n", "v b", "p d n", "j d n v", "b v d n", "n p n", "v p d n", "a j a", "d n", "d n v b a",
+    "v d n p n", "b b v", "n j n", "v d a n", "j v b", "p n", "d n p d n v",
+)  # fmt: skip
+"""How phrases of other languages go, by the first letters of kinds of words; b stands for adverbs."""
 _NATIONS = "American British German French Indian Chinese Spanish Italian Polish Dutch Swedish Turkish Brazilian Nigerian Korean".split()
 _TITLES = "Mr. Mrs. Ms. Dr. Prof. Mr Mrs Ms Dr Miss Sir Herr Frau".split()
 _SHORT = frozenset("a i an as at be by do go he if in is it me my no of on or so to up us we am".split())
@@ -154,6 +159,10 @@ class Filler:
     def lfirst(self) -> str:
         """A given name in lower case."""
         return self.first().lower()
+
+    def llast(self) -> str:
+        """A surname in lower case."""
+        return self.last().lower()
 
     def upperson(self) -> str:
         """A person in capitals."""
@@ -325,14 +334,49 @@ class Filler:
 
     def lorem(self) -> str:
         """Words of another language."""
+        if self._language in self._s.languages:
+            return self._phrase()
         locale = _LOREM.get(self._language) or self._r.choice(
             ("de_DE", "es_ES", "fr_FR", "it_IT", "nl_NL", "pl_PL", "cs_CZ", "da_DK", "la")
         )
         words = self._s.lorem.get(locale) or self._s.lorem["la"]
-        out = [self._r.choice(words) for _ in range(self._r.randrange(2, 8))]
-        if self._language == "de":
-            out = [w.capitalize() if self._r.random() < 0.3 else w for w in out]
-        return " ".join(out)
+        return " ".join(self._r.choice(words) for _ in range(self._r.randrange(2, 8)))
+
+    def _phrase(self) -> str:
+        kinds = {"b" if kind == "adverbs" else kind[0]: words for kind, words in self._spoken.items()}
+        pattern = self._r.choice(_PATTERNS)
+        return " ".join(self.noun() if kind == "n" else self._r.choice(kinds[kind]) for kind in pattern.split())
+
+    @property
+    def _spoken(self) -> dict[str, list[str]]:
+        """Words of the language that is spoken, by kind."""
+        return self._s.languages[self._language]
+
+    def Sentence(self) -> str:  # noqa: N802
+        """A sentence without names, of the language that is spoken."""
+        start = self._r.choice(self._spoken["starts"]) + " " if self._r.random() < 0.6 else ""
+        text = start + self._phrase()
+        if self._r.random() < 0.4:
+            text += self._r.choice((", ", " ")) + self._phrase()
+        end = "?" if start.startswith("¿") else self._r.choice((".", ".", ".", "!", "?", ":", ""))
+        return text[:1].upper() + text[1:] + end
+
+    def noun(self) -> str:
+        """A noun of the language that is spoken; in German often a compound."""
+        nouns = self._spoken["nouns"]
+        word = self._r.choice(nouns)
+        if self._language == "de" and self._r.random() < 0.35:
+            word += self._r.choice(("", "", "s", "n", "en")) + self._r.choice(nouns).lower()
+        return word
+
+    def Noun(self) -> str:  # noqa: N802
+        """The same with a capital."""
+        word = self.noun()
+        return word[:1].upper() + word[1:]
+
+    def verb(self) -> str:
+        """A verb of the language that is spoken."""
+        return self._r.choice(self._spoken["verbs"])
 
     def job(self) -> str:
         """A job."""

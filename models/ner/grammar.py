@@ -16,12 +16,12 @@ from typing import NamedTuple
 from models.ner.fillers import Filler
 from models.ner.sources import Sources
 
-SHARES = {"clean": 0.44, "chat": 0.17, "records": 0.13, "social": 0.1, "news": 0.1, "languages": 0.06}
+SHARES = {"clean": 0.39, "chat": 0.155, "records": 0.125, "social": 0.095, "news": 0.095, "languages": 0.14}
 """How often a text comes from each file."""
 
 LABELS = {
     "person": "PERSON", "first": "PERSON", "last": "PERSON", "first1": "PERSON", "last1": "PERSON",
-    "lperson": "PERSON", "lfirst": "PERSON", "upperson": "PERSON",
+    "lperson": "PERSON", "lfirst": "PERSON", "llast": "PERSON", "upperson": "PERSON",
     "city": "LOCATION", "country": "LOCATION", "place": "LOCATION", "airport": "LOCATION",
     "org": "ORGANIZATION", "address": "ADDRESS", "street": "ADDRESS", "user": "USERNAME",
 }  # fmt: skip
@@ -65,12 +65,7 @@ class Grammar:
     def _one(self) -> Labelled:
         name = self._random.choices(self._files, self._weights)[0]
         template = self._random.choice(self._templates[name])
-        if name == "languages" and template[2:4] == "| ":
-            self._filler.speak(template[:2])
-            template = template[4:]
-        made = self.filled(template)
-        self._filler.speak("")
-        return made
+        return self.filled(template)
 
     def _composed(self) -> Labelled:
         made = self._one()
@@ -79,7 +74,13 @@ class Grammar:
         return made
 
     def filled(self, template: str) -> Labelled:
-        """``template`` with its choices made and its slots filled. Raises ValueError for a slot that nobody knows."""
+        """``template`` with its choices made and its slots filled, in the language that it may begin with.
+
+        Raises ValueError for a slot that nobody knows.
+        """
+        spoken = template[2:4] == "| "
+        self._filler.speak(template[:2] if spoken else "")
+        template = template[4:] if spoken else template
         while (match := _CHOICE.search(template)) is not None:
             template = template[: match.start()] + self._random.choice(match[1].split("|")) + template[match.end() :]
         self._filler.begin()

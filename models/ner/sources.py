@@ -2,7 +2,8 @@
 
 Faker (MIT) holds names and places of some ninety locales, `names` (MIT) those of the US census of 1990 (public
 domain), symspellpy (MIT) the frequencies of English words and pairs of words (from Google's n-grams, CC BY 3.0, and
-SCOWL), Babel (BSD) the CLDR (Unicode licence). The model card names them.
+SCOWL), Babel (BSD) the CLDR (Unicode licence). The model card names them. Common words of German, Spanish and French
+are this project's own (`words`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Sources:
     words: list[str]  # the commonest first
     pairs: dict[str, list[str]]  # what may follow a word
     lorem: dict[str, list[str]]  # words by locale
+    languages: dict[str, dict[str, list[str]]]  # words by language and kind: nouns, verbs, …
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -83,6 +85,7 @@ def load() -> Sources:
         words=[word.strip("﻿") for word in words],
         pairs=dict(pairs),
         lorem={locale: found for locale in _locales() if (found := _values(f"lorem.{locale}", "word_list"))},
+        languages={path.stem: _kinds(path) for path in sorted((Path(__file__).parent / "words").glob("*.txt"))},
     )
 
 
@@ -108,9 +111,8 @@ def classes(sources: Sources) -> dict[str, str]:
             marks[word].add("p")
             marks[plain(word)].add("p")
     rank = {word: n for n, word in reversed(list(enumerate(sources.words)))}
-    for words in sources.lorem.values():
-        for word in _words(words):
-            rank.setdefault(word, 5_000)
+    for word in _foreign(sources):
+        rank.setdefault(word, 5_000)
     out = {}
     for word in sorted(marks.keys() | rank.keys()):
         place = rank.get(word)
@@ -147,7 +149,7 @@ def gate_words(sources: Sources) -> tuple[list[str], list[str]]:
             word, percent = line.split()[:2]
             share[word.lower()] = max(share.get(word.lower(), 0.0), float(percent))
     rank = {word: n for n, word in enumerate(sources.words)}
-    foreign = {word for words in sources.lorem.values() for word in _words(words)}
+    foreign = set(_foreign(sources))
     places = {word for word in _words([*_countries_in("en"), *_zone_cities(), *_large()]) if len(word) > 3}
     names, plain = set(), set()
     for word in sources.known | rank.keys() | foreign:
@@ -183,6 +185,21 @@ def _people() -> tuple[People, People]:
     firsts = [line.split()[0].title() for kind in ("male", "female") for line in _lines("names", f"dist.{kind}.first")]
     given["census"] = sorted(set(firsts))
     return People(given, last), foreign
+
+
+def _foreign(sources: Sources) -> Iterator[str]:
+    """Words of other languages than English."""
+    for words in sources.lorem.values():
+        yield from _words(words)
+    for kinds in sources.languages.values():
+        for words in kinds.values():
+            yield from _words(words)
+
+
+def _kinds(path: Path) -> dict[str, list[str]]:
+    """The words of a file: a line for each kind, which it begins with."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {kind: words for kind, *words in map(str.split, lines)}
 
 
 def _cities() -> list[str]:

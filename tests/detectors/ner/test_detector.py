@@ -62,6 +62,15 @@ def test_findings_carry_the_model_its_version_and_a_score() -> None:
     assert 0.5 <= finding.score <= 1
 
 
+def test_with_nothing_kept_the_same_is_found() -> None:
+    """What is kept in mind changes no result."""
+    texts = [
+        Text(f"Order {n} of Jane Doe, room {n % 3}, was shipped to Omar Hernandez.".encode()) for n in range(9, 30)
+    ]
+    bare = NameDetector(MODEL, shipped_gate(), thresholds=THRESHOLDS, kept=0)
+    assert detector().scan(texts) == bare.scan(texts)
+
+
 def test_thresholds_are_by_entity() -> None:
     """An entity without one is not looked for."""
     text = [Text(b"My name is Jane Doe and I live in London.")]
@@ -111,6 +120,29 @@ def test_bad_input_is_read(value: bytes) -> None:
         assert value[finding.start : finding.end].strip()
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "\0\0 ",
+        "🙂🏳️‍🌈👩‍👩‍👧 ",
+        "שלום, קוראים לי ",
+        "\u202e مرحبا \u202c",
+        "Дорогие 和 さん, ",
+        "e\u0301" * 50 + " ",
+        "x" * 5000 + " ",
+        "\n" * 500,
+    ],
+)
+def test_spans_are_exact_whatever_stands_before(before: str) -> None:
+    """Code points are counted right, and bytes told from them."""
+    text = f"{before}My name is Jane Doe and I want to cancel my order."
+    assert "Jane Doe" in people(text)
+    start = len(f"{before}My name is ".encode())
+    spans = [(f.start, f.end) for f in DETECTOR.scan([Text(text.encode())])[0] if f.entity == "PERSON"]
+    assert (start, start + len("Jane Doe")) in spans
+
+
 @settings(max_examples=40)
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_spans_are_bytes_of_the_text(before: str, after: str) -> None:
@@ -124,6 +156,9 @@ def test_a_megabyte_of_one_word_takes_bounded_time() -> None:
     """It is over the budget of what a model reads of one record."""
     text = Text(b"x" * 1_000_000)
     assert detector().scan_records([[text]]) == [[[]]]
+    assert detector().scan_records([[Text(b"Jane" * 250_000)]]) == [[[]]]
+    assert detector().scan_records([[Text(b"Jane " * 200_000)]]) == [None]
+    assert detector().scan_records([[Text("é".encode() * 500_000)]]) == [[[]]]
     assert detector(gate=False).scan_records([[text]]) == [None]
     [found] = detector(gate=False).scan([Text(b"x" * 20_000 + b" - My name is Jane Doe")])
     assert found[-1].end == 20_022
