@@ -64,7 +64,7 @@ class Rule(_Strict):
     key: str | None = None
     not_key: str | None = None
     context: list[str] = []
-    context_window: int = Field(48, ge=0, le=1024)
+    context_window: int = Field(64, ge=0, le=1024)
     validator: str | None = None
     invalid_score: float | None = Field(None, gt=0, le=1)
     min_entropy: float | None = Field(None, gt=0, le=8)

@@ -11,6 +11,8 @@ from stdnum.ar import cbu
 from stdnum.exceptions import ValidationError
 from stdnum.fi import hetu
 from stdnum.gb import utr
+from stdnum.hu import anum
+from stdnum.kr import rrn
 from stdnum.lv import pvn
 
 from detectors.validators.finance import luhn_number
@@ -25,8 +27,8 @@ _MBI = re.compile(
 )
 
 
-def checked(module: ModuleType) -> Validator:
-    """The validator of a stdnum module, taking bytes in any grouping and never raising."""
+def checked(*modules: ModuleType) -> Validator:
+    """The validator of stdnum modules: one of them has to say yes. It takes bytes in any grouping and never raises."""
 
     def valid(secret: bytes) -> bool:
         try:
@@ -34,11 +36,12 @@ def checked(module: ModuleType) -> Validator:
             digits = [char for char in text if char.isdigit()]
             if len(set(digits)) < 2 and not any(char.isalpha() for char in text):
                 return False
-            return bool(module.is_valid(text)) or bool(module.is_valid(re.sub(r"[ ./_-]", "", text)))
+            bare = re.sub(r"[ ./_-]", "", text)
+            return any(module.is_valid(text) or module.is_valid(bare) for module in modules)
         except Exception:  # a third-party parser's surprise on hostile bytes means: not valid
             return False
 
-    valid.__doc__ = f"Checked by {module.__name__}, and not one digit repeated."
+    valid.__doc__ = f"Checked by {' or '.join(one.__name__ for one in modules)}, and not one digit repeated."
     return valid
 
 
@@ -66,18 +69,6 @@ def uk_nino(secret: bytes) -> bool:
     Source: https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110
     """
     return _NINO.fullmatch(re.sub(rb"[ -]", b"", secret).decode("ascii", "replace")) is not None
-
-
-_UK_LICENCE = re.compile(r"[A-Z]{1,5}9{0,4}\d(?:[05]\d|[16][0-2])(?:[0-2]\d|3[01])\d(?:[A-Z]{2}|[A-Z]9|99)[A-Z0-9]{3}")
-
-
-def uk_driving_licence(secret: bytes) -> bool:
-    """A British driving licence number: five letters of the name, decade, month (+50 for women), day, year, initials.
-
-    Source: https://www.gov.uk/government/publications/inf45d-how-to-read-your-driving-licence
-    """
-    text = secret.decode("ascii", "replace")
-    return len(text) == 16 and _UK_LICENCE.fullmatch(text) is not None and text[7:9] not in ("00", "50")
 
 
 def us_mbi(secret: bytes) -> bool:
@@ -316,13 +307,28 @@ def de_kvnr(secret: bytes) -> bool:
     return sum(n // 10 + n % 10 for n in weighted) % 10 == int(text[9])
 
 
-def icao_document(secret: bytes) -> bool:
-    """A document number with its check digit, as identity cards and passports print it. Source: ICAO 9303, part 3."""
-    text = secret.decode("ascii", "replace").upper()
-    if not re.fullmatch(r"[A-Z0-9]{9}\dD?", text, re.ASCII) or not re.search(r"\d", text[:9]):
+def kr_rrn(secret: bytes) -> bool:
+    """A Korean resident or foreigner registration number: a birth date, and a check digit in those of before 2020-10.
+
+    Later ones have none. Source: https://www.law.go.kr/LSW/eng/engMain.do (Resident Registration Act, 2020)
+    """
+    digits = _digits(secret)
+    if len(digits) != 13 or not _day("".join(map(str, digits[:6]))):
         return False
-    values = (int(char, 36) for char in text[:9])
-    return sum(v * w for v, w in zip(values, (7, 3, 1) * 3, strict=True)) % 10 == int(text[9])
+    if digits[6] in (3, 4, 7, 8) and digits[:4] >= [2, 0, 1, 0]:
+        return True
+    return bool(_RRN(secret)) or _rrn_foreign(digits)
+
+
+def _rrn_foreign(digits: list[int]) -> bool:
+    """The check digit of foreigners, which is two more."""
+    total = _weighted(digits[:12], (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5))
+    return 5 <= digits[6] <= 8 and (13 - total % 11) % 10 == digits[12]
+
+
+def hu_company(secret: bytes) -> bool:
+    """A Hungarian company's tax number: eight digits, the last a check, then VAT code and county if given."""
+    return _ANUM(secret.partition(b"-")[0])
 
 
 def us_dea(secret: bytes) -> bool:
@@ -332,26 +338,6 @@ def us_dea(secret: bytes) -> bool:
         return False
     d = [int(char) for char in text[2:]]
     return (d[0] + d[2] + d[4] + 2 * (d[1] + d[3] + d[5])) % 10 == d[6] and len(set(d)) > 1
-
-
-_VIN = {
-    c: int(v) for c, v in zip("0123456789ABCDEFGHJKLMNPRSTUVWXYZ", "012345678912345678123457923456789", strict=True)
-}
-
-
-def vin(secret: bytes) -> bool:
-    """A vehicle identification number with the check digit that North America and China ask for. Source: ISO 3779."""
-    text = secret.decode("ascii", "replace").upper()
-    if len(text) != 17 or any(char not in _VIN for char in text) or len(set(text)) < 5:
-        return False
-    total = sum(_VIN[c] * w for c, w in zip(text, (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2), strict=True))
-    return text[8] == "0123456789X"[total % 11]
-
-
-def plate(secret: bytes) -> bool:
-    """A vehicle registration: four characters or more, letters and digits."""
-    core = re.sub(rb"[ -]", b"", secret)
-    return len(core) >= 4 and re.search(rb"\d", core) is not None and re.search(rb"[A-Za-z]", core) is not None
 
 
 def mx_clabe(secret: bytes) -> bool:
@@ -375,3 +361,5 @@ def _day(text: str) -> bool:
 
 _LV = checked(pvn)
 _CBU = checked(cbu)
+_RRN = checked(rrn)
+_ANUM = checked(anum)

@@ -28,7 +28,7 @@ _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 _PLACEHOLDER = _any(
     r"(?s)[$%#@][{(<\[].*|[{(<\[].*[})>\]]\W*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
     r"\$\w+(?:[/.:-].*)?|%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # $VAR, %VAR%, %s, !Ref
-    r"(?i)\W*(?:x+|y{3,}|[*]+|[.]+|-+|_+|#+|[?]+|0+|(?:\xe2\x80\xa2)+)\W*",  # xxxxx, *****
+    r"(?i)\W*(?:x+|y{3,}|[*]+|[.]+|-+|_+|#+|[?]+|0+|(?:\xe2[\x80-\xbf]{2})+)\W*",  # xxxxx, *****
     r"(?i)(?:.*[^a-z0-9])?(?:[*]{4,}|x{5,}|[.]{3})\W*",  # sk-xxxxx, abc...
     r"(?i)(?:x{3,}|[*]{3,})[^a-z0-9].*",
     r"(?i)null|nil|none|true|false|undefined|void|n/?a|yes|no|on|off|empty|unset|unknown|optional|required",

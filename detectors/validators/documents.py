@@ -1,0 +1,53 @@
+"""Validators of documents and vehicles: driving licences, identity cards, passports, VINs, number plates."""
+
+from __future__ import annotations
+
+import re
+
+_UK_LICENCE = re.compile(r"[A-Z]{1,5}9{0,4}\d(?:[05]\d|[16][0-2])(?:[0-2]\d|3[01])\d(?:[A-Z]{2}|[A-Z]9|99)[A-Z0-9]{3}")
+
+
+def uk_driving_licence(secret: bytes) -> bool:
+    """A British driving licence number: five letters of the name, decade, month (+50 for women), day, year, initials.
+
+    Source: https://www.gov.uk/government/publications/inf45d-how-to-read-your-driving-licence
+    """
+    text = secret.decode("ascii", "replace")
+    return len(text) == 16 and _UK_LICENCE.fullmatch(text) is not None and text[7:9] not in ("00", "50")
+
+
+def icao_document(secret: bytes) -> bool:
+    """A document number with its check digit, as identity cards and passports print it. Source: ICAO 9303, part 3."""
+    text = secret.decode("ascii", "replace").upper()
+    if not re.fullmatch(r"[A-Z0-9]{9}\dD?", text, re.ASCII) or not re.search(r"\d", text[:9]):
+        return False
+    values = (int(char, 36) for char in text[:9])
+    return sum(v * w for v, w in zip(values, (7, 3, 1) * 3, strict=True)) % 10 == int(text[9])
+
+
+def de_id_card(secret: bytes) -> bool:
+    """The serial of a German identity card or passport; where a check digit follows, it has to be right."""
+    text = secret.upper()
+    if sum(48 <= byte <= 57 for byte in text) < 3:
+        return False
+    return len(text) < 10 or icao_document(text)
+
+
+_VIN = {
+    c: int(v) for c, v in zip("0123456789ABCDEFGHJKLMNPRSTUVWXYZ", "012345678912345678123457923456789", strict=True)
+}
+
+
+def vin(secret: bytes) -> bool:
+    """A vehicle identification number with the check digit that North America and China ask for. Source: ISO 3779."""
+    text = secret.decode("ascii", "replace").upper()
+    if len(text) != 17 or any(char not in _VIN for char in text) or len(set(text)) < 5:
+        return False
+    total = sum(_VIN[c] * w for c, w in zip(text, (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2), strict=True))
+    return text[8] == "0123456789X"[total % 11]
+
+
+def plate(secret: bytes) -> bool:
+    """A vehicle registration: four characters or more, letters and digits."""
+    core = re.sub(rb"[ -]", b"", secret)
+    return len(core) >= 4 and re.search(rb"\d", core) is not None and re.search(rb"[A-Za-z]", core) is not None
