@@ -6,6 +6,7 @@ What may happen is decided by `approvals.votes` and `approvals.lifecycle`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -25,7 +26,7 @@ from approvals.lifecycle import (
 from approvals.person import Identity, Person
 from approvals.rows import WHOLE, keep_clarification, keep_vote, load_all, move, repeats_of
 from approvals.votes import Ballot
-from engine.ledger.model import Step
+from engine.ledger.model import ReviewRequest, Step, Vote
 
 _EVIDENCE = frozenset({RefusalCode.CONFLICT, RefusalCode.NOT_ENTITLED})  # refusals that an auditor asks for
 
@@ -43,21 +44,19 @@ def vote(
     channel: str,
 ) -> Review | Refused:
     """Casts ``ballot``; see `approvals.votes.cast`."""
-    before = journal.load(request_id)
-    if before is None:
-        return _unknown()
-    after = votes.cast(before, person, ballot, people, at=at, channel=channel)
-    actor = str(person.identity)
-    if isinstance(after, Refused):
-        what = "break glass" if ballot.break_glass else str(ballot.decision)
-        return _refused(journal, before, after, what, at=at, actor=actor, channel=channel)
-    mine = next(v for v in reversed(after.votes) if Identity(v.issuer, v.subject) == person.identity)
-    keep_vote(journal.connection, before, mine)
-    event = f"vote {mine.decision}"
-    journal.note(before.request, event, at, actor=actor, channel=channel, detail=mine.reason, vote=mine)
-    if after.verdict is not None:
-        end(journal, before, after, at)
-    return after
+    what = "break glass" if ballot.break_glass else str(ballot.decision)
+    doing = _Doing(journal, str(person.identity), what, at, channel)
+
+    def keep(before: Review, after: Review) -> None:
+        mine = next(v for v in reversed(after.votes) if Identity(v.issuer, v.subject) == person.identity)
+        keep_vote(journal.connection, before, mine)
+        doing.note(before.request, f"vote {mine.decision}", mine.reason, vote=mine)
+        if after.verdict is not None:
+            end(journal, before, after, at)
+
+    return doing.run(
+        request_id, lambda before: votes.cast(before, person, ballot, people, at=at, channel=channel), keep
+    )
 
 
 def ask(
@@ -72,17 +71,15 @@ def ask(
     channel: str,
 ) -> Review | Refused:
     """Asks for a clarification; see `approvals.votes.ask`."""
-    before = journal.load(request_id)
-    if before is None:
-        return _unknown()
-    after = votes.ask(before, person, question, people, version=version, at=at)
-    actor = str(person.identity)
-    if isinstance(after, Refused):
-        return _refused(journal, before, after, "ask", at=at, actor=actor, channel=channel)
-    move(journal.connection, before, after)
-    keep_clarification(journal.connection, request_id, after.clarifications[-1])
-    journal.note(before.request, "asked", at, actor=actor, channel=channel, detail=question)
-    return after
+    doing = _Doing(journal, str(person.identity), "ask", at, channel)
+
+    def keep(before: Review, after: Review) -> None:
+        _spoken(journal, before, after)
+        doing.note(before.request, "asked", question)
+
+    return doing.run(
+        request_id, lambda before: votes.ask(before, person, question, people, version=version, at=at), keep
+    )
 
 
 def answer(
@@ -97,17 +94,13 @@ def answer(
     channel: str,
 ) -> Review | Refused:
     """Answers what was asked; see `approvals.votes.answer`."""
-    before = journal.load(request_id)
-    if before is None:
-        return _unknown()
-    after = votes.answer(before, by, text, people, version=version, at=at)
-    actor = str(by.identity if isinstance(by, Person) else by)
-    if isinstance(after, Refused):
-        return _refused(journal, before, after, "answer", at=at, actor=actor, channel=channel)
-    move(journal.connection, before, after)
-    keep_clarification(journal.connection, request_id, after.clarifications[-1])
-    journal.note(after.request, "answered", at, actor=actor, channel=channel, detail=text)
-    return after
+    doing = _Doing(journal, votes.name_of(by), "answer", at, channel)
+
+    def keep(before: Review, after: Review) -> None:
+        _spoken(journal, before, after)
+        doing.note(after.request, "answered", text)
+
+    return doing.run(request_id, lambda before: votes.answer(before, by, text, people, version=version, at=at), keep)
 
 
 def withdraw(
@@ -121,15 +114,12 @@ def withdraw(
     channel: str,
 ) -> Review | Refused:
     """Takes a request back; see `approvals.votes.withdraw`."""
-    before = journal.load(request_id)
-    if before is None:
-        return _unknown()
-    after = votes.withdraw(before, by, reason, people, at=at)
-    actor = str(by.identity if isinstance(by, Person) else by)
-    if isinstance(after, Refused):
-        return _refused(journal, before, after, "withdraw", at=at, actor=actor, channel=channel)
-    end(journal, before, after, at, actor=actor, channel=channel)
-    return after
+    doing = _Doing(journal, votes.name_of(by), "withdraw", at, channel)
+    return doing.run(
+        request_id,
+        lambda before: votes.withdraw(before, by, reason, people, at=at),
+        lambda before, after: end(journal, before, after, at, actor=doing.actor, channel=channel),
+    )
 
 
 def expire_due(journal: Journal, *, at: int, limit: int) -> int:
@@ -173,17 +163,42 @@ def end(
             end(journal, repeat, closed, at)
 
 
-def _refused(
-    journal: Journal, before: Review, refused: Refused, what: str, *, at: int, actor: str, channel: str
-) -> Refused:
-    if refused.code in _EVIDENCE:
-        detail = f"{what}: {refused.code}"
-        journal.note(before.request, "refused", at, actor=actor, channel=channel, detail=detail)
-    return refused
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """Somebody does ``what`` to a request, ``at`` ms since the epoch."""
+
+    journal: Journal
+    actor: str
+    what: str
+    at: int
+    channel: str
+
+    def run(
+        self,
+        request_id: str,
+        rule: Callable[[Review], Review | Refused],
+        keep: Callable[[Review, Review], None],
+    ) -> Review | Refused:
+        """The request as ``rule`` changes it, once ``keep`` has made that last. Who may not is noted, if it tells."""
+        before = self.journal.load(request_id)
+        if before is None:
+            return Refused(RefusalCode.UNKNOWN, "there is no such request")
+        after = rule(before)
+        if not isinstance(after, Refused):
+            keep(before, after)
+        elif after.code in _EVIDENCE:
+            self.note(before.request, "refused", f"{self.what}: {after.code}")
+        return after
+
+    def note(self, request: ReviewRequest, event: str, detail: str, *, vote: Vote | None = None) -> None:
+        """Notes what was done."""
+        self.journal.note(request, event, self.at, actor=self.actor, channel=self.channel, detail=detail, vote=vote)
 
 
-def _unknown() -> Refused:
-    return Refused(RefusalCode.UNKNOWN, "there is no such request")
+def _spoken(journal: Journal, before: Review, after: Review) -> None:
+    """Keeps what was asked or answered last."""
+    move(journal.connection, before, after)
+    keep_clarification(journal.connection, after.request.request_id, after.clarifications[-1])
 
 
 def _named(step: Step) -> str:

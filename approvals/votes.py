@@ -114,7 +114,7 @@ def answer(
         or _timely(review, version, at)
         or _said(text, "an answer")
     )
-    return refusal or lifecycle.answer(review, text, by=_name(by), at=at)
+    return refusal or lifecycle.answer(review, text, by=name_of(by), at=at)
 
 
 def withdraw(
@@ -126,7 +126,7 @@ def withdraw(
         refusal = Refused(RefusalCode.DEADLINE_PASSED, "its deadline has passed, and silence is a denial")
     if refusal is None and len(reason) > REASON_LIMIT:
         refusal = Refused(RefusalCode.REASON_TOO_LONG, f"the reason is longer than {REASON_LIMIT:,} characters")
-    return refusal or lifecycle.withdraw(review, at=at, reason=reason or f"withdrawn by {_name(by)}")
+    return refusal or lifecycle.withdraw(review, at=at, reason=reason or f"withdrawn by {name_of(by)}")
 
 
 def may_speak(by: Person | Identity, request: ReviewRequest, people: Mapping[Identity, Person]) -> Refused | None:
@@ -216,7 +216,8 @@ def _said(text: str, what: str) -> Refused | None:
     return None
 
 
-def _name(by: Person | Identity) -> str:
+def name_of(by: Person | Identity) -> str:
+    """Who it is, as ``issuer:subject``."""
     return str(by.identity if isinstance(by, Person) else by)
 
 

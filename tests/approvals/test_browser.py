@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -14,18 +13,21 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from approval_makers import ADA, GRACE, MINUTE, NOW, PEOPLE, needs, principal, request
+from approval_makers import ADA, APPROVALS, GRACE, MINUTE, NOW, PEOPLE, needs, principal, request
 from approval_site import CHROMIUM_ARGS, Site
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from approvals.lifecycle import Review
 from approvals.lookups import Wanted
+from approvals.restore import Arrival
 from approvals.server import now_ms
 from approvals.votes import Ballot
 from approvals.web.app import WebSettings, create_app
 from approvals.web.live import Server
 from benchmarks.reviews import fill
 from engine.ledger.model import Decision, PrincipalRole, Risk
+from engine.records import Position
 
 expect.set_options(timeout=30_000)
 
@@ -153,35 +155,71 @@ def test_the_initiator_sees_no_buttons_and_a_forged_form_gets_403(chrome, live):
     page.context.close()
 
 
+ATTACK = (
+    "<script>window.ran = 1</script>\"><img src=//evil.example/x onerror='window.ran = 1'>"
+    '<a href="javascript:window.ran = 1">look</a>javascript:window.ran=1 \u202egnp.exe\x1b[31m'
+)
+
+
 def test_hostile_content_runs_nothing(chrome, live):
-    """Markup in every field stays text in a real browser: no dialog, no request elsewhere, no error."""
-    attack = '<script>alert(1)</script>"><img src=//evil.example/x onerror=alert(1)>\u202egnp\x1b[31m'
-    params = json.dumps({attack: attack, "big": attack * 1_200})
-    put(
-        live,
-        now(
-            request(
-                "bad0bad0",
-                action=attack,
-                resource=attack,
-                environment=attack,
-                reason=attack,
-                params=params,
-                principals=(principal(f"agent:{attack}"),),
-                rule_reason=attack,
-            )
-        ),
+    """Markup, links, overrides and escapes in every field, and fields of 1 MB, stay text on every page: no script ran,
+    nothing was asked for elsewhere, and no page is large.
+    """
+    asked = request(
+        "bad0bad0",
+        action=ATTACK,
+        resource=ATTACK + "x" * 1_000_000,
+        environment=ATTACK,
+        reason=ATTACK,
+        params={ATTACK: ATTACK, "big": ATTACK * 8_000, "list": [ATTACK] * 200},
+        principals=(principal(f"agent:{ATTACK}"), principal(f"{ATTACK}:x", PrincipalRole.OWNER)),
+        rule_id=ATTACK,
+        rule_reason=ATTACK,
     )
+    assert len(asked.params) > 1_000_000
+    live.store.ingest([Arrival(Position(APPROVALS, 0, 10**6), now(asked))], at=now_ms())
     page = sign_in(chrome, live, "Ada Lindqvist")
-    asked: list[str] = []
-    page.on("request", lambda r: asked.append(r.url))
-    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
-    page.goto(f"{live.url}/requests/bad0bad0")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("<script>alert(1)</script>")
-    shot(page, "hostile")
-    page.goto(f"{live.url}/requests/bad0bad0/whole")
-    assert all(url.startswith(live.url) for url in asked)
+    requested: list[str] = []
+    page.on("request", lambda r: requested.append(r.url))
+    page.on("dialog", lambda dialog: requested.append(f"a dialog: {dialog.message}"))
+    said = live.store.vote("bad0bad0", ADA, Ballot(Decision.APPROVE, 1, ATTACK), PEOPLE, at=now_ms(), channel="page")
+    assert isinstance(said, Review)
+    live.store.ingest([Arrival(Position(APPROVALS, 0, 10**6 + 1), replace(now(asked), request_id="bad1"))], at=now_ms())
+    paths = ["/", "/requests/bad1", "/requests/bad0bad0", "/requests/bad0bad0/story", "/history", "/dashboard"]
+    for path in paths:
+        answer = page.goto(live.url + path)
+        assert answer is not None
+        assert answer.status == 200, path
+        assert len(answer.body()) < 50_000, path
+        expect(page.get_by_text("<script>window.ran = 1</script>").first).to_be_visible()
+        assert page.evaluate("window.ran") is None, path
+        made = page.evaluate(
+            "[...document.querySelectorAll('img, iframe, object, [onerror], script:not([src]), a[href^=\"javascript:\" i]')]"
+            ".map(e => e.outerHTML)"
+        )
+        assert made == [], path
+        assert not set("\u202e\x1b") & set(page.content()), path
+        shot(page, f"hostile-{paths.index(path)}")
+    whole = page.goto(f"{live.url}/requests/bad1/whole")
+    assert whole is not None
+    assert whole.headers["content-type"] == "text/plain; charset=utf-8"
+    assert page.evaluate("window.ran") is None
+    assert [url for url in requested if not url.startswith(live.url)] == []
     assert page.problems == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_error_says_what_to_do(chrome, live, scheme):
+    """What is not there, and a form from elsewhere, are pages with a way on; both as usable as all others."""
+    page = sign_in(chrome, live, "Ada Lindqvist", color_scheme=scheme)
+    answer = page.goto(f"{live.url}/requests/nowhere")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    expect(page.get_by_role("link", name="Back to the queue")).to_be_visible()
+    assert accessible(page, *(("color-contrast",) if scheme == "dark" else ())) == []
+    shot(page, f"error-{scheme}")
     page.context.close()
 
 

@@ -297,7 +297,7 @@ def test_a_terminal_signs_in_by_the_device_flow(site, door, listening, tmp_path,
         shown.append((url, code))
         assert "Signed in" in phone.confirm_device(url, "u-ada")
 
-    monkeypatch.setattr("sluicegate.commands.approvals.echo_where", open_it)
+    monkeypatch.setattr("sluicegate.commands.approvals_login.echo_where", open_it)
 
     def run(*arguments):
         return CliRunner().invoke(main, ["approvals", *arguments, "--url", listening], env={"SLUICEGATE_TOKEN": ""})
@@ -377,6 +377,22 @@ def test_a_high_risk_wants_a_fresh_sign_in(site, door, clock):
         answer = vote(**claims)
         assert (answer.status_code, answer.json()["code"]) == (403, "sign_in_again")
     assert vote(auth_time=now).status_code == 200
+
+
+def test_lending_a_right_wants_a_fresh_sign_in(site, door):
+    """What would let somebody else decide asks for as much as deciding oneself at the highest risk."""
+    now = int(time.time())
+    lent = {"to": "test:u-grace", "until": site.clock() + 60_000}
+
+    def lend(auth_time):
+        token = bring(door, door.oidc.forged(door.oidc.claims(acr=STRONG, auth_time=auth_time))).json()["token"]
+        headers = {"authorization": f"Bearer {token}"}
+        return door.visitor().here.post("/v1/delegations", json=lent, headers=headers)
+
+    assert lend(now - 400).json()["code"] == "sign_in_again"
+    assert site.store.identities.delegations(at=site.clock()) == []
+    assert lend(now).status_code == 200
+    assert len(site.store.identities.delegations(at=site.clock())) == 1
 
 
 # --- Who is out again ---------------------------------------------------------------------------------------
