@@ -18,7 +18,7 @@ from approvals.person import Roster
 from approvals.rights import counted, quorum
 from approvals.rows import Listed
 from approvals.web.params import param_lines
-from approvals.web.text import plain, short
+from approvals.web.text import plain
 from approvals.web.view import RISK_WORDS, digest, moment
 from engine.ledger.model import (
     ActionKind,
@@ -33,10 +33,11 @@ from engine.ledger.model import (
 )
 
 Verb = Literal["approve", "deny", "ask"]
-_VALUE = 300  # characters of one parameter
-_PARAMS = 2_400  # of all
+# What is shown of each part, counted as `_size` does.
+_VALUE = 300
+_PARAMS = 2_400
 _PART = 160
-_CHAIN = 8  # principals
+_CHAIN = 8  # principals, by number
 _HIGH = (Risk.HIGH, Risk.CRITICAL)
 _ENDED = {
     VerdictKind.EXPIRED: "Expired",
@@ -124,7 +125,7 @@ def card(listed: Listed, people: Roster, *, now: int, site: str) -> Card:
         sentence=_sentence(request, people),
         outcome=_outcome(listed, people),
         facts=_facts(listed, people, now),
-        claim=short(request.reason, 500),
+        claim=_cut(request.reason, 500),
         params=params,
         hidden=hidden,
         fingerprint=digest(request.binding),
@@ -153,7 +154,7 @@ def approve_on_page(request: ReviewRequest) -> str:
 
 
 def _title(request: ReviewRequest, verdict: Verdict | None) -> str:
-    what = f"{short(request.action, 80)} ({request.risk.upper()})"
+    what = f"{_cut(request.action, 80)} ({request.risk.upper()})"
     if verdict is not None:
         return f"{verdict_word(request, verdict)}: {what}"
     return f"{'Review' if request.kind is ActionKind.FACT else 'Approval'} needed: {what}"
@@ -172,9 +173,9 @@ def _sentence(request: ReviewRequest, people: Roster) -> str:
     behind = [p for p in request.principals if p.role is PrincipalRole.ON_BEHALF_OF and _key(p) != _key(first)]
     who = _name(first, people) + (f", for {_name(behind[0], people)}," if behind else "")
     does = "has run" if request.kind is ActionKind.FACT else "wants to run"
-    to = f" on {short(request.resource, _PART)}" if request.resource else ""
-    where = f" in {short(request.environment, 60)}" if request.environment else ""
-    return f"{who} {does} {short(request.action, _PART)}{to}{where}."
+    to = f" on {_cut(request.resource, _PART)}" if request.resource else ""
+    where = f" in {_cut(request.environment, 60)}" if request.environment else ""
+    return f"{who} {does} {_cut(request.action, _PART)}{to}{where}."
 
 
 def _outcome(listed: Listed, people: Roster) -> str:
@@ -187,10 +188,10 @@ def _outcome(listed: Listed, people: Roster) -> str:
             votes = [vote for vote in verdict.votes if vote.decision is decision]
             by = ", ".join(_voter(vote, people) for vote in votes[:5])
             said = next((vote.reason for vote in votes if vote.reason), "")
-            return f"{word}{f' by {by}' if by else ''}, {at}{f': {short(said, 300)}' if said else ''}"
-        return f"{word}, {at}: {short(verdict.reason, 300)}"
+            return f"{word}{f' by {by}' if by else ''}, {at}{f': {_cut(said, 300)}' if said else ''}"
+        return f"{word}, {at}: {_cut(verdict.reason, 300)}"
     if review.state is State.CLARIFICATION_ASKED and review.clarifications:
-        return f"Asked: {short(review.clarifications[-1].question, 500)}"
+        return f"Asked: {_cut(review.clarifications[-1].question, 500)}"
     if review.state is State.REPEAT:
         return "It repeats an older request, which decides for it"
     return ""
@@ -203,7 +204,7 @@ def _facts(listed: Listed, people: Roster, now: int) -> tuple[tuple[str, str], .
     silence = "closes as not reviewed" if request.kind is ActionKind.FACT else "is denied"
     facts = [
         ("Risk", f"{request.risk.upper()}: {RISK_WORDS[request.risk]}"),
-        ("Why you are asked", short(f"{request.rule_id}: {request.rule_reason}", 300)),
+        ("Why you are asked", _cut(f"{request.rule_id}: {request.rule_reason}", 300)),
     ]
     if review.verdict is None:
         facts.append(("Deadline", f"{moment(request.expires).text}; if nobody decides, it {silence}"))
@@ -216,7 +217,7 @@ def _facts(listed: Listed, people: Roster, now: int) -> tuple[tuple[str, str], .
         facts.append(("Taken out", ", ".join(f"{name} ×{count}" for name, count in taken_out)))
     if review.answers:
         last = next(one for one in reversed(review.clarifications) if one.answered_at is not None)
-        facts.append(("Asked and answered", f"{short(last.question, 150)} → {short(last.answer, 150)}"))
+        facts.append(("Asked and answered", f"{_cut(last.question, 150)} → {_cut(last.answer, 150)}"))
     return tuple(facts)
 
 
@@ -226,23 +227,44 @@ def _params(request: ReviewRequest) -> tuple[tuple[str, ...], str]:
     room, total, cut = _PARAMS, 0, 0
     for path, value in param_lines(request.params):
         total += 1
-        line = f"{short(path, 100) or 'value'} = {short(value, _VALUE)}"
-        if len(line) > room:
+        line = f"{_cut(path, 100) or 'value'} = {_cut(value, _VALUE)}"
+        if _size(line) > room:
             room = 0  # a list with gaps would read as if it were whole
             continue
-        cut += len(path) > 100 or len(value) > _VALUE
+        cut += not (_whole(path, 100) and _whole(value, _VALUE))
         lines.append(line)
-        room -= len(line) + 1
+        room -= _size(line) + 1
     missing = []
     if total > len(lines):
         missing.append(f"{total - len(lines)} of {total} parameters")
     elif cut:
         missing.append(f"the whole of {cut} parameters")
-    if len(request.action) > _PART or len(request.resource) > _PART or len(request.environment) > 60:
+    parts = ((request.action, _PART), (request.resource, _PART), (request.environment, 60))
+    if not all(_whole(text, limit) for text, limit in parts):
         missing.append("all of what it is done to")
-    if len(request.principals) > _CHAIN or any(len(f"{p.issuer}:{p.subject}") > 120 for p in request.principals):
+    if len(request.principals) > _CHAIN or not all(_whole(f"{p.issuer}:{p.subject}", 120) for p in request.principals):
         missing.append("all who are behind it")
     return tuple(lines), f"Not shown here: {' and '.join(missing)}" if missing else ""
+
+
+def _size(text: str) -> int:
+    """How much room ``text`` takes: chats limit messages in bytes, and what they send back is longer still."""
+    return sum(1 if char < "\x80" else 2 if char <= "\uffff" else 4 for char in text)
+
+
+def _whole(text: str, limit: int) -> bool:
+    """Whether `_cut` shows all of ``text``."""
+    return len(text) <= limit and _size(plain(text)) <= limit
+
+
+def _cut(text: str, limit: int) -> str:
+    """``text`` on one line with unseen characters named, and an ellipsis where it was cut."""
+    if _whole(text, limit):
+        return plain(text)
+    room = limit
+    while _size(said := plain(text[:room])) > limit - 2:
+        room -= max(1, room // 8)
+    return f"{said}…"
 
 
 def _key(principal: Principal) -> tuple[str, str]:
@@ -251,12 +273,12 @@ def _key(principal: Principal) -> tuple[str, str]:
 
 def _name(principal: Principal, people: Roster) -> str:
     """Known people by name and id, all others by id: a record cannot choose what we call somebody."""
-    canonical = short(f"{principal.issuer}:{principal.subject}", 120)
+    canonical = _cut(f"{principal.issuer}:{principal.subject}", 120)
     person = people.known_as(principal.issuer, principal.subject)
-    return f"{short(person.name, 60)} ({canonical})" if person is not None else canonical
+    return f"{_cut(person.name, 60)} ({canonical})" if person is not None else canonical
 
 
 def _voter(vote: Vote, people: Roster) -> str:
     person = people.known_as(vote.issuer, vote.subject)
-    name = short(person.name, 60) if person is not None else short(f"{vote.issuer}:{vote.subject}", 120)
-    return f"{name} for {plain(vote.acting_for)[:120]}" if vote.acting_for else name
+    name = _cut(person.name, 60) if person is not None else _cut(f"{vote.issuer}:{vote.subject}", 120)
+    return f"{name} for {_cut(vote.acting_for, 120)}" if vote.acting_for else name

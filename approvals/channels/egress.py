@@ -100,7 +100,7 @@ async def _within(
         if not addresses or not all(may_reach(address, allowed) for address in addresses):
             return Dead(f"{target.host} is no public address; allow_addresses can name its network", channel=True)
         at = target.copy_with(host=addresses[0].partition("%")[0])
-        more = {"sni_hostname": target.host} if target.scheme == "https" else {}
+        more = {"sni_hostname": target.raw_host.decode("ascii")} if target.scheme == "https" else {}
         sent = {**headers, "host": target.netloc.decode("ascii")}
         try:
             async with (

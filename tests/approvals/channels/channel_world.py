@@ -181,3 +181,8 @@ def until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.01)
+
+
+def newest(end: SlackServer | TeamsServer) -> Any:
+    """The message that was posted last."""
+    return end.messages[next(reversed(end.messages))]

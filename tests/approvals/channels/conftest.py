@@ -11,8 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for chat_servers: test folders are no packages
 
+from approval_makers import ADA, GRACE, LINUS
 from approval_site import Site
-from channel_world import Moving, World
+from channel_world import ON_CALL, Moving, World
 from chat_servers import SlackServer, TeamsServer, WebhookServer, serving
 
 from approvals.channels.settings import Channel
@@ -56,3 +57,13 @@ def world(start: Callable[[], Site], clock: Moving) -> Iterator[Callable[..., Wo
     yield begin
     for one in worlds:
         one.close()
+
+
+@pytest.fixture
+def chat(world: Callable[..., World], slack: SlackServer) -> World:
+    """A service with one channel in Slack, and three people who have linked their accounts."""
+    made = world(ON_CALL, slack=slack)
+    made.link(ADA, "U0ADA")
+    made.link(GRACE, "U0GRACE")
+    made.link(LINUS, "U0LINUS")
+    return made

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote_plus
 
+import orjson
+import pytest
 from approval_makers import NOW, PEOPLE, principal, request
 from channel_world import SITE, buttons, texts
 from chat_servers import problems
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from approvals.channels.card import Seen, card, reviewed, seen_in
 from approvals.channels.slack.blocks import fit, form, form_context, message
-from approvals.channels.teams.cards import announcement, personal
+from approvals.channels.teams.cards import activity, announcement, personal
 from approvals.lifecycle import Review
 from approvals.rows import Listed
 from approvals.web.params import param_lines
+from approvals.web.security import BODY_LIMIT
 from approvals.web.text import plain
 from engine.ledger.model import ActionKind, Risk
 
@@ -35,15 +39,27 @@ REQUESTS = st.builds(
     kind=st.sampled_from(ActionKind),
     principals=WORDS.map(lambda text: (principal(f"agent:{text}"),)),
 )
-HUGE = request(
-    action="&" * 9_000,
-    resource="<" * 9_000,
-    environment=">" * 900,
-    reason="\U0001f600" * 9_000,
-    rule_reason="&" * 9_000,
-    params=json.dumps({f"{'&' * 200}{n}": "<" * 5_000 for n in range(60)}),
-    principals=(principal("agent:" + "\U0001f600" * 5_000),),
-)
+
+
+def huge(char):
+    """A request of nothing but ``char``, as long as can be."""
+    return request(
+        action=char * 9_000,
+        resource=char * 9_000,
+        environment=char * 9_000,
+        reason=char * 9_000,
+        rule_reason=char * 9_000,
+        params=json.dumps({f"{char * 90}{n}": char * 280 for n in range(60)}),
+        principals=tuple(principal(f"agent:{n}{char * 5_000}") for n in range(12)),
+    )
+
+
+def nearly(char):
+    """A request of ``char``, with parameters that just fit."""
+    return request(params=json.dumps({f"p{n}": char * 70 for n in range(40)}))
+
+
+LONG = ["x", "&", "<", "é", "\u202e", "\u4e2d", "\U0001f600", '"', "\\"]
 
 
 def shown(made):
@@ -51,21 +67,18 @@ def shown(made):
 
 
 @settings(max_examples=60)
-@given(REQUESTS)
-@example(HUGE)
+@given(REQUESTS | st.sampled_from(LONG).flatmap(lambda char: st.sampled_from([huge(char), nearly(char)])))
 def test_any_request_is_a_valid_message(made):
     """Within Slack's limits, with & < > escaped, and a card that Teams knows, within its size."""
     found = shown(made)
     assert problems("slack_message", {"channel": "C1", **message(found)}) == []
     for adaptive in (announcement(found, verbs=True, users=["29:a"]), personal(found, {"approve", "deny", "ask"}, "x")):
         assert problems("adaptive_card", adaptive) == []
-        assert len(json.dumps(adaptive)) < 28_000
     assert problems("slack_view", {"trigger_id": "1", "view": form("deny", found.seen, "C1", "1.2")}) == []
 
 
 @settings(max_examples=60)
-@given(REQUESTS)
-@example(HUGE)
+@given(REQUESTS | st.sampled_from(LONG).flatmap(lambda char: st.sampled_from([huge(char), nearly(char)])))
 def test_what_can_be_approved_is_shown_whole(made):
     """Where there is an approve button, every parameter stands there uncut, and the risk is not high."""
     found = shown(made)
@@ -79,6 +92,21 @@ def test_what_can_be_approved_is_shown_whole(made):
     else:
         assert found.why_open
         assert found.why_open in said.replace("&amp;", "&")
+
+
+@pytest.mark.parametrize("char", LONG)
+@pytest.mark.parametrize("make", [huge, nearly])
+def test_the_longest_request_is_within_what_chats_take(char, make):
+    """A card within Teams' 28 kB, and a click that Slack sends with its whole message within what we take."""
+    found = shown(make(char))
+    whole = message(found)
+    assert problems("slack_message", {"channel": "C1", **whole}) == []
+    assert len(quote_plus(json.dumps(whole))) < BODY_LIMIT - 8_192
+    for adaptive in (
+        announcement(found, verbs=True, users=["29:a" * 20] * 60),
+        personal(found, {"approve", "deny"}, "x"),
+    ):
+        assert len(orjson.dumps(activity(adaptive))) < 28_000
 
 
 @given(WORDS, st.integers(2, 60))

@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 from approval_makers import ADA, GRACE, LINUS, needs, principal
-from channel_world import LOCAL, OPS, teams_settings, texts
+from channel_world import LOCAL, OPS, newest, teams_settings, texts
 from chat_servers import Reply, answer, problems
 from joserfc.jwk import RSAKey
 
@@ -27,10 +27,6 @@ def bot(world, teams):
     made.link(ADA, "ada")
     made.link(GRACE, "grace")
     return made
-
-
-def newest(teams):
-    return teams.messages[next(reversed(teams.messages))]
 
 
 def titles(card):
