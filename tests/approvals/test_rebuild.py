@@ -50,16 +50,15 @@ def dump(store):
     """All that the database knows, but for when this very file noticed something (that a record was out, that one
     could not be read): nothing that was decided hangs on it."""
     with store._engine.begin() as c:
-        events = [
-            (*r[1:4], None, None) if r.event == "released" else tuple(r)
-            for r in c.execute(select(t.events).order_by(t.events.c.request_id, t.events.c.seq))
-        ]
+        happened = c.execute(select(t.events).order_by(t.events.c.request_id, t.events.c.seq)).all()
+        events = [tuple(r) for r in happened if r.event != "released"]
+        out = [r.request_id for r in happened if r.event == "released"]
         unreadable = sorted((r.topic, r.partition, r.offset, r.reason) for r in c.execute(select(t.unreadable)))
         whole = {
             table.name: sorted(map(tuple, c.execute(select(table)).all()))
             for table in (t.requests, t.versions, t.votes, t.clarifications, t.positions, t.delegations)
         }
-        return {"events": events, "unreadable": unreadable, **whole}
+        return {"events": events, "out": out, "unreadable": unreadable, **whole}
 
 
 @ON_BOTH
