@@ -108,6 +108,24 @@ def test_the_database_is_made_again(start, clock):
     assert again.publisher.last() == again.store.outbox(after=0)[-1][0]
 
 
+def test_a_repeat_that_was_withdrawn_says_what_it_repeated(start):
+    """Also after the database was lost."""
+    site = start()
+    first = request("first")
+    site.put(first, request("again", likeness=first.likeness))
+    site.step()
+    site.service.withdraw("again", AGENT, "", channel="api")
+    site.step()
+    before = dump(site.store)
+    site.lose_database()
+    again = start()
+    again.step()
+    assert dump(again.store) == before
+    listed = again.store.get("again")
+    assert listed is not None
+    assert (listed.review.state, listed.review.folded_into) == (State.WITHDRAWN, "first")
+
+
 @ON_BOTH
 def test_what_a_request_was_is_known_again(start):
     """Who looked at an earlier version is told what has changed since, also after the database was lost."""
