@@ -252,4 +252,5 @@ def _ended(review: Review, verdict: Verdict) -> Review:
     if (verdict.version, verdict.binding) != (request.version, request.binding):
         raise Contradiction(f"the verdict for {request.request_id} is bound to something else than the request")
     state = State.RELEASED if verdict.released else _ENDINGS[verdict.verdict][1]
-    return replace(review, state=state, folded_into=verdict.folded_into, verdict=verdict)
+    folded_into = verdict.folded_into or review.folded_into  # a repeat that was withdrawn says what it repeated
+    return replace(review, state=state, folded_into=folded_into, verdict=verdict)

@@ -50,16 +50,15 @@ def dump(store):
     """All that the database knows, but for when this very file noticed something (that a record was out, that one
     could not be read): nothing that was decided hangs on it."""
     with store._engine.begin() as c:
-        events = [
-            (*r[1:4], None, None) if r.event == "released" else tuple(r)
-            for r in c.execute(select(t.events).order_by(t.events.c.request_id, t.events.c.seq))
-        ]
+        happened = c.execute(select(t.events).order_by(t.events.c.request_id, t.events.c.seq)).all()
+        events = [tuple(r) for r in happened if r.event != "released"]
+        out = [r.request_id for r in happened if r.event == "released"]
         unreadable = sorted((r.topic, r.partition, r.offset, r.reason) for r in c.execute(select(t.unreadable)))
         whole = {
             table.name: sorted(map(tuple, c.execute(select(table)).all()))
             for table in (t.requests, t.versions, t.votes, t.clarifications, t.positions, t.delegations)
         }
-        return {"events": events, "unreadable": unreadable, **whole}
+        return {"events": events, "out": out, "unreadable": unreadable, **whole}
 
 
 @ON_BOTH
@@ -107,6 +106,24 @@ def test_the_database_is_made_again(start, clock):
     }
     assert released(again) == ["five", "one"]
     assert again.publisher.last() == again.store.outbox(after=0)[-1][0]
+
+
+def test_a_repeat_that_was_withdrawn_says_what_it_repeated(start):
+    """Also after the database was lost."""
+    site = start()
+    first = request("first")
+    site.put(first, request("again", likeness=first.likeness))
+    site.step()
+    site.service.withdraw("again", AGENT, "", channel="api")
+    site.step()
+    before = dump(site.store)
+    site.lose_database()
+    again = start()
+    again.step()
+    assert dump(again.store) == before
+    listed = again.store.get("again")
+    assert listed is not None
+    assert (listed.review.state, listed.review.folded_into) == (State.WITHDRAWN, "first")
 
 
 @ON_BOTH
