@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.ner.gate import NameGate
 from detectors.ner.model import Name, NameModel
-from detectors.ner.segments import around, segments
+from detectors.ner.segments import LONGEST, Segment, around, segments
 
 KEPT = 50_000  # segments whose names are kept in mind, unless told otherwise
 _BEFORE = 9  # characters of a cue
@@ -103,12 +103,23 @@ class NameDetector:
         clean = _HALF.sub("�", value) if not value.isascii() else value
         head = f"{key.decode('utf-8', 'replace')}: " if key and len(value) <= _KEYED and "\n" not in value else ""
         cost = 0
-        for start, end, since, until in around(clean, self.words.spots(clean)) if self.gated else segments(clean):
+        for start, end, since, until in self._parts(clean):
             part = clean[start:end]
             cost += end - start
             seen = head + part if start == 0 else part
             asks.append(_Ask(seen, owner, start, len(seen) - len(part), since, until))
         return cost
+
+    def _parts(self, text: str) -> Iterable[Segment]:
+        """What of ``text`` is read. Of a short one the sentences that could hold a name, as they would be without a
+        gate; of a long one what is near such words.
+        """
+        if not self.gated:
+            return segments(text)
+        spots = self.words.spots(text)
+        if len(text) > LONGEST:
+            return around(text, spots)
+        return [part for part in segments(text) if any(part.start <= start < part.end for start, _ in spots)]
 
     def _read(self, asks: Sequence[_Ask], found: Sequence[list[Name]]) -> None:
         masked = (

@@ -13,7 +13,6 @@ from models.ner.grammar import LABELS, Grammar, templates
 from models.ner.make import make
 from models.ner.sources import Sources, classes, load
 
-
 EVALUATION = Path(__file__).parents[2] / "models" / "ner" / "evaluation"
 
 
