@@ -14,6 +14,8 @@ from starlette.staticfiles import StaticFiles
 
 from approvals.channels import web as chat
 from approvals.channels.assembly import Channels
+from approvals.gate import api as gate
+from approvals.gate.desk import Desk
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.service import Service
@@ -33,6 +35,7 @@ class WebSettings:
     ``provider`` is where people sign in; None for people.yaml alone. ``directory`` keeps the roster fresh; None where
     it never changes. ``limit`` is how often each caller may use the API; None for as often as they like.
     ``channels`` are the chats and webhooks; None if there are none.
+    ``gate`` is what agents ask; None for no gate.
     """
 
     secret: bytes
@@ -41,6 +44,7 @@ class WebSettings:
     directory: Directory | None = None
     limit: RateLimit | None = None
     channels: Channels | None = None
+    gate: Desk | None = None
 
 
 def create_app(service: Service, settings: WebSettings) -> FastAPI:
@@ -63,6 +67,10 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     app.include_router(people.router)
     app.include_router(terminal.router)
     app.include_router(events.router)
+    if settings.gate is not None:
+        app.state.gate = settings.gate
+        app.include_router(gate.router)
+        app.include_router(gate.redeeming)
     for page in (lists, live, pages, sign_in, chat):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sluicegate.commands.approvals_gate import gate_of
 from sluicegate.commands.database_option import database_option
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 )
 @database_option("Requests, votes and events")
 @click.option(
+    "--gate-key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What signs approvals at the gate (Ed25519, PEM); instances share it.  [default: gate.key in state_dir; "
+    "SLUICEGATE_GATE_KEY holds the key itself]",
+)
+@click.option(
     "--secret-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="What signs sessions; instances on one PostgreSQL share it.  [default: beside the database, or in state_dir]",
@@ -52,6 +59,7 @@ def serve(
     published_on_loopback: bool,
     database: Path | str | None,
     secret_file: Path | None,
+    gate_key_file: Path | None,
 ) -> None:
     """Serve the reviewer's page and API, and carry verdicts to the log.
 
@@ -74,6 +82,8 @@ def serve(
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     loaded = load_config(config)
+    policy = load_policy(loaded.policy)
+    cleaner = cleaner_of(policy)
     settings = Settings(
         people=people,
         database=database or loaded.state_dir / "approvals.db",
@@ -85,8 +95,8 @@ def serve(
         identity=load_identity(identity) if identity is not None else None,
         channels=load_channels(channels_file) if channels_file is not None else None,
         secret_file=secret_file or (loaded.state_dir / "approvals.secret" if isinstance(database, str) else None),
+        gate=gate_of(loaded, policy, cleaner, gate_key_file),
     )
-    cleaner = cleaner_of(load_policy(loaded.policy))
     with connect(loaded) as broker:
         server = build(settings, broker, scrub=cleaner.scrub)
         run(server, ready=lambda url: click.echo(f"Decide at {url} (Ctrl-C stops)", err=True))
