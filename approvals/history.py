@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from approvals.gate.events import GATE_EVENTS
 from approvals.lifecycle import Clarification, Event, Refused, Review, State, advance, answer, ask, fold, revise, unfold
 from detectors.errors import SluicegateError
 from engine.ledger.model import ReviewEvent, ReviewRequest, Verdict, VerdictKind, Vote
@@ -120,6 +121,8 @@ class _Teller:
     def tell(self, event: ReviewEvent) -> None:
         """Adds ``event``, which comes after all that were told so far."""
         request_id = event.request_id
+        if event.event in GATE_EVENTS:
+            return
         if event.event == "received" and request_id in self.reviews:
             raise Contradiction(f"{request_id} was received twice")
         if event.event != "received" and request_id not in self.reviews:

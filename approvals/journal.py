@@ -7,6 +7,7 @@ there without the vote that decided, and the database can be made again from the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlalchemy import Connection, insert, select
 
@@ -81,6 +82,19 @@ class Journal:
         key = request.request_id.encode()
         value = encode(request, self._format)
         self._records.append(OutputRecord(topic, partition, key, value, timestamp=request.created))
+
+    def submit(self, request: ReviewRequest, topic: str) -> None:
+        """Asks for ``request`` in the approvals topic ``topic``, from where it is read like any other."""
+        key, value = request.request_id.encode(), encode(request, self._format)
+        self._records.append(OutputRecord(topic, request.position.partition, key, value, timestamp=request.created))
+
+    def say(self, said: ReviewEvent, topic: str, partition: int) -> None:
+        """Notes an event that moves no review, where those of the approvals topic ``topic`` go. It gets its number."""
+        names = ("request_id", "version", "event", "at", "actor", "channel", "detail")
+        done = self.connection.execute(insert(t.events).values({name: getattr(said, name) for name in names}))
+        (number,) = done.inserted_primary_key or (0,)
+        told = replace(said, sequence=int(number))
+        self._records.append(happened(told, self._decisions[topic], partition, self._format))
 
     def close(self) -> None:
         """Writes the outbox row, if there is anything to publish."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, insert, select
 
 from approvals import tables as t
+from approvals.gate import remembering
 from approvals.history import History, read_up_to
 from approvals.intake import take_in
 from approvals.journal import Journal
@@ -42,6 +43,7 @@ def put_back(journal: Journal, past: History, arrivals: Sequence[Arrival], *, pu
     for (request_id, version, _, _), vote in past.votes.items():
         key = {"request_id": request_id, "version": version, "issuer": vote.issuer, "subject": vote.subject}
         c.execute(insert(t.votes).values(**key, **vote_columns(vote)))
+    remembering.put_back(c, {i: known.review.request for i, known in past.requests.items()}, past.events)
     _tell_again(c, past)
     # Numbers go on above what was published; this row stands for all of it.
     c.execute(insert(t.outbox).values(seq=published, request_id="", records=pack([]), published=at))

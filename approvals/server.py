@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import threading
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from approvals.gate.desk import USABLE_SECONDS, Desk
+from approvals.gate.judge import Judge
+from approvals.gate.tokens import Signer, read_key, secret_of
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.identity.settings import IdentitySettings
@@ -26,12 +30,32 @@ from approvals.web.live import Server as LiveServer
 from approvals.web.security import is_loopback, read_secret
 from detectors.errors import ConfigError
 from engine.brokers.base import Broker
+from engine.cleaning import Cleaner
 from engine.ledger.codec import Format
+from engine.policy.compiled import Policy
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
 REQUESTS_A_SECOND = 20  # of each caller of the API, for long; ten times that at once
+CONNECTIONS = 6_000  # at once, most of them agents that wait and cost nothing
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 (only where its user vouches that the port is published on loopback)
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """The gate that agents wait at. It judges by ``policy`` and sanitizes by ``cleaner``.
+
+    Requests travel by the approvals topic ``topic``, and what they hold goes to ``release_to`` once it is approved.
+    Approvals are signed with the key in the file ``key``, which all instances must share, and can be used for
+    ``usable_seconds``.
+    """
+
+    policy: Policy
+    cleaner: Cleaner
+    topic: str
+    release_to: str
+    key: Path
+    usable_seconds: int = USABLE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +67,7 @@ class Settings:
     all instances must share; if that is None, beside the path, in a file whose name ends in ``.secret``.
     ``published_on_loopback`` is the word of whoever deploys it that this is a container whose port is published
     on 127.0.0.1 only: it then listens on all addresses of the container, and ``host`` does not count.
+    ``gate`` is where agents ask; None for no gate.
     ``identity`` is the OpenID provider at which people sign in; without one the page is for this machine only.
     Raises ConfigError for a ``host`` that cannot be served safely.
     """
@@ -56,6 +81,7 @@ class Settings:
     published_on_loopback: bool = False
     identity: IdentitySettings | None = None
     secret_file: Path | None = None
+    gate: GateSettings | None = None
 
     def __post_init__(self) -> None:
         if is_loopback(self.host):
@@ -129,9 +155,24 @@ def build(
     provider = Provider(identity) if identity is not None else None
     hosts = {*LOOPBACK_HOSTS, settings.host, *([identity.host] if identity else [])}
     web = WebSettings(
-        secret=secret, hosts=hosts, provider=provider, directory=directory, limit=RateLimit(rate=20, burst=200)
+        secret=secret,
+        hosts=hosts,
+        provider=provider,
+        directory=directory,
+        limit=RateLimit(rate=20, burst=200),
+        gate=_desk(settings, store),
     )
     return Server(settings, service, create_app(service, web), provider)
+
+
+def _desk(settings: Settings, store: Store) -> Desk | None:
+    gate = settings.gate
+    if gate is None:
+        return None
+    key = read_key(gate.key)
+    judge = Judge(gate.policy, gate.cleaner, secret=secret_of(key), release_to=gate.release_to)
+    signer = Signer(key, settings.url)
+    return Desk(judge, store.gate(gate.topic), signer, usable_ms=gate.usable_seconds * 1000)
 
 
 def _secret_file(settings: Settings) -> Path:
@@ -164,9 +205,10 @@ def serve(server: Server, *, ready: Callable[[str], None] = lambda _: None) -> N
         log_level="warning",
         access_log=False,  # paths hold request ids; who looked at what is not for the log
         server_header=False,
-        limit_concurrency=200,
+        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=5,
     )
+    _allow_connections()
     server.service.start()
     try:
         ready(server.settings.url)
@@ -174,6 +216,15 @@ def serve(server: Server, *, ready: Callable[[str], None] = lambda _: None) -> N
             LiveServer(server.app, config).run()
     finally:
         server.close()
+
+
+def _allow_connections() -> None:
+    """Each connection is an open file, and many systems let a process have few of them unless it asks for more."""
+    least = CONNECTIONS + 500
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < least:
+        most = least if hard == resource.RLIM_INFINITY else min(least, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 @contextmanager

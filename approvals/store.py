@@ -7,7 +7,7 @@ several threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from approvals import deciding
 from approvals import tables as t
 from approvals.answers import Answers
 from approvals.database import open_engine
+from approvals.gate.authority import Authority
+from approvals.gate.store import GateStore, keep_authority
 from approvals.history import History
 from approvals.identity.store import IdentityStore
 from approvals.intake import take_in
@@ -82,11 +84,24 @@ class Store:
         self.lease = Lease(self._engine)
         self.answers = Answers(self._engine)
         self._decisions = dict(decisions)
+        self._told: list[Callable[[], None]] = []
         self._format: Format = format
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Calls ``listener`` after each write from now on, in the thread that wrote; others may write elsewhere."""
+        self._told.append(listener)
 
     def close(self) -> None:
         """Closes the database."""
         self._engine.dispose()
+
+    def gate(self, topic: str) -> GateStore:
+        """What is kept for the gate, whose requests travel by the approvals topic ``topic``."""
+        return GateStore(self._changing, self._engine, topic)
+
+    def grant(self, authority: Authority) -> None:
+        """Keeps what a new token of a machine may do at the gate."""
+        keep_authority(self._engine, authority)
 
     # --- What comes in --------------------------------------------------------------------------------------
 
@@ -235,6 +250,8 @@ class Store:
             journal = Journal(c, self._decisions, self._format)
             yield journal
             journal.close()
+        for told in self._told:
+            told()
 
     # --- What goes out --------------------------------------------------------------------------------------
 

@@ -230,6 +230,34 @@ answers = Table(
     Index("answers_by_age", "at"),
 )
 
+# What tokens of machines may do at the gate: as whom, for whom, as which executor; a JSON object.
+gate_authorities = Table(
+    "gate_authorities",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("said", Text, nullable=False),
+)
+
+# What agents asked for at the gate. Times in ms; `redeemed` is set once, by the one UPDATE that finds it empty.
+gate_requests = Table(
+    "gate_requests",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("issuer", String, nullable=False),  # of the agent
+    Column("subject", String, nullable=False),
+    Column("audience", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("outcome", String, nullable=False),  # allowed, denied, asked
+    Column("likeness", String, nullable=False),
+    Column("digest", String, nullable=False),  # salted by a key that is not in the database
+    Column("rule_id", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("redeemed", BigInteger),
+    Column("redeemed_by", String),  # issuer:subject
+)
+
 
 _PG_WRITER = 0x51_CE_6A_7E
 """The number of PostgreSQL's advisory lock that writers take; any would do, if nobody else in the database uses it."""

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "scaling": "How cost grows with workers, rules, sizes and hits.",
     "soak": "Memory over millions of records.",
     "approvals": "The reviewer's pages and votes, over many requests.",
+    "gate": "Agents that wait for people: how soon they go on, and what waiting costs.",
     "peers": "Other redactors and scanners on the same bytes.",
     "quality": "What is found, missed and harmed, on labelled texts.",
     "report": "All of it in one HTML page.",

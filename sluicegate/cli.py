@@ -21,6 +21,7 @@ COMMANDS = {
     "topics": ("sluicegate.commands.topics", "Topics: create what is missing, check what is there."),
     "demo": ("sluicegate.commands.demo", "The whole system on this machine, with sample agents."),
     "approvals": ("sluicegate.commands.approvals", "The reviewer service, and what reviewers do."),
+    "gate": ("sluicegate.commands.gate", "Ask before a command runs, and run it once it is approved."),
     "rules": ("sluicegate.commands.rules", "The detection rules: list, check, explain."),
     "policy": ("sluicegate.commands.policy", "Policies: check, describe, show what was in force."),
     "bench": ("sluicegate.commands.bench", "Measure speed, latency, growth, quality and memory on this machine."),

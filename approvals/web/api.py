@@ -32,7 +32,7 @@ from engine.ledger.model import Decision, ReviewRequest
 
 _NUMBER = 2**63
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": m.ProblemOut, "description": words, "content": {MEDIA_TYPE: {}}}
     for status, words in {
         400: "Not readable, or several requests begin with that id",
@@ -47,7 +47,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 
-router = APIRouter(prefix="/v1", tags=["requests"], route_class=IdempotentRoute, responses=_PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["requests"], route_class=IdempotentRoute, responses=PROBLEMS)
 
 RequestId = Annotated[str, Path(min_length=1, max_length=300, description="A request id, or the beginning of one.")]
 IfMatch = Annotated[str | None, Header(max_length=1_000, description="The ETag of what was reviewed.")]

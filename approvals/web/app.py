@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from approvals.gate import api as gate
+from approvals.gate.desk import Desk
 from approvals.identity.directory import Directory
 from approvals.identity.provider import Provider
 from approvals.service import Service
@@ -30,6 +32,7 @@ class WebSettings:
 
     ``provider`` is where people sign in; None for people.yaml alone. ``directory`` keeps the roster fresh; None where
     it never changes. ``limit`` is how often each caller may use the API; None for as often as they like.
+    ``gate`` is what agents ask; None for no gate.
     """
 
     secret: bytes
@@ -37,6 +40,7 @@ class WebSettings:
     provider: Provider | None = None
     directory: Directory | None = None
     limit: RateLimit | None = None
+    gate: Desk | None = None
 
 
 def create_app(service: Service, settings: WebSettings) -> FastAPI:
@@ -57,6 +61,10 @@ def create_app(service: Service, settings: WebSettings) -> FastAPI:
     app.include_router(api.router)
     app.include_router(terminal.router)
     app.include_router(events.router)
+    if settings.gate is not None:
+        app.state.gate = settings.gate
+        app.include_router(gate.router)
+        app.include_router(gate.redeeming)
     for page in (lists, live, pages, sign_in):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

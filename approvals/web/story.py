@@ -32,6 +32,8 @@ _WORDS = {
     "folded": "Ended with the request that it repeated",
     "withdrawn": "Withdrawn",
     "released": "The held record was released",
+    "redeemed": "The approval was used",
+    "redemption refused": "An attempt to use the approval was refused",
 }
 
 

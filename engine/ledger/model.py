@@ -260,6 +260,7 @@ class ReviewEvent:
     ``event`` is ``received``, ``revised``, ``repeat``, ``unfolded``, ``vote approve``, ``vote deny``, ``asked``,
     ``answered``, ``escalated``, ``refused``, how it ended (``approved``, ``denied``, ``expired``, ``folded``,
     ``withdrawn``), or ``began``, of no request: a reviewer with an empty database has read the log up to here.
+    The gate adds what moves no review: ``gate allowed``, ``gate denied``, ``redeemed``, ``redemption refused``.
     """
 
     sequence: int  # grows, with gaps

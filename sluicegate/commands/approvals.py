@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import click
 
+from sluicegate.commands.approvals_gate import gate_of
 from sluicegate.commands.approvals_identity import people, tokens
 from sluicegate.commands.approvals_login import Saved, SignInFailed, device_flow, echo_where, keep, saved
 from sluicegate.commands.database_option import database_option
@@ -150,6 +151,12 @@ def approvals() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="What signs sessions; instances on one PostgreSQL share it.  [default: beside the database, or in state_dir]",
 )
+@click.option(
+    "--gate-key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What signs approvals at the gate (Ed25519, PEM); instances share it.  [default: gate.key in state_dir; "
+    "SLUICEGATE_GATE_KEY holds the key itself]",
+)
 def serve(
     config: Path,
     people: Path,
@@ -160,6 +167,7 @@ def serve(
     published_on_loopback: bool,
     database: Path | str | None,
     secret_file: Path | None,
+    gate_key_file: Path | None,
 ) -> None:
     """Serve the reviewer's page and API, and carry verdicts to the log.
 
@@ -181,6 +189,8 @@ def serve(
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     loaded = load_config(config)
+    policy = load_policy(loaded.policy)
+    cleaner = cleaner_of(policy)
     settings = Settings(
         people=people,
         database=database or loaded.state_dir / "approvals.db",
@@ -191,8 +201,8 @@ def serve(
         published_on_loopback=published_on_loopback,
         identity=load_identity(identity) if identity is not None else None,
         secret_file=secret_file or (loaded.state_dir / "approvals.secret" if isinstance(database, str) else None),
+        gate=gate_of(loaded, policy, cleaner, gate_key_file),
     )
-    cleaner = cleaner_of(load_policy(loaded.policy))
     with connect(loaded) as broker:
         server = build(settings, broker, scrub=cleaner.scrub)
         run(server, ready=lambda url: click.echo(f"Decide at {url} (Ctrl-C stops)", err=True))

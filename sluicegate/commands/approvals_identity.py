@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import click
 
 from detectors.errors import ConfigError
+from sluicegate.commands.approvals_gate import authority_of, authority_options
 from sluicegate.commands.database_option import database_option
 
 if TYPE_CHECKING:
     from approvals.identity.store import IdentityStore
+    from approvals.store import Store
 
-SCOPES = ("read", "vote", "answer", "people")
+SCOPES = ("read", "vote", "answer", "people", "gate", "redeem")
 
 
 def _on_database(command: Callable[..., None]) -> Callable[..., None]:
@@ -31,6 +33,12 @@ def _on_database(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _opened(config: Path, database: Path | str | None) -> Iterator[IdentityStore]:
+    with _opened_whole(config, database) as store:
+        yield store.identities
+
+
+@contextmanager
+def _opened_whole(config: Path, database: Path | str | None) -> Iterator[Store]:
     from approvals.store import Store
     from engine.config import load_config
 
@@ -39,7 +47,7 @@ def _opened(config: Path, database: Path | str | None) -> Iterator[IdentityStore
         raise ConfigError("there is no such database: 'sluicegate approvals serve' makes it", file=path)
     store = Store(path, decisions={})
     try:
-        yield store.identities
+        yield store
     finally:
         store.close()
 
@@ -113,21 +121,41 @@ def tokens() -> None:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), default=["read"], show_default=True)
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 366), help="How long it is good.")
+@authority_options
 @_on_database
-def create(name: str, scopes: tuple[str, ...], days: int, config: Path, database: Path | str | None) -> None:
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    days: int,
+    agent: str | None,
+    owner: str | None,
+    acts_for: tuple[str, ...],
+    audiences: tuple[str, ...],
+    config: Path,
+    database: Path | str | None,
+) -> None:
     """Make a token for a machine. It goes to stdout, and is kept as a hash only.
 
-    With the scope 'vote' it may decide where the policy names 'machine:NAME' among its people, and then as that.
+    With the scope 'gate' an agent asks and waits: --agent says as whom, --owner who answers for it, --acts-for for
+    whom it may act (ISSUER:SUBJECT, or ISSUER:* for anybody). None of them can approve what it asks for. With 'redeem'
+    an executor uses approvals up, under the names given with --audience, or its own. With 'vote' it may decide where
+    the policy names 'machine:NAME' among its people, and then as that.
 
     \b
     Example:
       sluicegate approvals tokens create -c sluicegate.yaml change-bot --scope read --scope vote > bot.token
+      sluicegate approvals tokens create -c sluicegate.yaml etl --scope gate --agent agent:etl-7 > etl.token
+      sluicegate approvals tokens create -c sluicegate.yaml warehouse --scope redeem > warehouse.token
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name):
         raise click.UsageError("a name has up to 60 letters, digits, dots, dashes and underscores")
+    authority = authority_of(name, frozenset(scopes), agent, owner, acts_for, audiences)
     now = _now()
-    with _opened(config, database) as store:
+    with _opened_whole(config, database) as whole:
+        store = whole.identities
         made = store.make_token(name, frozenset(scopes), at=now, expires=now + days * 86_400_000)
+        if made is not None and authority is not None:
+            whole.grant(authority)
     if made is None:
         raise click.UsageError(f"there is or was a token called '{name}'; names are never used again")
     click.echo(made)

@@ -120,6 +120,17 @@ def test_soak_watches_memory() -> None:
         assert 20 < found["level_mb"] <= found["peak_mb"] < 1000
 
 
+def test_gate_measures_from_the_click_to_the_return_and_what_waiting_costs() -> None:
+    """Agents that wait on a service in a process of its own: times with their limit, its memory and threads."""
+    found = bench_json("gate", "--agents", "20", "--decisions", "5", "--seconds", "1")["gate"]
+    assert (found["agents_waiting"], found["decisions"], found["limit_ms"]) == (20, 5, 250)
+    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["max_ms"]
+    service = found["service"]
+    assert len(service["waiting_mb"]) >= 3
+    assert 20 < service["before_mb"] < 2_000
+    assert 0 < service["threads"] < 80
+
+
 def test_approvals_measures_pages_votes_and_live() -> None:
     """The reviewer service in a process of its own: each figure with its limit, pages by their size, all votes cast."""
     small = ("--requests", "150", "--waiting", "30", "--votes", "20", "--people", "4", "--samples", "5")

@@ -29,7 +29,7 @@ from sluicegate_client.errors import (
 )
 from sluicegate_client.model import Approval, Grant, Intent, JsonValue, Question, Waiting
 
-LONG_POLL = 25  # seconds that the service may hold one question open
+LONG_POLL = 30, 50  # seconds that the service may hold one question open: not all agents come back at once
 _ANSWER_SECONDS = 10.0  # for it to answer, on top
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between attempts
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -109,11 +109,12 @@ def waited(request_id: str, limit: float | None, clock: Clock, *, through_questi
     more = "&through_questions=true" if through_questions else ""
     while True:
         began = clock.now()
-        seconds = int(max(0.0, min(LONG_POLL, until - began)))
+        longest = random.randint(*LONG_POLL)  # noqa: S311 (nothing here is to be kept from anybody)
+        seconds = int(max(0.0, min(longest, until - began)))
         path = f"/v1/gate/requests/{_part(request_id)}?wait={seconds}{more}"
         call = Call("GET", path, seconds=seconds + _ANSWER_SECONDS)
         standing = _standing((yield from _asked(call, clock)))
-        if not standing.is_open or (standing.question is not None and not through_questions):
+        if not standing.is_open or (standing.state != "waiting" and not through_questions):
             return standing
         if clock.now() >= until:
             return standing

@@ -18,11 +18,14 @@ def prepared(known: Settings) -> dict[str, Any]:
 
     Proxies and certificates of the environment count for TLS only: a proxy would read what is not encrypted.
     """
+    secure = known.url.startswith("https:")
     return {
         "base_url": known.url,
         "headers": {"authorization": f"Bearer {known.token}", "user-agent": _USER_AGENT},
         "follow_redirects": False,
-        "trust_env": known.url.startswith("https:"),
+        "trust_env": secure,
+        "verify": secure,  # without TLS there is nothing to verify, and certificates take long to load
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),  # each that waits has its own
     }
 
 

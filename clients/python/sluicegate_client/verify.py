@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from joserfc import jws
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
 
 from sluicegate_client.canonical import digest
 from sluicegate_client.errors import TokenRejected
@@ -24,6 +26,18 @@ ALGORITHM = "EdDSA"
 TYPE = "sluicegate-approval+jwt"
 _LEEWAY = 30.0  # seconds that clocks may differ
 _LONGEST = 8_192  # characters of a token
+
+
+class _OnlyOurs(JWSRegistry):
+    """One algorithm: its old name, which every library knows, and joserfc warns of."""
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        if name != ALGORITHM:
+            raise UnsupportedAlgorithmError("not the algorithm of the gate")
+        return self.algorithms[name]
+
+
+_REGISTRY = _OnlyOurs()
 
 
 def verify(
@@ -71,7 +85,7 @@ def _signed(token: str, keys: Mapping[str, Any]) -> Mapping[str, Any]:
         raise _forged()
     try:
         known = KeySet.import_key_set(cast(Any, dict(keys)))
-        signature = jws.deserialize_compact(token.encode(), known, algorithms=[ALGORITHM])
+        signature = jws.deserialize_compact(token.encode(), known, registry=_REGISTRY)
         claims = json.loads(signature.payload)
     except (JoseError, ValueError, TypeError, KeyError):
         raise _forged() from None
