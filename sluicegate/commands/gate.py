@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from sluicegate.commands.gate_mcp import mcp
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def gate() -> None:
@@ -71,3 +73,6 @@ def exec_(
         sys.exit(run(job, url=url, token_file=token_file, timeout=timeout))
     except UsageError as error:
         raise click.UsageError(str(error)) from None
+
+
+gate.add_command(mcp)
