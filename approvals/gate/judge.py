@@ -36,6 +36,7 @@ SOURCE = "(gate)"
 PARTITION = 0
 _FORM = "generic"
 _OFFSETS = 2**62
+_UNLISTED = "no rule of the policy allows this action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +117,17 @@ class Judge:
             except BudgetExceeded:
                 raise Unfit(Code.INVALID, "the parameters hold more than the policy reads") from None
         rule = decision.rule
+        unlisted = rule is None and self.policy.file.gate.unlisted == "deny"
         return Judged(
             request_id,
             agent,
             audience,
-            decision.effect,
+            Effect.DENY if unlisted else decision.effect,
             self._binder.likeness([action]),
             bound,
             (shown[0], shown[1], shown[2]),
             rule.id if rule else "",
-            rule.reason if rule else "",
+            rule.reason if rule else _UNLISTED if unlisted else "",
             made,
         )
 

@@ -171,6 +171,14 @@ class Ner(_Section):
         return self.model != "off"
 
 
+class Gate(_Section):
+    """What agents ask for before they do it."""
+
+    unlisted: Literal["deny", "allow"] = Field(
+        "deny", description="What becomes of an action that no rule matches. In a stream it passes."
+    )
+
+
 class Limits(_Section):
     """What one record may take before it is quarantined. Counted, so that a replay ends the same."""
 
@@ -203,6 +211,7 @@ class PolicyFile(_Section):
     reviews: list[ReviewEntry] = Field(
         [], description="Who decides, by circumstance, in place of the approvers of the rules. First match wins."
     )
+    gate: Gate = Gate()
     expires: str = Field("1h", description="How long a request waits where its rule does not say.")
 
     @field_validator("expires")

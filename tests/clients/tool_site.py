@@ -30,7 +30,7 @@ def _policy() -> Policy:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "policy.yaml"
         path.write_text(
-            "actions:\n"
+            "gate: {unlisted: allow}\nactions:\n"
             + "".join(
                 f"  - {{id: ask-{number}, effect: review, match: {{action: {action}}}, risk: low, reason: Not undone., "
                 "approvers: {groups: ['local:security'], quorum: 1}, expires: 15m}\n"

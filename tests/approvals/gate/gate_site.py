@@ -46,6 +46,7 @@ actions:
     reason: Soon over.
     approvers: {groups: ['local:security'], quorum: 1}
     expires: 1s
+  - {id: reads, effect: allow, reason: Reading is for everybody., match: {action: [db.read, a, b]}}
 """
 HOUR = 3_600_000
 _TOKENS = {name: new_token() for name in ("ada", "bob")}

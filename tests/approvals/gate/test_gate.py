@@ -69,6 +69,13 @@ def test_what_the_policy_denies_never_runs(site: GateSite) -> None:
     assert [event for event, _, _ in site.events()] == ["gate denied"]
 
 
+def test_what_no_rule_names_never_runs(site: GateSite) -> None:
+    """Nobody has said that it may: a misspelt name is no way around the people who would be asked."""
+    with pytest.raises(Denied, match="no rule of the policy allows"), site.gate().require("db.exprot", "warehouse"):
+        pytest.fail("it ran")
+    assert [event for event, _, _ in site.events()] == ["gate denied"]
+
+
 def test_a_denial_stops_the_block(site: GateSite) -> None:
     """With the reviewer's reason."""
 
