@@ -287,7 +287,9 @@ def test_numbers_travel_as_they_are_written() -> None:
     ]
 
 
-@pytest.mark.parametrize("params", [{"n": float("nan")}, {"n": float("inf")}, {"x": object()}], ids=str)
+@pytest.mark.parametrize(
+    "params", [{"n": float("nan")}, {"n": float("inf")}, {"x": object()}], ids=["nan", "infinity", "object"]
+)
 def test_what_json_cannot_say_is_not_sent(params: Any) -> None:
     """Nothing is asked that could be read in two ways."""
     script = Script(APPROVED)
