@@ -20,6 +20,7 @@ from detectors.patterns import byte_regex
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
 from engine.layers import DEAR, LITERAL, announces, announces_pure, characters, layers
+from engine.layers.base64text import LEAST
 from engine.layers.characters import (
     folded,
     plain_key,
@@ -283,7 +284,7 @@ def spelled(view: View, purse: Purse) -> list[View]:
 
 def _may_spell(text: bytes) -> bool:
     """Whether `_SPELLS` may match: a glance at the characters that its patterns need."""
-    return len(text.translate(None, _SIGNS)) != len(text) or b"H4sI" in text or _announces(text)
+    return len(text.translate(None, _SIGNS)) != len(text) or LEAST.search(text) is not None or _announces(text)
 
 
 def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:

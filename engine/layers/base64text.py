@@ -25,6 +25,8 @@ TRIGGER = rb"(?:%b){3}%b%b" % (_GROUP, _FIRST, _ANY)
 ZIPPED = rb"H4sI[A-Za-z0-9+/_-]{16}"
 """What announces gzip."""
 _ANNOUNCED = re2.compile(b"|".join((TRIGGER, ZIPPED, IN_BASE64)))
+LEAST = re.compile(rb"[A-Za-z0-9+/_-]{14}")
+"""What each text in base64 holds at least; those in hexadecimal hold it too."""
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)+[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/_-]{14,}={0,2}")
 _READABLE = re.compile(rb"[\t\n\r\x20-\x7e]{10,}")
 _SHORT = 512
