@@ -15,6 +15,14 @@ settings.register_profile("untimed", deadline=None)  # machines are noisy: no te
 settings.load_profile("untimed")
 
 
+LONG = ("test_exactly_once.py", "test_build.py")
+"""Files of few tests that take minutes: they come first, so that no process is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(scope="session")
 def kafka_servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Kafka for tests: their own, or SLUICEGATE_TEST_KAFKA, whose topics they make and delete.
