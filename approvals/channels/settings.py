@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from approvals.secrets import secret_at
 from detectors.yamlfile import Loc, YamlFile
 from engine.config import Secret
 from engine.ledger.model import ActionKind, ReviewRequest, Risk
@@ -211,7 +212,7 @@ def load_channels(path: Path, environ: Mapping[str, str] = os.environ) -> Channe
     file = source.validate(_File)
 
     def secret(given: Secret | None, loc: Loc) -> str | None:
-        return _secret(given, loc, source, path.parent, environ)
+        return secret_at(given, loc, source, path.parent, environ)
 
     channels = []
     for index, one in enumerate(file.channels):
@@ -290,18 +291,3 @@ def _signing_key(text: str, source: YamlFile, loc: Loc) -> bytes:
 
 def _fits(text: str, patterns: tuple[str, ...]) -> bool:
     return not patterns or any(fnmatchcase(text, pattern) for pattern in patterns)
-
-
-def _secret(secret: Secret | None, loc: Loc, source: YamlFile, base: Path, environ: Mapping[str, str]) -> str | None:
-    if secret is None:
-        return None
-    if secret.env is not None:
-        found, where = environ.get(secret.env, "").strip(), "env"
-    else:
-        try:
-            found, where = (base / (secret.file or "")).read_text(encoding="utf-8").strip(), "file"
-        except (OSError, UnicodeDecodeError):
-            raise source.error("cannot be read", (*loc, "file")) from None
-    if not found:
-        raise source.error("holds no secret", (*loc, where))
-    return found

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from approvals.person import LOCAL, MACHINE
+from approvals.secrets import secret_at
 from detectors.yamlfile import YamlFile
 from engine.config import Secret
 
@@ -139,7 +140,7 @@ def load_identity(path: Path, environ: Mapping[str, str] = os.environ) -> Identi
         name=file.name,
         issuer=file.issuer,
         client_id=file.client_id,
-        client_secret=_secret(file.client_secret, source, path.parent, environ),
+        client_secret=secret_at(file.client_secret, ("client_secret",), source, path.parent, environ),
         device_client_id=file.device_client_id,
         audiences=tuple({*file.audiences, *terminal}),
         scopes=tuple(file.scopes),
@@ -151,18 +152,3 @@ def load_identity(path: Path, environ: Mapping[str, str] = os.environ) -> Identi
         leeway=file.leeway,
         session_seconds=file.session_hours * 3600,
     )
-
-
-def _secret(secret: Secret | None, source: YamlFile, base: Path, environ: Mapping[str, str]) -> str | None:
-    if secret is None:
-        return None
-    if secret.env is not None:
-        found, where = environ.get(secret.env, "").strip(), "env"
-    else:
-        try:
-            found, where = (base / (secret.file or "")).read_text(encoding="utf-8").strip(), "file"
-        except (OSError, UnicodeDecodeError):
-            raise source.error("cannot be read", ("client_secret", "file")) from None
-    if not found:
-        raise source.error("holds no secret", ("client_secret", where))
-    return found
