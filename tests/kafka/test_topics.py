@@ -205,7 +205,7 @@ def test_broker_goes_down(directory: Path, tmp_path: Path, kafka_servers: str) -
     assert run(directory, "run", "--drain").returncode == 0
     configure(directory, cluster.servers, timeout=1)
     with subprocess.Popen(command(directory, "run"), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4)
+        time.sleep(12)  # it has to run first, on a loaded machine too
         cluster.stop()
         _, errors = process.communicate(timeout=150)
     print(errors)
