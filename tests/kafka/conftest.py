@@ -18,7 +18,7 @@ TIMES = {"session.timeout.ms": "1500", "heartbeat.interval.ms": "300", "max.poll
 @pytest.fixture
 def janitor(kafka_servers: str) -> Iterator[Janitor]:
     janitor = Janitor(kafka_servers)
-    janitor.clean()  # brokers make topics that are asked for: a client that ended late may have left one
+    janitor.clean()
     yield janitor
     janitor.clean()
 

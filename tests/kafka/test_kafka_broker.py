@@ -97,18 +97,6 @@ def test_broker_that_is_not_there() -> None:
             assert time.monotonic() - start < 10
 
 
-def test_asking_creates_nothing(broker: KafkaBroker) -> None:
-    """A misspelt topic is not created by asking for it, though brokers do so by default."""
-    for call in (
-        lambda: broker.join("g", ["nowhere"], worker="0"),
-        lambda: broker.reader(["nowhere"]),
-        lambda: broker.append([out(b"x", topic="nowhere")]),
-    ):
-        with pytest.raises(BrokerError, match="'nowhere' does not exist"):
-            call()
-    assert "nowhere" not in broker.topics.admin.list_topics(timeout=PATIENCE).topics
-
-
 # --- topics
 
 

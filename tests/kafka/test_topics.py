@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,11 +24,17 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from kafka_cluster import Cluster
+from kafka_cluster.admin import Janitor
 from kafka_cluster.cluster import free_port
+from kafka_cluster.fixture import running
 
+from engine.brokers import open_broker
+from engine.brokers.base import BrokerError
 from engine.brokers.kafka import KafkaBroker
+from engine.records import OutputRecord
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
 DAY = 86_400_000
 OUTPUTS = ("agents.sanitized", "agents.approvals", "agents.decisions", "agents.quarantine")
 POLICY = """\
@@ -52,6 +60,15 @@ def directory(tmp_path: Path) -> Path:
     (tmp_path / "policy.yaml").write_text(POLICY)
     (tmp_path / "binding.key").write_text("ab" * 32)
     return tmp_path
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
+    """A broker of the test's own, which makes topics that are asked for, as brokers do by default."""
+    if os.environ.get("SLUICEGATE_TEST_KAFKA"):
+        pytest.skip("it needs a broker of its own")
+    with running(Cluster(tmp_path / "cluster", properties={"auto.create.topics.enable": "true"}), request) as cluster:
+        yield cluster
 
 
 def configure(directory: Path, servers: str, timeout: int = 15, more: str = "") -> None:
@@ -195,17 +212,30 @@ def test_stop_while_the_broker_is_down(directory: Path) -> None:
     assert process.returncode == 0
 
 
-def test_broker_goes_down(directory: Path, tmp_path: Path, kafka_servers: str) -> None:
+def test_asking_creates_nothing(cluster: Cluster) -> None:
+    """A misspelt topic is not created by asking for it, though brokers do so by default."""
+    with closing(open_broker(f"kafka://{cluster.servers}")) as broker:
+        assert isinstance(broker, KafkaBroker)
+        for call in (
+            lambda: broker.join("g", ["nowhere"], worker="0"),
+            lambda: broker.reader(["nowhere"]),
+            lambda: broker.append([OutputRecord("nowhere", 0, None, b"x")]),
+        ):
+            with pytest.raises(BrokerError, match="'nowhere' does not exist"):
+                call()
+        assert "nowhere" not in broker.topics.admin.list_topics(timeout=PATIENCE).topics
+
+
+def test_broker_goes_down(directory: Path, cluster: Cluster) -> None:
     """A broker that goes and stays away ends a running engine with 1, in bounded time, after it tried again."""
-    if os.environ.get("SLUICEGATE_TEST_KAFKA"):
-        pytest.skip("it needs a broker of its own")
-    cluster = Cluster(tmp_path / "cluster")
-    cluster.start()
     configure(directory, cluster.servers, more="create_topics: {partitions: 1}\n")
     assert run(directory, "run", "--drain").returncode == 0
     configure(directory, cluster.servers, timeout=1)
+    janitor, end = Janitor(cluster.servers), time.monotonic() + PATIENCE
     with subprocess.Popen(command(directory, "run"), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(12)  # it has to run first, on a loaded machine too
+        while not janitor.owners():
+            assert time.monotonic() < end, "it does not begin"
+            time.sleep(0.1)
         cluster.stop()
         _, errors = process.communicate(timeout=150)
     print(errors)
