@@ -6,6 +6,7 @@ Alembic's. A database of a newer program is not touched.
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
 
 from approvals.rows import StoreError
 from approvals.tables import metadata, writing
@@ -21,6 +22,8 @@ from detectors.errors import ConfigError
 
 FIRST = "0001"
 """What a database has that was made before steps were counted."""
+
+_IDLE_SECONDS = 1.0
 
 
 def open_engine(database: Path | str) -> Engine:
@@ -69,16 +72,35 @@ def _postgresql(text: str) -> Engine:
     if url.get_backend_name() != "postgresql":
         raise ConfigError(f"'{url.get_backend_name()}' is not supported: SQLite or postgresql://", key="database")
     try:
-        return create_engine(
+        engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             hide_parameters=True,
-            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",  # of what only reads, which then costs no BEGIN and no COMMIT
             pool_size=10,
             max_overflow=30,
         )
     except ImportError:
         message = "PostgreSQL needs a driver: pip install 'sluicegate[postgres]'"
         raise ConfigError(message, key="database") from None
+    _ask_the_idle(engine)
+    return engine
+
+
+def _ask_the_idle(engine: Engine) -> None:
+    """Has connections that were not used for a while asked whether they still stand; not all, it is a round trip."""
+
+    @event.listens_for(engine, "checkin")
+    def _used(_connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _asked(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used", -_IDLE_SECONDS) < _IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            raise DisconnectionError from None
 
 
 def bring_up_to_date(connection: Connection) -> None:

@@ -6,8 +6,10 @@ there without the vote that decided, and the database can be made again from the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
@@ -15,12 +17,13 @@ from approvals import tables as t
 from approvals.lifecycle import Review, State
 from approvals.outputs import happened, in_words, outputs, pack
 from approvals.person import Identity
-from approvals.rows import load_with_topic, log
+from approvals.rows import event_row, load_with_topic, log
 from engine.ledger.codec import Format, encode
 from engine.ledger.model import Delegated, PeopleChange, PeopleEvent, ReviewEvent, ReviewRequest, Vote
 from engine.records import OutputRecord, Position
 
 _PUT_OUT = insert(t.outbox)
+_COLUMNS = ("request_id", "version", "event", "at", "actor", "channel", "detail")
 
 
 class Journal:
@@ -33,7 +36,8 @@ class Journal:
         self.connection = connection
         self._decisions = decisions
         self._format: Format = format
-        self._records: list[OutputRecord] = []
+        self._events: list[dict[str, Any]] = []
+        self._records: list[OutputRecord | Callable[[int], OutputRecord]] = []  # of each event, once it has its number
         self._approved = ""
         self._topics: dict[str, str] = {}  # of the requests that this transaction writes about
 
@@ -60,9 +64,8 @@ class Journal:
         folded_into: str | None = None,
     ) -> None:
         """Notes what happened to ``request``, whose row is there already."""
-        sequence = log(self.connection, request, event, at, actor=actor, channel=channel, detail=detail)
         said = ReviewEvent(
-            sequence=sequence,
+            sequence=0,
             request_id=request.request_id,
             version=request.version,
             event=str(event),
@@ -74,8 +77,7 @@ class Journal:
             vote=vote,
             folded_into=folded_into,
         )
-        topic = self._topic(request.request_id)
-        self._records.append(happened(said, topic, request.position.partition, self._format))
+        self._put(said, self._topic(request.request_id), request.position.partition)
 
     def tell(
         self,
@@ -89,9 +91,8 @@ class Journal:
     ) -> None:
         """Notes a change of who may decide. It goes to the first of the decisions topics: it is about all requests."""
         said = PeopleEvent(0, event, str(who), at, actor, channel, delegation)
-        number = log(self.connection, None, event, at, actor=actor, channel=channel, detail=in_words(said))
-        key, value = said.who.encode(), encode(replace(said, sequence=number), self._format)
-        self._records.append(OutputRecord(min(self._decisions.values()), 0, key, value, timestamp=at))
+        self._events.append(event_row(None, event, at, actor=actor, channel=channel, detail=in_words(said)))
+        self._records.append(partial(self._told, said))
 
     def end(self, review: Review, at: int, *, actor: str | None = None, channel: str | None = None) -> None:
         """Notes that ``review`` ended, with its verdict and the record that it releases."""
@@ -118,16 +119,22 @@ class Journal:
 
     def say(self, said: ReviewEvent, topic: str, partition: int) -> None:
         """Notes an event that moves no review, where those of the approvals topic ``topic`` go. It gets its number."""
-        names = ("request_id", "version", "event", "at", "actor", "channel", "detail")
-        done = self.connection.execute(insert(t.events).values({name: getattr(said, name) for name in names}))
-        (number,) = done.inserted_primary_key or (0,)
-        told = replace(said, sequence=int(number))
-        self._records.append(happened(told, self._decisions[topic], partition, self._format))
+        self._put(said, self._decisions[topic], partition)
 
     def close(self) -> None:
-        """Writes the outbox row, if there is anything to publish."""
-        if self._records:
-            self.connection.execute(_PUT_OUT, {"request_id": self._approved, "records": pack(self._records)})
+        """Writes the events, and the outbox row if there is anything to publish."""
+        numbers = iter(log(self.connection, self._events))
+        records = [one if isinstance(one, OutputRecord) else one(next(numbers)) for one in self._records]
+        if records:
+            self.connection.execute(_PUT_OUT, {"request_id": self._approved, "records": pack(records)})
+
+    def _put(self, said: ReviewEvent, topic: str, partition: int) -> None:
+        self._events.append({name: getattr(said, name) for name in _COLUMNS})
+        self._records.append(lambda number: happened(replace(said, sequence=number), topic, partition, self._format))
+
+    def _told(self, said: PeopleEvent, number: int) -> OutputRecord:
+        value = encode(replace(said, sequence=number), self._format)
+        return OutputRecord(min(self._decisions.values()), 0, said.who.encode(), value, timestamp=said.at)
 
     def _topic(self, request_id: str) -> str:
         if request_id not in self._topics:

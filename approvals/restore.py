@@ -15,7 +15,7 @@ from approvals.intake import take_in
 from approvals.journal import Journal
 from approvals.lifecycle import State
 from approvals.outputs import in_words, pack
-from approvals.rows import columns, keep_clarification, keep_earlier, log, vote_columns
+from approvals.rows import columns, event_row, keep_clarification, keep_earlier, log, vote_columns
 from engine.ledger.model import ReviewRequest
 from engine.records import Position
 
@@ -82,7 +82,7 @@ def _tell_again(c: Connection, past: History) -> None:
     for known in past.requests.values():
         review = known.review
         if review.state is State.RELEASED and review.verdict is not None:
-            log(c, review.request, "released", review.verdict.decided)  # it was in the same commit
+            log(c, [event_row(review.request, "released", review.verdict.decided)])  # it was in the same commit
 
 
 def _mark_read(c: Connection, past: History, arrivals: Sequence[Arrival], at: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from operator import attrgetter
@@ -65,7 +65,7 @@ _COUNTED_REPEATS = (
     .where(t.requests.c.folded_into.in_(_IDS))
     .group_by(t.requests.c.folded_into)
 )
-_LOG = insert(t.events)
+_LOG = insert(t.events).returning(t.events.c.seq, sort_by_parameter_order=True)
 _KEEP_VOTE = insert(t.votes)
 
 
@@ -121,13 +121,27 @@ def _next_step(review: Review) -> int | None:
 
 def move(c: Connection, before: Review, after: Review) -> None:
     """The one conditional UPDATE by which a request moves on. Raises Lost if it is not as it was read."""
-    asked = before.request
-    expected = {"moved_id": asked.request_id, "moved_version": asked.version, "moved_state": before.state}
-    changed = _standing(after) if after.request is asked else columns(after)
-    if c.execute(_MOVE, changed | expected).rowcount != 1:
+    changed = _standing(after) if after.request is before.request else columns(after)
+    if c.execute(_MOVE, changed | _as_read(before)).rowcount != 1:
         raise Lost
     if after.request.version != before.request.version:
         keep_earlier(c, before.request)
+
+
+def move_all(c: Connection, steps: Sequence[tuple[Review, Review]]) -> None:
+    """Moves several on whose requests stay as they are. Raises Lost if one is not as it was read."""
+    if steps and c.execute(_MOVE, [_standing(after) | _as_read(before) for before, after in steps]).rowcount != len(
+        steps
+    ):
+        raise Lost
+
+
+def _as_read(before: Review) -> dict[str, Any]:
+    return {
+        "moved_id": before.request.request_id,
+        "moved_version": before.request.version,
+        "moved_state": before.state,
+    }
 
 
 def keep_earlier(c: Connection, request: ReviewRequest) -> None:
@@ -170,8 +184,7 @@ def keep_clarification(c: Connection, request_id: str, one: Clarification) -> No
     c.execute(insert(t.clarifications).values(request_id=request_id, **asdict(one)))
 
 
-def log(
-    c: Connection,
+def event_row(
     request: ReviewRequest | None,
     event: str,
     at: int,
@@ -179,22 +192,22 @@ def log(
     actor: str | None = None,
     channel: str | None = None,
     detail: str = "",
-) -> int:
-    """Appends one event, of no request if it is about people; its number."""
-    done = c.execute(
-        _LOG,
-        {
-            "request_id": request.request_id if request else "",
-            "version": request.version if request else 0,
-            "event": str(event),
-            "at": at,
-            "actor": actor,
-            "channel": channel,
-            "detail": detail,
-        },
-    )
-    (number,) = done.inserted_primary_key or (0,)
-    return int(number)
+) -> dict[str, Any]:
+    """One event, of no request if it is about people, as `log` takes it."""
+    return {
+        "request_id": request.request_id if request else "",
+        "version": request.version if request else 0,
+        "event": str(event),
+        "at": at,
+        "actor": actor,
+        "channel": channel,
+        "detail": detail,
+    }
+
+
+def log(c: Connection, events: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Appends events in this order; their numbers."""
+    return list(c.execute(_LOG, events).scalars()) if events else []
 
 
 def load(c: Connection, request_id: str) -> Review | None:

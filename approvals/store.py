@@ -47,11 +47,12 @@ from approvals.rows import (
     LoggedEvent,
     Lost,
     StoreError,
+    event_row,
     listed,
     load,
     load_all,
     log,
-    move,
+    move_all,
 )
 from approvals.votes import Ballot
 from engine.ledger.codec import Format
@@ -300,11 +301,9 @@ class Store:
                 t.requests.c.state == State.APPROVED,
                 t.requests.c.request_id.in_(select(rows.request_id).where(new)),
             )
-            for before in load_all(c, query):
-                after = release(before)
-                if isinstance(after, Review):
-                    move(c, before, after)
-                    log(c, after.request, "released", at)
+            released = [(one, after) for one in load_all(c, query) if isinstance(after := release(one), Review)]
+            move_all(c, released)
+            log(c, [event_row(after.request, "released", at) for _, after in released])
             c.execute(update(t.outbox).where(new).values(published=at))
 
     # --- What is looked at ----------------------------------------------------------------------------------

@@ -339,7 +339,7 @@ gate_requests = Table(
 )
 
 
-_PG_WRITER = 0x51_CE_6A_7E
+_PG_TURN = select(func.pg_advisory_xact_lock(0x51_CE_6A_7E))
 """The number of PostgreSQL's advisory lock that writers take; any would do, if nobody else in the database uses it."""
 
 
@@ -355,7 +355,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
     lets whoever is lucky go first, and others wait a hundred times as long.
     """
     turn = _TURNS.setdefault(engine.pool, threading.Lock())
-    with turn, engine.execution_options(sluicegate_writes=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_PG_WRITER)))
-        yield connection
+    with turn, engine.connect().execution_options(sluicegate_writes=True) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="READ COMMITTED")
+        with connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.execute(_PG_TURN)
+            yield connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -13,7 +13,7 @@ from approvals.channels.assembly import Channels
 from approvals.channels.slack.app import payload_of
 from approvals.channels.slack.inbound import Unusable
 from approvals.channels.slack.signature import genuine
-from approvals.web.shell import Asked, Viewer, checked_form, render
+from approvals.web.shell import Asked, Sender, Viewer, render
 
 router = APIRouter()
 
@@ -61,8 +61,8 @@ def accounts_page(request: Request, service: Asked, viewer: Viewer) -> Response:
     return render(request, "chat.html", viewer=viewer, links=service.store.links.of(viewer.identity), code="")
 
 
-@router.post("/chat/code", dependencies=[Depends(checked_form)])
-def new_code(request: Request, service: Asked, viewer: Viewer) -> Response:
+@router.post("/chat/code")
+def new_code(request: Request, service: Asked, viewer: Sender) -> Response:
     """A code that links the account from which it is typed into a chat."""
     channels_of(request)
     links = service.store.links
@@ -70,11 +70,11 @@ def new_code(request: Request, service: Asked, viewer: Viewer) -> Response:
     return render(request, "chat.html", viewer=viewer, links=links.of(viewer.identity), code=code)
 
 
-@router.post("/chat/unlink", dependencies=[Depends(checked_form)])
+@router.post("/chat/unlink")
 def unlink(
     request: Request,
     service: Asked,
-    viewer: Viewer,
+    viewer: Sender,
     place: Annotated[str, Form(max_length=200)],
     chat_user: Annotated[str, Form(max_length=200)],
 ) -> Response:

@@ -18,7 +18,7 @@ from approvals.service import Service
 from approvals.web.batch import BATCH_LIMIT, Picked, picked, why_not_together
 from approvals.web.figures import line, lines
 from approvals.web.reasons import CANNED, reason_of
-from approvals.web.shell import Asked, Viewer, checked_form, render
+from approvals.web.shell import Asked, Sender, Viewer, render
 from approvals.web.view import brief, span
 from engine.ledger.model import Decision, Risk
 
@@ -74,11 +74,11 @@ def queue_part(request: Request, service: Asked, viewer: Viewer, query: Narrowed
     return render(request, "_queue.html", viewer=viewer, **_queue(service, viewer, query))
 
 
-@router.post("/batch", dependencies=[Depends(checked_form)])
+@router.post("/batch")
 def batch(
     request: Request,
     service: Asked,
-    viewer: Viewer,
+    viewer: Sender,
     decision: Annotated[Decision, Form()],
     pick: Annotated[list[str], Form(max_length=BATCH_LIMIT)] = [],  # noqa: B006 (FastAPI copies it)
     canned: Annotated[str, Form()] = "",

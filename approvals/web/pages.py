@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -17,7 +17,7 @@ from approvals.service import Service
 from approvals.web.past import Past
 from approvals.web.problems import STATUS
 from approvals.web.reasons import CANNED, reason_of
-from approvals.web.shell import Asked, Viewer, checked_form, found, fresh_enough, render
+from approvals.web.shell import Asked, Sender, Viewer, found, fresh_enough, render
 from approvals.web.story import story
 from approvals.web.view import brief, full, must_type, pulse, whole_text
 from engine.ledger.model import Decision
@@ -70,12 +70,12 @@ def request_whole(request_id: str, service: Asked, _viewer: Viewer) -> Response:
     return PlainTextResponse(whole_text(found(service, request_id).review.request))
 
 
-@router.post("/requests/{request_id}/vote", dependencies=[Depends(checked_form)])
+@router.post("/requests/{request_id}/vote")
 def vote(
     request: Request,
     request_id: str,
     service: Asked,
-    viewer: Viewer,
+    viewer: Sender,
     decision: Annotated[Decision, Form()],
     version: Annotated[int, Form()],
     reason: Annotated[str, Form()] = "",
@@ -105,12 +105,12 @@ def vote(
     )
 
 
-@router.post("/requests/{request_id}/ask", dependencies=[Depends(checked_form)])
+@router.post("/requests/{request_id}/ask")
 def ask(
     request: Request,
     request_id: str,
     service: Asked,
-    viewer: Viewer,
+    viewer: Sender,
     version: Annotated[int, Form()],
     reason: Annotated[str, Form()] = "",
 ) -> Response:
@@ -126,12 +126,12 @@ def ask(
     )
 
 
-@router.post("/requests/{request_id}/answer", dependencies=[Depends(checked_form)])
+@router.post("/requests/{request_id}/answer")
 def answer(
     request: Request,
     request_id: str,
     service: Asked,
-    viewer: Viewer,
+    viewer: Sender,
     version: Annotated[int, Form()],
     words: Annotated[str, Form()] = "",
 ) -> Response:
@@ -146,9 +146,9 @@ def answer(
     )
 
 
-@router.post("/requests/{request_id}/withdraw", dependencies=[Depends(checked_form)])
+@router.post("/requests/{request_id}/withdraw")
 def withdraw(
-    request: Request, request_id: str, service: Asked, viewer: Viewer, words: Annotated[str, Form()] = ""
+    request: Request, request_id: str, service: Asked, viewer: Sender, words: Annotated[str, Form()] = ""
 ) -> Response:
     """A party to the action takes it back."""
     exact = found(service, request_id).review.request.request_id

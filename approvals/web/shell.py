@@ -115,12 +115,19 @@ def checked_form(request: Request, csrf: Annotated[str, Form()] = "") -> None:
         raise HTTPException(403)
 
 
+def sender_of(request: Request, csrf: Annotated[str, Form()] = "") -> Person:
+    """Who sent a form that their session was given: both in one, since each such function waits for a thread."""
+    checked_form(request, csrf)
+    return viewer_of(request)
+
+
 async def _service(request: Request) -> Service:  # not a plain function: those are handed to another thread
     return service_of(request)
 
 
 Asked = Annotated[Service, Depends(_service)]
 Viewer = Annotated[Person, Depends(viewer_of)]
+Sender = Annotated[Person, Depends(sender_of)]
 
 
 def found(service: Service, given: str) -> Listed:

@@ -13,8 +13,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from approval_makers import ADA, APPROVALS, DECISIONS, NOW, PEOPLE, request
 from postgres import fresh
-from sqlalchemy import inspect
+from sqlalchemy import func, inspect, select
 
+import approvals.database as database_module
 from approvals.database import open_engine
 from approvals.lifecycle import Review, State
 from approvals.rows import StoreError
@@ -47,6 +48,21 @@ def at_first_step(database: Path | str):
         command.upgrade(config, "0001")
         c.exec_driver_sql("DROP TABLE alembic_version")
     return engine
+
+
+def test_a_connection_that_broke_while_nobody_used_it(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that was started anew, or a firewall that forgets, is not noticed by who asks next."""
+    monkeypatch.setattr(database_module, "_IDLE_SECONDS", 0.0)
+    url = fresh(postgres_server)
+    engine, other = open_engine(url), open_engine(url)
+    with engine.connect() as c:
+        mine = c.execute(select(func.pg_backend_pid())).scalar_one()
+    with other.begin() as c:
+        c.execute(select(func.pg_terminate_backend(mine, 5_000))).scalar_one()
+    with engine.connect() as c:
+        assert c.execute(select(func.pg_backend_pid())).scalar_one() != mine
+    engine.dispose()
+    other.dispose()
 
 
 def test_steps_lead_to_what_is_made_at_once(database):
