@@ -71,8 +71,10 @@ def simulate(past: Past, policy: Policy, people: Mapping[Identity, Person] | Non
         changes.append(f"risk {decision.rule.risk} instead of {request.risk}")
     if waits != request.expires - request.created:
         changes.append(f"waits {_minutes(waits)} instead of {_minutes(request.expires - request.created)}")
-    if requirement != request.requirement:
+    if replace(requirement, channels=()) != replace(request.requirement, channels=()):
         changes.append(f"{asked(requirement)} instead of {asked(request.requirement)}")
+    if requirement.channels != request.requirement.channels:
+        changes.append(f"told {_where(requirement)} instead of {_where(request.requirement)}")
     asked_now = replace(
         request,
         requirement=requirement,
@@ -97,6 +99,10 @@ def asked(requirement: Requirement) -> str:
     )
     glass = requirement.break_glass
     return text + (f", or {' or '.join((*glass.groups, *glass.people))} in an emergency" if glass else "")
+
+
+def _where(requirement: Requirement) -> str:
+    return f"in {' and '.join(requirement.channels)}" if requirement.channels else "where channels are routed"
 
 
 def _ends(past: Past, now: ReviewRequest, people: Mapping[Identity, Person] | None) -> list[str]:

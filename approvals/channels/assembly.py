@@ -80,7 +80,7 @@ class Channels:
         """What is wrong, by channel; empty while all is well. Never content."""
         states = self._service.store.deliveries.states().values()
         found = {state.channel: state.problem for state in states if state.problem}
-        return found | ({"slack": self._socket_trouble} if self._socket_trouble else {})
+        return found | dict(self.worker.problems()) | ({"slack": self._socket_trouble} if self._socket_trouble else {})
 
     def _wake(self) -> None:
         self.worker.wake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,16 +33,21 @@ EVENTS: Mapping[str, str] = {
 
 
 def news(
-    channel: Channel, events: Sequence[Mapping[str, Any]], found: Mapping[str, Listed], *, site: str
+    channel: Channel,
+    events: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Listed],
+    *,
+    names: Collection[str],
+    site: str,
 ) -> list[News]:
     """What ``channel`` is to be told of ``events``, which are as `approvals.lookups` gives them, in order.
 
-    ``found`` has the requests that they are about; ``site`` is the address of the page.
+    ``found`` has the requests that they are about, ``names`` are those of all channels, ``site`` is where the page is.
     """
     told: dict[object, News] = {}
     for event in events:
         name, listed = EVENTS.get(event["event"]), found.get(event["request_id"])
-        if name is None or listed is None or not channel.route.takes(listed.review.request):
+        if name is None or listed is None or not channel.takes(listed.review.request, names):
             continue
         number, request_id = event["sequence"], event["request_id"]
         if channel.is_message:  # one for each request: the last of its events counts
@@ -52,7 +57,9 @@ def news(
     return list(told.values())
 
 
-def waiting_now(channel: Channel, waiting: Sequence[Listed], *, newest: int, site: str) -> list[News]:
+def waiting_now(
+    channel: Channel, waiting: Sequence[Listed], *, newest: int, names: Collection[str], site: str
+) -> list[News]:
     """What a channel that is new is to be told: all that waits."""
     events = [
         {
@@ -64,7 +71,12 @@ def waiting_now(channel: Channel, waiting: Sequence[Listed], *, newest: int, sit
         for one in waiting
     ]
     found = {one.review.request.request_id: one for one in waiting}
-    return [item for event in events for item in news(channel, [event], found, site=site)]
+    return [item for event in events for item in news(channel, [event], found, names=names, site=site)]
+
+
+def unknown(found: Iterable[Listed], names: Collection[str]) -> set[str]:
+    """The channels that the policy names for the requests in ``found``, and that are not among ``names``."""
+    return {name for one in found for name in one.review.request.requirement.channels}.difference(names)
 
 
 def body(name: str, at: int, listed: Listed, *, site: str) -> bytes:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -30,6 +30,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from approvals.secrets import secret_at
 from detectors.yamlfile import Loc, YamlFile
+from engine.actions.approvers import CHANNEL_NAME
 from engine.config import Secret
 from engine.ledger.model import ActionKind, ReviewRequest, Risk
 
@@ -108,7 +109,7 @@ class _Teams(_Strict):
 
 
 class _Channel(_Strict):
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    name: str = Field(pattern=CHANNEL_NAME)
     slack: str | None = Field(None, pattern=r"^[CG][A-Z0-9]{2,30}$", description="The id of a Slack channel.")
     teams: str | None = Field(None, min_length=1, max_length=300, description="The id of a conversation of the bot.")
     workflow: Secret | None = Field(None, description="The URL of a Teams workflow: whoever has it can post there.")
@@ -195,6 +196,15 @@ class Channel:
     def is_message(self) -> bool:
         """Whether it shows each request once, as it stands now; a webhook is told each event."""
         return self.kind != "webhook"
+
+    def takes(self, request: ReviewRequest, names: Collection[str]) -> bool:
+        """Whether ``request`` is told here; ``names`` are those of all channels.
+
+        Where its policy names a channel that there is, people are told there and nowhere else; webhooks hear by their
+        routes all the same.
+        """
+        named = [name for name in request.requirement.channels if name in names]
+        return self.name in named or (self.route.takes(request) and not (named and self.is_message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from sqlalchemy.exc import OperationalError
 
 from approvals.channels.deliveries import KEPT_MS, Delivery
-from approvals.channels.plan import news, waiting_now
+from approvals.channels.plan import news, unknown, waiting_now
 from approvals.channels.retry import ATTEMPTS, HALT_MS, Dead, Halt, Result, Retry, Sent, pause_ms
 from approvals.channels.settings import Channel
 from approvals.lifecycle import State
@@ -51,6 +51,8 @@ class ChannelWorker:
     ) -> None:
         self._service, self._channels, self._senders, self._site = service, channels, senders, site
         self._luck = luck
+        self._names = frozenset(channel.name for channel in channels)
+        self._unknown: dict[str, str] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -74,6 +76,10 @@ class ChannelWorker:
     def wake(self) -> None:
         """Has it look at once."""
         self._wake.set()
+
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with channels that there are not, by name."""
+        return dict(self._unknown)
 
     def step(self, *, wait: bool = False) -> None:
         """Notes what is new, and sends what is due; each channel at its own pace, unless it should ``wait``."""
@@ -112,7 +118,9 @@ class ChannelWorker:
         if store.is_empty():  # it may be about to be made again from the topics
             return
         newest = store.lookups.newest_event()
-        told = waiting_now(channel, store.waiting(limit=1_000), newest=newest, site=self._site)
+        waiting = store.waiting(limit=1_000)
+        self._look_for_unknown(waiting)
+        told = waiting_now(channel, waiting, newest=newest, names=self._names, site=self._site)
         store.deliveries.plan(channel.name, told, before=None, cursor=newest, at=self._service.clock())
 
     def _go_on(self, channel: Channel, cursor: int) -> int | None:
@@ -123,9 +131,15 @@ class ChannelWorker:
             return None
         ids = dict.fromkeys(event["request_id"] for event in events)
         found = {one: listed for one in ids if (listed := store.get(one)) is not None}
-        told, last = news(channel, events, found, site=self._site), int(events[-1]["sequence"])
+        self._look_for_unknown(found.values())
+        told, last = news(channel, events, found, names=self._names, site=self._site), int(events[-1]["sequence"])
         now = self._service.clock()
         return last if store.deliveries.plan(channel.name, told, before=cursor, cursor=last, at=now) else None
+
+    def _look_for_unknown(self, found: Iterable[Listed]) -> None:
+        for name in unknown(found, self._names).difference(self._unknown):
+            self._unknown[name] = "the policy names this channel, and channels.yaml does not"
+            _log.error("channel %s: %s; people are told as the other channels are routed", name, self._unknown[name])
 
     # --- Sending --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Who decides, as a policy says it: an ``approvers`` section.
+"""Who decides and where they are told of it, as a policy says it: an ``approvers`` section.
 
 What it says is written into each request as its `Requirement`, so that the rules that were in force when it was
 opened are those by which it is decided.
@@ -15,6 +15,7 @@ from engine.actions.times import Hours, duration
 from engine.ledger.model import Requirement, Seat, Step
 
 _CANONICAL = re.compile(r"[^\s:]+:\S(?:.*\S)?")
+CHANNEL_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 
 
 def one_or_many(value: object) -> object:
@@ -89,6 +90,9 @@ class Approvers(_Asked):
     break_glass: Emergency | None = Field(
         None, description="Who may approve alone in an emergency: with a reason, flagged, reviewed afterwards."
     )
+    channels: Annotated[tuple[Annotated[str, Field(pattern=CHANNEL_NAME)], ...], BeforeValidator(one_or_many)] = Field(
+        (), description="Where they are told of it: channels of channels.yaml, by name; by their own routes if empty."
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Approvers:
@@ -138,4 +142,5 @@ class Approvers(_Asked):
                 for step in self._steps
             ),
             break_glass=None if glass is None else Seat("break-glass", glass.groups, glass.people),
+            channels=self.channels,
         )

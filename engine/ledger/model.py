@@ -158,6 +158,7 @@ class Requirement:
     hours: tuple[Window, ...] = ()  # when an approval may be given; always if empty
     steps: tuple[Step, ...] = ()  # escalation, in order of time
     break_glass: Seat | None = None  # who may approve alone in an emergency; reviewed afterwards
+    channels: tuple[str, ...] = ()  # the reviewer's, by name, that tell people of it; empty: as those are routed
 
 
 @dataclass(frozen=True, slots=True)

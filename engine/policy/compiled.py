@@ -131,6 +131,13 @@ class Policy:
             return picked[0], picked[1] or waits
         return rule.approvers.requirement if rule.approvers else Requirement((), (), 1), waits
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """All channels of the reviewer service that it names."""
+        asked = [one.rule.approvers.requirement for one in self.actions.rules if one.rule.approvers]
+        asked += [entry.requirement for entry in self.reviews.entries]
+        return frozenset(name for requirement in asked for name in requirement.channels)
+
     def key_of(self, topic: str | None) -> Callable[[bytes], TenantKey | None]:
         """From a record of this topic (None: of no topic) to the key that writes its tokens; None if there is none."""
         rule, writing = self.tenant, self.keys.writing

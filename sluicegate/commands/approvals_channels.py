@@ -54,16 +54,26 @@ def channels() -> None:
 
 @channels.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def check(file: Path) -> None:
+@click.option(
+    "-p", "--policy", type=click.Path(dir_okay=False, path_type=Path), help="Whose channels must all be in FILE."
+)
+def check(file: Path, policy: Path | None) -> None:
     """Say which requests go where by FILE, secrets and all, and what is wrong with it. Nothing is sent.
 
     \b
     Example:
       sluicegate approvals channels check channels.yaml
+      sluicegate approvals channels check channels.yaml --policy policy.yaml
     """
     from approvals.channels.settings import load_channels
+    from engine.policy import load_policy
 
-    for channel in load_channels(file).channels:
+    found = load_channels(file).channels
+    if policy is not None:
+        named = load_policy(policy).channels
+        if unknown := sorted(named - {channel.name for channel in found}):
+            raise ConfigError(f"has no channel '{unknown[0]}', which {policy} names", file=file, key="channels")
+    for channel in found:
         route = channel.route
         parts = {
             "risk": sorted(route.risks),

@@ -90,5 +90,5 @@ def request(request_id: str = "req-0001", **more: Any) -> ReviewRequest:
     return ReviewRequest(**(values | more))
 
 
-def needs(quorum: int, *groups: str, people: tuple[str, ...] = ()) -> Requirement:
-    return Requirement(groups or ("local:security",), people, quorum)
+def needs(quorum: int, *groups: str, people: tuple[str, ...] = (), channels: tuple[str, ...] = ()) -> Requirement:
+    return Requirement(groups or ("local:security",), people, quorum, channels=channels)

@@ -70,6 +70,7 @@ def policy_file(tmp_path):
         (past(action="db.list"), ("let pass without a review, by no rule",)),
         (past(rule_id="older"), ("asked by bulk-export instead of older",)),
         (past(expires=NOW + 30 * MINUTE), ("waits 15 min instead of 30 min",)),
+        (past(requirement=needs(1, channels=("ops",))), ("told where channels are routed instead of in ops",)),
         (
             past(environment="production"),
             ("2 of the seats security, owner instead of 1 of local:security",),

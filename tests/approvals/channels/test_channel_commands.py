@@ -12,6 +12,10 @@ from click.testing import CliRunner
 from approvals.channels.settings import Channel
 from sluicegate.cli import main
 
+POLICY = """\
+actions:
+  - {id: all, effect: review, match: {action: '*'}, reason: Everything., approvers: {people: ['local:ada'], channels: NAME}}
+"""
 CONFIG = """\
 broker: embedded:log.db
 topics: [{activity: activity}]
@@ -80,6 +84,13 @@ def test_check_says_which_requests_go_where(tmp_path):
     key = {"K": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
     said = run("check", str(path), environ=key)
     assert (said.exit_code, said.stdout) == (0, "siem: webhook, risk high or low\n"), said.output
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.replace("NAME", "siem"))
+    assert run("check", str(path), "-p", str(policy), environ=key).exit_code == 0
+    policy.write_text(POLICY.replace("NAME", "sime"))
+    unknown = run("check", str(path), "--policy", str(policy), environ=key)
+    assert unknown.exit_code == 2
+    assert "channels.yaml: channels: has no channel 'sime', which" in unknown.stderr
     wrong = run("check", str(path))
     assert wrong.exit_code == 2
     assert "channels.yaml:2" in wrong.stderr

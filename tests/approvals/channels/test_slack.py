@@ -6,7 +6,7 @@ import json
 
 import pytest
 from approval_makers import ADA, GRACE, LINUS, PEOPLE, needs, person, principal, request
-from channel_world import ON_CALL, buttons, newest, texts
+from channel_world import ON_CALL, buttons, newest, siem, texts
 
 from approvals.channels.card import reviewed
 from approvals.channels.settings import Channel, Route
@@ -39,6 +39,28 @@ def test_only_what_the_route_takes_is_posted(world, slack):
     chat.ask("r4", risk=Risk.LOW, rule_id="grants", likeness="4")
     chat.ask("r5", risk=Risk.LOW, kind=ActionKind.FACT, likeness="5")
     assert [m["blocks"][-1]["elements"][-1]["url"].rsplit("/", 1)[1] for m in slack.messages.values()] == ["r1"]
+
+
+def test_the_policy_names_the_channel(world, slack, hook):
+    """Then people are told there and nowhere else; a webhook hears by its route all the same."""
+    payments = Channel("payments", "slack", "C2", Route(frozenset({Risk.CRITICAL})))
+    chat = world(ON_CALL, payments, siem(hook), slack=slack)
+    chat.ask(requirement=needs(1, channels=("payments",)))
+    chat.ask("req-0002", likeness="2")
+    assert [(one["channel"], one["blocks"][-1]["elements"][-1]["url"][-8:]) for one in slack.messages.values()] == [
+        ("C2", "req-0001"),
+        ("C1", "req-0002"),
+    ]
+    assert len(hook.events) == 2
+    assert chat.problem("payments") == ""
+
+
+def test_a_channel_that_the_policy_alone_knows(world, slack):
+    """People are told all the same, where the other channels are routed, and the health page says what is wrong."""
+    chat = world(ON_CALL, slack=slack)
+    chat.ask(requirement=needs(1, channels=("on-cal",)))
+    assert len(slack.messages) == 1
+    assert chat.problem("on-cal") == "the policy names this channel, and channels.yaml does not"
 
 
 def test_approving_in_slack_counts_as_the_person_who_linked_the_account(chat, slack):

@@ -33,6 +33,7 @@ def test_all_that_can_be_asked_for():
         escalation: [{after: 5m, groups: ['local:managers']}]
         fallback: {after: 1h, people: ['local:ada']}
         break_glass: {groups: ['local:incident']}
+        channels: on-call
     """).requirement
     assert found == Requirement(
         (), (), 2,
@@ -41,6 +42,7 @@ def test_all_that_can_be_asked_for():
         hours=(Window(("mon", "fri"), 540, 1110, "Europe/Berlin"),),
         steps=(Step(300_000, ("local:managers",)), Step(3_600_000, (), ("local:ada",), fallback=True)),
         break_glass=Seat("break-glass", ("local:incident",)),
+        channels=("on-call",),
     )  # fmt: skip
 
 
@@ -62,6 +64,7 @@ def test_all_that_can_be_asked_for():
         ("{groups: ['local:a'], hours: {days: [someday], from: '09:00', to: '18:00'}}", "mon"),
         ("{groups: ['local:a'], break_glass: {}}", "names nobody"),
         ("{groups: ['local:a'], quroum: 2}", "quorum"),
+        ("{groups: ['local:a'], channels: ['#on-call']}", "channels"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_by_line(text, message):

@@ -81,7 +81,7 @@ request = st.builds(
     rule_id=text,
     rule_reason=text,
     risk=some(Risk),
-    requirement=st.builds(Requirement, few(text), few(text), int32),
+    requirement=st.builds(Requirement, few(text), few(text), int32, channels=few(text)),
     policy=text,
     nonce=text,
     binding=text,
