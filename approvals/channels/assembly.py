@@ -61,6 +61,11 @@ class Channels:
         self._service = service
         self.worker = ChannelWorker(service, settings.channels, senders, site)
 
+    @property
+    def has_chats(self) -> bool:
+        """Whether people can decide in one of them, once their account there is linked."""
+        return self.slack is not None or self.teams is not None
+
     def start(self) -> None:
         """Begins to send and to listen."""
         self.worker.start()

@@ -162,6 +162,8 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
         session = sessions_of(request).write(response, None)
     csrf = sessions_of(request).form_token(session)
     context.setdefault("viewer", None)
+    channels = request.app.state.channels
+    context["chats"] = channels is not None and channels.has_chats
     html = _environment.get_template(template).render(csrf=csrf, path=request.url.path, **context)
     response.body = response.render(html)
     response.headers["content-length"] = str(len(response.body))

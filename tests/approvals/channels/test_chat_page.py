@@ -30,6 +30,7 @@ def send(world, path, **data):
 def test_a_code_is_given_to_who_is_signed_in(page):
     """It links the account that it is typed into, which the page then lists; unlinking ends that."""
     sign_in(page)
+    assert 'href="/chat"' in page.browser.get("/").text
     found = re.search(r"<code>([2-9A-Z]{5}-[2-9A-Z]{5})</code>", send(page, "/chat/code").text)
     assert found is not None
     assert page.store.links.redeem("slack:T0TEAM", "U0ADA", found[1], at=page.clock()) == ADA.identity
@@ -51,6 +52,7 @@ def test_where_there_are_no_chats_there_is_no_page(world):
     """Nothing is there that nobody set up."""
     bare = world()
     sign_in(bare)
+    assert 'href="/chat"' not in bare.browser.get("/").text
     assert bare.browser.get("/chat").status_code == 404
     assert bare.browser.post("/chat/slack", content=b"").status_code == 404
     assert bare.browser.post("/chat/teams", content=b"").status_code == 404
