@@ -15,9 +15,10 @@ COPY engine/ engine/
 COPY approvals/ approvals/
 COPY benchmarks/ benchmarks/
 COPY sluicegate/ sluicegate/
-RUN pip wheel --no-deps --wheel-dir /wheels .
+COPY clients/ clients/
+RUN pip wheel --no-deps --wheel-dir /wheels . ./clients/python
 RUN python -m venv --without-pip /opt/sluicegate \
-    && pip --python /opt/sluicegate/bin/python install --no-index --find-links /wheels sluicegate
+    && pip --python /opt/sluicegate/bin/python install --no-index --find-links /wheels sluicegate sluicegate-client
 
 FROM python:3.11-slim
 COPY --from=build /opt/sluicegate /opt/sluicegate

@@ -202,11 +202,17 @@ def post_gate_withdrawal(
     return _heeded(withdraw)
 
 
-@router.get("/gate/keys", response_model=KeysOut)
+class KeySet(JSONResponse):
+    """A JSON Web Key Set (RFC 7517, section 8.5.2)."""
+
+    media_type = "application/jwk-set+json"
+
+
+@router.get("/gate/keys", response_class=KeySet, response_model=KeysOut)
 def get_keys(desk: AtDesk) -> Response:
     """The public key that approvals are signed with, as a JSON Web Key Set."""
     headers = {"cache-control": "public, max-age=300"}
-    return JSONResponse(dict(desk.signer.public()), media_type="application/jwk-set+json", headers=headers)
+    return KeySet(dict(desk.signer.public()), headers=headers)
 
 
 @redeeming.post("/tokens/redeem", response_model=GrantOut, openapi_extra=_body_of(RedemptionIn))

@@ -67,10 +67,14 @@ def _policy() -> Policy:
 
 
 class GateSite:
-    """The service and its gate. ``late`` moves its clock ahead, in ms."""
+    """The service and its gate. ``late`` moves its clock ahead, in ms.
 
-    def __init__(self, folder: Path, url: str) -> None:
+    ``database`` is the URL of a PostgreSQL, in place of a file.
+    """
+
+    def __init__(self, folder: Path, url: str, database: str | None = None) -> None:
         self.folder, self.url, self.late = folder, url, 0
+        self._database = database
         (folder / "people.yaml").write_text(_PEOPLE)
         self.policy = _policy()
         self._started = ExitStack()
@@ -82,8 +86,11 @@ class GateSite:
         """Starts the service on what is there."""
         cleaner = cleaner_of(self.policy)
         gate = GateSettings(self.policy, cleaner, APPROVALS, SANITIZED, self.folder / "gate.key")
-        database = self.folder / "approvals.db"
-        settings = Settings(self.folder / "people.yaml", database, {APPROVALS: DECISIONS}, gate=gate)
+        database = self._database or self.folder / "approvals.db"
+        secret = self.folder / "approvals.db.secret"
+        settings = Settings(
+            self.folder / "people.yaml", database, {APPROVALS: DECISIONS}, gate=gate, secret_file=secret
+        )
         self.server = build(settings, self.broker, scrub=cleaner.scrub, clock=lambda: now_ms() + self.late)
         self._started.callback(self.server.close)
         config = uvicorn.Config(self.server.app, port=0, log_level="error", server_header=False)
