@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 ATTEMPTS = 10
 """After so many a delivery is dead, until a person has it tried again: about 15 hours."""
+PUT_OFF_MS = 86_400_000
+"""How long the other side may put a delivery off, by Retry-After, before that counts as a failed attempt, in ms."""
 HALT_MS = 600_000
 """How long a channel whose credentials are refused is left alone, in ms."""
 _FIRST_MS = 5_000

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from approvals.channels.deliveries import KEPT_MS, Delivery
 from approvals.channels.plan import news, unknown, waiting_now
-from approvals.channels.retry import ATTEMPTS, HALT_MS, Dead, Halt, Result, Retry, Sent, pause_ms
+from approvals.channels.retry import ATTEMPTS, HALT_MS, PUT_OFF_MS, Dead, Halt, Result, Retry, Sent, pause_ms
 from approvals.channels.settings import Channel
 from approvals.lifecycle import State
 from approvals.rows import Listed
@@ -191,18 +191,16 @@ class ChannelWorker:
 
     def _later(self, channel: Channel, delivery: Delivery, result: Retry) -> bool:
         now, deliveries = self._service.clock(), self._service.store.deliveries
-        if result.after_ms is not None:  # it is the other side that is full, not this delivery that fails
-            deliveries.failed(delivery, result.problem, due=now + result.after_ms, counts=False)
-            self._trouble(channel, result.problem, paused=now + result.after_ms)
-            return False
-        attempts = delivery.attempts + 1
+        put_off = result.after_ms is not None  # then it is the other side that is full, not this delivery that fails
+        counts = not put_off or now - delivery.created > PUT_OFF_MS
+        attempts = delivery.attempts + counts
         if attempts >= ATTEMPTS:
             self._dead(channel, delivery, result.problem, of_channel=True)
-        else:
-            due = now + pause_ms(attempts, luck=self._luck())
-            deliveries.failed(delivery, result.problem, due=due)
-            self._trouble(channel, result.problem)
-        return True
+            return True
+        due = now + (pause_ms(attempts, luck=self._luck()) if result.after_ms is None else result.after_ms)
+        deliveries.failed(delivery, result.problem, due=due, counts=counts)
+        self._trouble(channel, result.problem, paused=due if put_off else 0)
+        return not put_off
 
     def _dead(self, channel: Channel, delivery: Delivery, problem: str, *, of_channel: bool) -> None:
         self._service.store.deliveries.failed(delivery, problem, due=self._service.clock(), dead=True)

@@ -134,6 +134,7 @@ def test_the_image_runs(image: Path) -> None:
     assert cleaned.stdout == '{"user": "[EMAIL_ADDRESS]"}\n', cleaned.stderr
     for command in ("run", "topics", "approvals", "sample", "demo"):
         assert sluicegate(image, command, "--help").returncode == 0
+    assert "SLUICEGATE_URL" in sluicegate(image, "gate", "exec", "--action", "a", "--resource", "r", "true").stderr
 
 
 def test_the_wheel_holds_what_is_no_code(image: Path) -> None:

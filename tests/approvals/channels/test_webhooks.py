@@ -120,6 +120,18 @@ def test_429_with_a_date_or_seconds(told, hook):
     assert len(hook.got) == 3
 
 
+def test_429_for_ever_ends(told, hook):
+    """For a day that is no failure, and then an attempt like others."""
+    hook.faults += [Reply(429, headers=(("retry-after", "3600"),))] * (ATTEMPTS + 40)
+    told.ask()
+    for _ in range(22):
+        told.later(3_600_001)
+    assert told.store.deliveries.dead() == []
+    for _ in range(ATTEMPTS + 3):
+        told.later(3_600_001)
+    assert [one.attempts for one in told.store.deliveries.dead()] == [ATTEMPTS]
+
+
 def test_an_address_inside_is_never_posted_to(world, hook):
     """Without allow_addresses this machine is not reached; it is said what to do."""
     told = world(siem(hook, allowed=()))
