@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from detectors import derived
 from detectors.errors import ConfigError
 from detectors.gate import Gate
 from detectors.patterns import CompiledRule, byte_regex
@@ -75,11 +76,32 @@ class Catalogue:
         Raises ConfigError naming file, line and rule.
         """
         catalogue = cls()
-        for path in (*shipped, *own):
-            for failure in catalogue.add(path, prove=path in own):
+        catalogue._add_known(shipped)
+        for path in own:
+            for failure in catalogue.add(path, prove=True):
                 raise failure.error()
         catalogue.written.clear()
         return catalogue
+
+    def _add_known(self, paths: Sequence[Path]) -> None:
+        """Reads files that have been proven; what is derived from them is kept for the next time."""
+        if not paths:
+            return
+        try:
+            name = derived.name_of(path.read_bytes() for path in paths)
+        except OSError as error:
+            raise ConfigError(error.strerror or "cannot be read", file=error.filename) from None
+        known = derived.load(name)
+        if known is not None:
+            for compiled, number in known:
+                self.rules[compiled.rule.id] = compiled
+                self._origin[compiled.rule.id] = paths[number]
+            return
+        for path in paths:
+            for failure in self.add(path, prove=False):
+                raise failure.error()
+        if not (self.exemptions or self.disabled or self.overridden):
+            derived.save(name, [(one, paths.index(self._origin[rule_id])) for rule_id, one in self.rules.items()])
 
     def add(self, path: Path, *, prove: bool) -> Iterator[Failure]:
         """Reads a file, and tells what is wrong in it; ``prove`` tries each rule on its own examples."""

@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 
@@ -23,7 +23,7 @@ from detectors.finding import Finding, Text
 from detectors.gate import Gate, Probe, Stage
 from detectors.gateform import DIGITS, gate_form, needs_digits
 from detectors.rule import Rule
-from detectors.validators import VALIDATORS
+from detectors.validators import VALIDATORS, Validator
 
 MAX_CANDIDATES = 20_000
 _KNOWN_KEYS = 1024  # of a rule, at most
@@ -86,18 +86,28 @@ class Budget:
             raise BudgetExceeded("candidates", self._limit)
 
 
+class Known(NamedTuple):
+    """What was derived from a rule before."""
+
+    gate: bytes
+    numeric: bool  # see `needs_digits`
+
+
 class CompiledRule:
-    """A rule, ready to read texts. Raises ValueError where a part of it does not compile."""
+    """A rule, ready to read texts. Raises ValueError where a part of it does not compile.
+
+    With what is ``known`` of it, it is a rule that did compile, and its parts are compiled once they are needed.
+    """
 
     __slots__ = (
         "_allow",
         "_anchors",
         "_context",
         "_key",
+        "_keyed",
         "_keys",
         "_not_key",
         "_place",
-        "_regex",
         "_search",
         "_validator",
         "gate",
@@ -105,23 +115,37 @@ class CompiledRule:
         "rule",
     )
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, known: Known | None = None) -> None:
         self.rule = rule
-        self.gate: bytes = _part("gate", _gate_of, rule)
-        self._regex = _part("pattern", byte_regex, rule.pattern)
-        if self._regex.fullmatch(b""):
+        self._search: Search | None = None
+        self._key: Any = None
+        self._not_key: Any = None
+        self._context: Any = None
+        self._allow: Any = None
+        self._validator: Validator | None = None
+        self._place: Any = None
+        self._anchors: tuple[Anchor, ...] | None = None
+        self._keyed = rule.key is not None or rule.not_key is not None
+        self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
+        if known is None:
+            known = Known(_part("gate", _gate_of, rule), needs_digits(rule.pattern))
+            self._compile()
+        self.gate, self.numeric = known
+
+    def _compile(self) -> Search:
+        """Compiles what `findings` needs."""
+        rule = self.rule
+        regex = _part("pattern", byte_regex, rule.pattern)
+        if regex.fullmatch(b""):
             raise ValueError("pattern: matches the empty text")
-        self._search = _search_of(self._regex)
-        self.numeric = needs_digits(rule.pattern)
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
         self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
-        self._context: Any = byte_regex(_context_pattern(rule.context)) if rule.context else None
+        self._context = byte_regex(_context_pattern(rule.context)) if rule.context else None
         allow = "|".join(f"(?:{one})" for one in rule.allow)
         self._allow = _part("allow", byte_regex, f"(?i:{allow})") if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
-        self._place: Any = None
-        self._anchors: tuple[Anchor, ...] | None = None
-        self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
+        self._search = search = _search_of(regex)
+        return search
 
     @property
     def anchors(self) -> tuple[Anchor, ...]:
@@ -154,7 +178,7 @@ class CompiledRule:
 
     def reads(self, key: bytes) -> bool:
         """Whether the rule reads what stands under ``key`` at all."""
-        if self._key is None and self._not_key is None:
+        if not self._keyed:
             return True
         known = self._keys.get(key)
         if known is None:
@@ -164,6 +188,8 @@ class CompiledRule:
         return known
 
     def _reads(self, key: bytes) -> bool:
+        if self._search is None:
+            self._compile()
         if self._key is not None and not self._key.fullmatch(key):
             return False
         return self._not_key is None or not key or self._not_key.fullmatch(key) is None
@@ -173,7 +199,7 @@ class CompiledRule:
 
         A match in which no group took part is none: so a pattern says what to skip (``version [0-9.]+|([0-9.]+)``).
         """
-        for groups in _each(self._search, value):
+        for groups in _each(self._search or self._compile(), value):
             if len(groups) == 1:
                 yield groups[0]
                 continue
@@ -187,6 +213,8 @@ class CompiledRule:
     def refusal(self, value: bytes, key: bytes, start: int, end: int) -> str | None:
         """Why the checks refuse the match at ``value[start:end]``; None if they confirm it."""
         rule, secret = self.rule, value[start:end]
+        if self._search is None:
+            self._compile()
         if start == end:
             return "empty"
         if self._allow is not None and self._allow.fullmatch(secret):
@@ -358,7 +386,19 @@ class PatternDetector:
 def entropy(data: bytes) -> float:
     """Shannon entropy in bits per byte."""
     size = len(data)
-    return -sum(n / size * math.log2(n / size) for n in Counter(data).values()) if size else 0.0
+    if not size:
+        return 0.0
+    counts = Counter(data).values()
+    most = _WEIGHTS if size < len(_WEIGHTS) else [_weight(n) for n in range(max(counts) + 1)]
+    return math.log2(size) - sum([most[n] for n in counts]) / size
+
+
+def _weight(count: int) -> float:
+    return count * math.log2(count) if count else 0.0
+
+
+_WEIGHTS = [_weight(count) for count in range(256)]
+"""What a byte that comes so often takes from the entropy of texts that are all different bytes."""
 
 
 def _gate_of(rule: Rule) -> bytes:

@@ -24,6 +24,8 @@ _MUST_ESCAPE = re.compile(rb'["\\\x00-\x1f]')
 _UNRESERVED = re.compile(rb"[^A-Za-z0-9._~*-]")
 _WALKS = 8
 """How many offsets are found by walking, before an index is made: a text seldom holds more than a finding or two."""
+_QUICK_WALKS = 64 if compiled else _WALKS
+"""The same where the compiled helper walks: an index is made by Python, at the price of some fifty such walks."""
 
 
 class Piece(NamedTuple):
@@ -77,7 +79,7 @@ class Unescaped:
         self._raw = raw
         self._spelling = spelling
         self._walk = walk or spelling.raw_offset
-        self._walks = _WALKS
+        self._walks = _WALKS if walk is None else _QUICK_WALKS
         self._index: list[Piece] | None = None
 
     def place(self, offset: int, *, end: bool) -> int:
@@ -160,7 +162,8 @@ def _spelled_out(match: re.Match[bytes]) -> bytes:
     high, low, unit = match.groups()
     if unit is None:
         return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)).encode()
-    return escape(chr(int(unit, 16)).encode("utf-8", "surrogatepass"))
+    text = chr(int(unit, 16)).encode("utf-8", "surrogatepass")
+    return text if text.isspace() else escape(text)  # a line break stays one: as an escape it would be hidden again
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:

@@ -173,7 +173,13 @@ class Locate(Protocol):
     """The type of `locate`."""
 
     def __call__(  # noqa: D102
-        self, data: bytes, start: int, max_depth: int, spans: Sequence[tuple[int, ...]], max_places: int = ..., /
+        self,
+        data: bytes,
+        start: int,
+        max_depth: int,
+        spans: Sequence[tuple[int, ...]],
+        max_places: int = sys.maxsize,
+        /,
     ) -> tuple[int, list[Place]] | None: ...
 
 

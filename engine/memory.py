@@ -31,6 +31,7 @@ _WORDS = re.compile(rb"[A-Za-z]+|[0-9]{1,8}|(.)\1*|(?:[A-Z]?[a-z]+[ _.-])+[a-z]+
 _OF_PEOPLE = frozenset({"network", "personal"})
 """Families whose values have a form of their own and are found by it, or stand for many things (a date)."""
 _SLASHED = re.compile(rb"\\(?:\\|[nrt])?|[\n\r\t]")
+_OBJECT = b'{"'
 _RUN = re.compile(rb"[A-Za-z0-9+/_-]*={0,2}")
 
 
@@ -110,7 +111,11 @@ def _forms(value: bytes) -> tuple[bytes, ...]:
 
 
 def _passwords(value: bytes) -> list[bytes]:
-    """What a value of basic authentication (RFC 7617) holds: the password behind the user's name."""
+    """What a value of basic authentication (RFC 7617) holds: the password behind the user's name.
+
+    A JSON object, as the parts of a JWT are, is no user with a password.
+    """
     if len(value) > 512:  # so it cannot unpack to more than `_MOST`
         return []
-    return [layer.text.partition(b":")[2] for layer in layers(value, Purse(_MOST)) if layer.kind == "base64"]
+    texts = [layer.text for layer in layers(value, Purse(_MOST)) if layer.kind == "base64"]
+    return [text.partition(b":")[2] for text in texts if not text.startswith(_OBJECT)]

@@ -31,6 +31,7 @@ _COLON = _SPACE + ":" + _SPACE
 # of it are escaped; in a string that itself stands in a string (and opens with an escaped quote) three times.
 _INTO = r"(?:[^\s\",\[\]{}\\]*|\"(?:[^\"]|\\\")*|\\+\"(?:[^\"]|\\\\\\\")*)"
 _AT = r"(?:\\*\")?" + _SPACE  # the beginning of the scalar; globs ignore white space there
+_END = _SPACE + r"(?:\\*\"|[,}\]])"  # the end of a scalar, and white space before it, which globs ignore too
 _ANY = ".*"
 # White space in a glob: any run of it, and what stands between the items of an argument vector.
 _BLANK = r"(?:[\s\",\\]|\\+[nrtf])+"
@@ -47,11 +48,12 @@ class ForcesParse:
 
 @dataclass(frozen=True, slots=True)
 class _Literal:
-    """``prefix`` then ``text`` is necessary. ``score`` says how seldom that is, roughly."""
+    """``prefix``, ``text``, ``suffix`` in a row are necessary. ``score`` says how seldom that is, roughly."""
 
     prefix: str
     text: str
     score: int
+    suffix: str = ""
 
 
 _Named = dict[_Literal, frozenset[str]]  # literals, and the profiles that they are of
@@ -150,23 +152,23 @@ def _worst(found: _Any) -> int:
 
 
 def _regex(found: _Named) -> Iterator[tuple[str, frozenset[str]]]:
-    """Literals with the same prefix share a pattern, as far as Hyperscan's limit on its length allows."""
-    texts: dict[str, dict[str, frozenset[str]]] = {}
+    """Literals in the same surroundings share a pattern, as far as Hyperscan's limit on its length allows."""
+    texts: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
     for literal, names in found.items():
-        same = texts.setdefault(literal.prefix, {})
+        same = texts.setdefault((literal.prefix, literal.suffix), {})
         same[literal.text] = same.get(literal.text, frozenset()) | names
-    for prefix, some in texts.items():
+    for (prefix, suffix), some in texts.items():
         chunk: dict[str, frozenset[str]] = {}
         for text, names in some.items():
             if chunk and sum(map(len, chunk)) + len(text) > MAX_ALTERNATIVES:
-                yield _joined(prefix, chunk)
+                yield _joined(prefix, chunk, suffix)
                 chunk = {}
             chunk[text] = names
-        yield _joined(prefix, chunk)
+        yield _joined(prefix, chunk, suffix)
 
 
-def _joined(prefix: str, texts: dict[str, frozenset[str]]) -> tuple[str, frozenset[str]]:
-    return f"{prefix}(?:{'|'.join(texts)})", frozenset[str]().union(*texts.values())
+def _joined(prefix: str, texts: dict[str, frozenset[str]], suffix: str) -> tuple[str, frozenset[str]]:
+    return f"{prefix}(?:{'|'.join(texts)}){suffix}", frozenset[str]().union(*texts.values())
 
 
 def _apart(call: Call) -> bool:
@@ -222,22 +224,38 @@ def _rendered(glob: Glob, template: Template) -> _Any | None:
     if any("*" in slot.path.steps or "[]" in slot.path.steps for slot in slots):
         statics.append(b",")
     best: _Literal | None = None
+    closed = _ends_in_field(template)
     for index, run in enumerate((head, *rest)):
-        for place, fragment in enumerate(_split(run, statics, leading)):
+        fragments = list(_split(run, statics, leading))
+        for place, fragment in enumerate(fragments):
             starts = anchored and index == 0 and place == 0
-            literal = _in_value(fragment, slots[:1] if starts else slots, starts=starts, alone=len(slots) == 1)
+            ends = closed and index == len(rest) and place == len(fragments) - 1
+            literal = _in_value(
+                fragment, slots[:1] if starts else slots, starts=starts, ends=ends, alone=len(slots) == 1
+            )
             if literal and (best is None or literal.score >= best.score):
                 best = literal
     return None if best is None else [best]
 
 
-def _in_value(fragment: bytes, slots: Sequence[Slot], *, starts: bool, alone: bool) -> _Literal | None:
+def _ends_in_field(template: Template) -> bool:
+    """Whether the end of what is rendered is the end of a field, whichever of the optional segments are there."""
+    for optional, parts in reversed(template.segments):
+        if not isinstance(parts[-1], Slot):
+            return False
+        if not optional:
+            return True
+    return False
+
+
+def _in_value(fragment: bytes, slots: Sequence[Slot], *, starts: bool, ends: bool, alone: bool) -> _Literal | None:
     if len(fragment.replace(b" ", b"")) < MIN_LITERAL:
         return None
     score = min(len(fragment), 10)
     if starts:  # the first of several fields is the coarse one: a service, a verb
         score = score + 2 if alone else score // 3
-    return _Literal(_key_prefix([slot.path for slot in slots], starts=starts), _escape(fragment[:_MAX_TEXT]), score)
+    prefix = _key_prefix([slot.path for slot in slots], starts=starts)
+    return _Literal(prefix, _escape(fragment[:_MAX_TEXT]), score, _END if ends and len(fragment) <= _MAX_TEXT else "")
 
 
 def _split(run: bytes, statics: Sequence[bytes], leading: bytes) -> Iterator[bytes]:

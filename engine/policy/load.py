@@ -22,7 +22,7 @@ from detectors.ner.model import OURS, load_model
 from detectors.patterns import KEY_END, PatternDetector
 from detectors.yamlfile import Loc, YamlFile, closest
 from engine.actions.decide import CompiledRules, compile_rules
-from engine.actions.literals import gate_patterns
+from engine.actions.kept import kept_patterns
 from engine.actions.principals import Principals
 from engine.actions.profile import Profile, shipped_profiles
 from engine.actions.reviews import Reviews
@@ -75,7 +75,8 @@ def load_policy(
     actions, actions_text = _actions(source, file, profiles)
     _check_escalation(source, file)
     places = _places(file, catalogue)
-    announced = gate_patterns(actions, profiles)
+    profiles_digest = _profiles_digest()
+    announced = kept_patterns(actions, profiles, (actions_text or source.text, profiles_digest))
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
     hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, DEAR]
     extra = [b"|".join(hiding), *path_literals, *SIGNS, *(b"(?i)" + text for text in announced.patterns)]
@@ -95,7 +96,7 @@ def load_policy(
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None
     text = orjson.dumps(
-        {"policy": source.text, "actions": actions_text, "rules": texts, "profiles": _profiles_digest()}
+        {"policy": source.text, "actions": actions_text, "rules": texts, "profiles": profiles_digest}
         | ({"ner": names.model.id} if names is not None else {"ner": "off"} if ner is not None else {}),
         option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
     ).decode()

@@ -13,8 +13,9 @@ from encodings_of_testers import CONTAINERS, ENCODINGS, readings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.finding import Finding
 from engine.cleaning import Cleaner
-from engine.memory import certain_rules
+from engine.memory import certain_rules, remembered
 from engine.policy import load_policy
 from engine.sanitizer import cleaner_of
 
@@ -142,3 +143,13 @@ def test_the_quick_way_remembers_what_the_slow_one_does(value: str, around: tupl
     record = {"password": value, "n": [value.join(around)], "deep": json.dumps({"a": value})}
     data = json.dumps(record, ensure_ascii=ascii_only).encode()
     assert _shared().clean(data) == _shared().clean_all(data, "auto")
+
+
+def test_the_parts_of_a_jwt_are_no_password() -> None:
+    """A JWT is looked for as it is; what stands in its header behind a colon is no password of basic authentication."""
+    token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJqYW5lIn0.2mWBdKQf0vI3uJ2cV9hB1nq7n1eYpSxkqTnQ0rUq3dY"
+    finding = Finding("jwt", "JWT", 0, len(token), 1.0)
+    assert [*remembered([(token.encode(), [finding])], {"jwt"})] == [token.encode()]
+    basic = base64.b64encode(b"jane:correct-horse-9")
+    finding = Finding("basic", "BASIC_AUTH", 0, len(basic), 1.0)
+    assert [*remembered([(basic, [finding])], {"basic"})] == [basic, b"correct-horse-9"]
