@@ -16,6 +16,7 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gate import Gate
 from detectors.ner.detector import NameDetector
+from engine.joins import people, words_of
 from engine.layers import LITERAL, announces, announces_pure
 from engine.policy.paths import PathPattern, joined
 from engine.records import ActivityRecord
@@ -26,6 +27,7 @@ _ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL
 _announces = announces or announces_pure
 _COLON = re.compile(rb'"\s*:')
 _BACKSLASH = b"\\"[0]
+_WORD = re.compile(rb"[A-Za-z0-9]+")
 
 
 class Names(dict[Text, list[Finding]]):
@@ -34,6 +36,17 @@ class Names(dict[Text, list[Finding]]):
     def __init__(self, found: Iterable[tuple[Text, list[Finding]]], views: list[View] | None) -> None:
         super().__init__(found)
         self.views = views
+
+    def words(self) -> frozenset[bytes]:
+        """Words of them, ASCII and in lower case: each name of ASCII holds one, and so does each text of ASCII in which
+        its person is known again.
+        """
+        longest = {
+            max(_WORD.findall(text.value[one.start : one.end]), key=len, default=b"").lower()
+            for text, some in self.items()
+            for one in some
+        }
+        return words_of(people(list(self), list(self.values()))) | longest - {b""}
 
 
 class OverBudget:
