@@ -115,7 +115,8 @@ class Cleaner:
             found = self.detector.scan(texts)
         if names:
             pairs = zip(found, texts, strict=True)
-            found = joined(texts, [added(some, names[text]) if text in names else some for some, text in pairs])
+            found = [added(some, names[text]) if text in names else some for some, text in pairs]
+            found = list(joined(texts, found, people(texts, found)))
         selected = self._selected(everything, views, found)
         cleaned = self._rewrite(everything, selected)
         memory = self._remembered(selected)
@@ -164,12 +165,12 @@ class Cleaner:
             texts = [Text(view.readable, view.key) for view in views]
             pairs = zip(found, texts, strict=True)
             found = [added(some, names[text]) if text in names else some for some, text in pairs]
-            if more := words_of(people(texts, found)) - words:  # people whom patterns found
+            somebody = people(texts, found)
+            if more := words_of(somebody) - words:  # people whom patterns found
                 words |= more
                 return self._clean_some(data, form, rules, hidden=hidden, signs=signs, names=names, words=words)
-            found = joined(texts, found)
-            kept = [number for number, some in enumerate(found) if some]
-            views, found = [views[number] for number in kept], [found[number] for number in kept]
+            known = [(view, some) for view, some in zip(views, joined(texts, found, somebody), strict=True) if some]
+            views, found = [view for view, _ in known], [some for _, some in known]
         if any(view.kind == "key" for view in views):  # to keep keys apart, all of them must be known
             return self.clean_all(data, form, names=names)
         if not found:

@@ -26,21 +26,20 @@ class Person(NamedTuple):
     told: Finding
 
 
-def joined(texts: Sequence[Text], found: Sequence[list[Finding]]) -> list[list[Finding]]:
-    """``found``, what was found in each of ``texts``, and where else the people in it stand."""
-    known_people = people(texts, found)
-    if not known_people:
-        return list(found)
-    parts = {part.lower().encode() for person in known_people for part in (person.first, person.last)}
+def joined(texts: Sequence[Text], found: Sequence[list[Finding]], some: Sequence[Person]) -> Sequence[list[Finding]]:
+    """``found``, what was found in each of ``texts``, and where else ``some`` people stand."""
+    if not some:
+        return found
+    parts = {part.lower().encode() for person in some for part in (person.first, person.last)}
     return [
-        [*known, *_again(text.value, known, known_people)] if _names_any(text.value, parts) else known
+        [*known, *_again(text.value, known, some)] if _names_any(text.value, parts) else known
         for text, known in zip(texts, found, strict=True)
     ]
 
 
 def words_of(some: Iterable[Person]) -> frozenset[bytes]:
     """The words of which one stands, in some case, in each text of ASCII in which `joined` finds these people."""
-    words = {part.lower() for person in some for part in (person.first, person.last)}
+    words = {part.lower().rstrip(".") for person in some for part in (person.first, person.last)}
     return frozenset([word.encode() for word in words if word.isascii()])
 
 
