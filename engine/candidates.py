@@ -8,6 +8,7 @@ What comes of it is what reading all scalars with all rules would give, which th
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -30,6 +31,10 @@ _HIDING = b"|".join((IN_ARRAY, ESCAPES, LITERAL, DEAR))  # escapes and layers, w
 _HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
 _PLACES = byte_regex(_HIDING.decode())
 _HIDDEN_ONLY = frozenset({_HIDDEN})
+_NAMED = -2  # in place of a rule: a word of a name, which a model found somewhere in the record
+_NAMED_ONLY = frozenset({_NAMED})
+_MOST_NAMED = 2_000  # places of words in one text; beyond, they are everywhere
+_BEYOND = re.compile(rb"[\x80-\xff]+")
 _NOBODY = frozenset[int]()
 
 
@@ -37,14 +42,23 @@ class CandidateReader:
     """Reads one record. ``rules`` are those whose gate hits; ``hidden`` says that there are escapes or layers.
 
     Where a scalar holds no other text, it is read at once, and is a candidate only if something is found: most are read
-    in vain. With ``knows_all``, every scalar is a candidate, most of them with no rule.
+    in vain. With ``knows_all``, every scalar is a candidate, most of them with no rule; so is, rules or not, what holds
+    one of ``words`` (ASCII, in lower case), however it is written, or, if words are asked for, anything beyond ASCII.
     """
 
     def __init__(
-        self, detector: PatternDetector, rules: Sequence[int], limits: Limits, *, hidden: bool, knows_all: bool = False
+        self,
+        detector: PatternDetector,
+        rules: Sequence[int],
+        limits: Limits,
+        *,
+        hidden: bool,
+        knows_all: bool = False,
+        words: frozenset[bytes] | None = None,
     ) -> None:
         self._detector, self._limits, self._hidden, self._knows_all = detector, limits, hidden, knows_all
         self._rules = set(rules)
+        self._words = words
         self._found: list[Candidate] = []
         self._purse = Purse(limits.decoded)
         self.spelled: set[int] = set()  # what else of the gate hits on what escapes and layers spell
@@ -59,7 +73,7 @@ class CandidateReader:
         spans = self._places(data)
         if not spans and not self._knows_all:
             return found
-        found.append((root, frozenset([rule for _, _, rule in spans]), b"", None))
+        found.append((root, frozenset([rule for _, _, rule in spans]) - _NAMED_ONLY, b"", None))
         located = None
         if form in ("json", "auto") and may_be_json(data):
             located = locate_all(data, limits.depth, *self._wanted(data, spans))
@@ -92,7 +106,22 @@ class CandidateReader:
         if self._hidden and (hidden := [(*match.span(), _HIDDEN) for match in _PLACES.finditer(text)]):
             spans += hidden
             spans.sort()
+        if self._words is not None:
+            spans += self._named(text, self._words)
+            spans.sort()
         return spans
+
+    def _named(self, text: bytes, words: Iterable[bytes]) -> list[Span]:
+        """Where the words of names stand, and whatever is beyond ASCII, where case is more than a bit."""
+        low = text.lower()
+        out = [] if text.isascii() else [(*match.span(), _NAMED) for match in _BEYOND.finditer(text)]
+        for word in words:
+            at = low.find(word)
+            while at >= 0:
+                end = at + len(word)
+                out.append((at, end, _NAMED))
+                at = low.find(word, end)
+        return out if len(out) <= _MOST_NAMED else [(0, len(text), _NAMED)]
 
     def _expand(self, number: int, spans: Sequence[Span] | None) -> None:
         """Adds what a text holds: JSON documents, and what its escapes and layers spell."""
@@ -149,14 +178,16 @@ class CandidateReader:
             findings: list[Finding] | None = None
             raw = text[start:end]
             source = None
+            if named := _NAMED in rules:
+                rules -= _NAMED_ONLY
             if not self._knows_all and _HIDDEN not in rules:
                 rules = detector.readers(rules, key)
                 if kind == "number" or (b"{" not in raw and b"[" not in raw):  # it holds nothing else
-                    if not rules or not raw:
+                    if not raw or not (rules or named):
                         continue
                     value = unescape_bytes(raw) if b"\\" in raw and kind != "number" else raw
-                    findings = detector.read_once(Text(value, key), rules)
-                    if not findings:
+                    findings = detector.read_once(Text(value, key), rules) if rules else []
+                    if not findings and not named:
                         continue
             if b"\\" in raw and kind != "number":
                 source = unescape(raw)
@@ -180,7 +211,7 @@ class CandidateReader:
             near = [span for span in near if span[1] > low]
             rules = frozenset(rule for _, _, rule in near)
             if rules or self._knows_all:
-                self._found.append((view, rules, view.key, None))
+                self._found.append((view, rules - _NAMED_ONLY, view.key, None))
 
 
 def _last_key(path: Sequence[bytes | int], above: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from detectors.finding import Finding, Text, resolve
 from detectors.patterns import PatternDetector
 from engine.candidates import Candidate, CandidateReader
-from engine.joins import joined
+from engine.joins import joined, people, words_of
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.memory import Memory, Sought, lingers, recalled, remembered, sought
@@ -68,10 +68,12 @@ class Cleaner:
             else self.clean_all(data, form, base)
         )
 
-    def clean_hit(self, data: bytes, form: str, hits: Sequence[int]) -> Cleaned:
-        """``data`` redacted, knowing what of the gate hits on it. Raises BudgetExceeded."""
+    def clean_hit(self, data: bytes, form: str, hits: Sequence[int], names: Names | None = None) -> Cleaned:
+        """``data`` redacted, knowing what of the gate hits on it, and the ``names`` in it. Raises BudgetExceeded."""
         if self.reads_all:
-            return self.clean_all(data, form)
+            return self.clean_all(data, form, names=names)
+        if names is not None and names.views is not None:  # it has been read
+            return self.clean_all(data, form, names=names, hits=hits)
         ids = self.ids
         rules: list[int] = []
         hidden = signs = False
@@ -81,12 +83,13 @@ class Cleaner:
             elif hit == ids.rules:
                 hidden = True
             elif hit < ids.literals:
-                return self.clean_all(data, form)
+                return self.clean_all(data, form, names=names, hits=hits)
             elif hit < ids.paths:
                 signs = True
-        if not rules and not hidden and not signs:
+        if not rules and not hidden and not signs and names is None:
             return Cleaned(data, (), dropped=False)
-        return self._clean_some(data, form, rules, hidden=hidden, signs=signs)
+        words = names.words() if names is not None else None
+        return self._clean_some(data, form, rules, hidden=hidden, signs=signs, names=names, words=words)
 
     def clean_all(
         self,
@@ -112,7 +115,8 @@ class Cleaner:
             found = self.detector.scan(texts)
         if names:
             pairs = zip(found, texts, strict=True)
-            found = joined(texts, [added(some, names[text]) if text in names else some for some, text in pairs])
+            found = [added(some, names[text]) if text in names else some for some, text in pairs]
+            found = list(joined(texts, found, people(texts, found)))
         selected = self._selected(everything, views, found)
         cleaned = self._rewrite(everything, selected)
         memory = self._remembered(selected)
@@ -123,31 +127,52 @@ class Cleaner:
             cleaned = self._rewrite(everything, self._selected(everything, views, found))
         return cleaned
 
-    def _clean_some(self, data: bytes, form: str, rules: Sequence[int], *, hidden: bool, signs: bool) -> Cleaned:
-        """As `clean_all`, but only the scalars in which ``rules`` may find something are read.
+    def _clean_some(
+        self,
+        data: bytes,
+        form: str,
+        rules: Sequence[int],
+        *,
+        hidden: bool,
+        signs: bool,
+        names: Names | None,
+        words: frozenset[bytes] | None,
+    ) -> Cleaned:
+        """As `clean_all`, but only the scalars in which ``rules`` may find something, or that hold one of ``words``,
+        those of ``names``, are read.
 
         With ``signs``, a value may be named by what stands beside or above it: all are known then, but only those that
         are so named are read by more than ``rules``.
         """
         detector, ids = self.detector, self.ids
-        reader = CandidateReader(detector, rules, self.limits, hidden=hidden, knows_all=signs)
+        reader = CandidateReader(detector, rules, self.limits, hidden=hidden, knows_all=signs, words=words)
         candidates = reader.read(data, form)
         for hit in reader.spelled:  # in what escapes and layers spell
             if ids.escapes <= hit < ids.literals:
-                return self.clean_all(data, form)
+                return self.clean_all(data, form, names=names)
             if ids.literals <= hit < ids.paths and not signs:
-                return self._clean_some(data, form, rules, hidden=hidden, signs=True)
+                return self._clean_some(data, form, rules, hidden=hidden, signs=True, names=names, words=words)
         if signs:
             candidates = self._renamed(candidates)
         views, found = [], []
         for view, some, key, findings in candidates:
             if findings is None and some and view.readable:
                 findings = detector.read_once(Text(view.readable, key), some)
-            if findings:
-                if view.kind == "key":  # to keep keys apart, all of them must be known
-                    return self.clean_all(data, form)
+            if findings or (names is not None and view.readable):
                 views.append(view)
-                found.append(findings)
+                found.append(findings or [])
+        if names is not None and words is not None:
+            texts = [Text(view.readable, view.key) for view in views]
+            pairs = zip(found, texts, strict=True)
+            found = [added(some, names[text]) if text in names else some for some, text in pairs]
+            somebody = people(texts, found)
+            if more := words_of(somebody) - words:  # people whom patterns found
+                words |= more
+                return self._clean_some(data, form, rules, hidden=hidden, signs=signs, names=names, words=words)
+            known = [(view, some) for view, some in zip(views, joined(texts, found, somebody), strict=True) if some]
+            views, found = [view for view, _ in known], [some for _, some in known]
+        if any(view.kind == "key" for view in views):  # to keep keys apart, all of them must be known
+            return self.clean_all(data, form, names=names)
         if not found:
             return Cleaned(data, (), dropped=False)
         selected = self._selected(views, views, found)
@@ -157,7 +182,7 @@ class Cleaner:
         if memory and not cleaned.dropped:
             forms = sought(memory)
             if lingers(cleaned.text, forms) or (hidden and _any_lingers(everything, forms)):
-                return self.clean_all(data, form)
+                return self.clean_all(data, form, names=names)
         return cleaned
 
     def _renamed(self, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -18,22 +18,29 @@ _BETWEEN = " \u00a0_"
 _LOGIN = "._-"
 
 
-class _Person(NamedTuple):
+class Person(NamedTuple):
+    """Somebody who is named in a record, and the finding that tells of it."""
+
     first: str
     last: str
     told: Finding
 
 
-def joined(texts: Sequence[Text], found: Sequence[list[Finding]]) -> list[list[Finding]]:
-    """``found``, what was found in each of ``texts``, and where else the people in it stand."""
-    people = _people(texts, found)
-    if not people:
-        return list(found)
-    parts = {part.lower().encode() for person in people for part in (person.first, person.last)}
+def joined(texts: Sequence[Text], found: Sequence[list[Finding]], some: Sequence[Person]) -> Sequence[list[Finding]]:
+    """``found``, what was found in each of ``texts``, and where else ``some`` people stand."""
+    if not some:
+        return found
+    parts = {part.lower().encode() for person in some for part in (person.first, person.last)}
     return [
-        [*known, *_again(text.value, known, people)] if _names_any(text.value, parts) else known
+        [*known, *_again(text.value, known, some)] if _names_any(text.value, parts) else known
         for text, known in zip(texts, found, strict=True)
     ]
+
+
+def words_of(some: Iterable[Person]) -> frozenset[bytes]:
+    """The words of which one stands, in some case, in each text of ASCII in which `joined` finds these people."""
+    words = {part.lower().rstrip(".") for person in some for part in (person.first, person.last)}
+    return frozenset([word.encode() for word in words if word.isascii()])
 
 
 def _names_any(value: bytes, parts: Iterable[bytes]) -> bool:
@@ -44,25 +51,26 @@ def _names_any(value: bytes, parts: Iterable[bytes]) -> bool:
     return any(part in low for part in parts)
 
 
-def _people(texts: Sequence[Text], found: Sequence[list[Finding]]) -> list[_Person]:
-    people: dict[tuple[str, str], _Person] = {}
+def people(texts: Sequence[Text], found: Sequence[list[Finding]]) -> list[Person]:
+    """Who is surely named with first name and surname in ``texts``, by what was found in each."""
+    out: dict[tuple[str, str], Person] = {}
     for text, findings in zip(texts, found, strict=True):
         for finding in findings:
             if finding.entity == "PERSON" and finding.score >= _SURE:
                 name = text.value[finding.start : finding.end].decode("utf-8", "replace")
                 words = [word for word in name.replace(",", " ").split() if word.rstrip(".").isalpha()]
-                if len(words) > 1 and len(words[-1]) >= _SHORTEST and len(words[0]) > 1 and len(people) < _MOST:
-                    people.setdefault((words[0], words[-1]), _Person(words[0], words[-1], finding))
-    return list(people.values())
+                if len(words) > 1 and len(words[-1]) >= _SHORTEST and len(words[0]) > 1 and len(out) < _MOST:
+                    out.setdefault((words[0], words[-1]), Person(words[0], words[-1], finding))
+    return list(out.values())
 
 
-def _again(value: bytes, known: Sequence[Finding], people: Sequence[_Person]) -> Iterator[Finding]:
+def _again(value: bytes, known: Sequence[Finding], some: Sequence[Person]) -> Iterator[Finding]:
     text = value.decode("utf-8", "surrogateescape")
     low = text.lower()
     if len(low) != len(text):  # a few letters are longer in lower case
         low = text
     taken = [(f.start, f.end) for f in known]
-    for person in people:
+    for person in some:
         for start, end, entity in sorted(_places(text, low, person), key=lambda span: span[0] - span[1]):
             low_byte, high_byte = (len(text[:at].encode("utf-8", "surrogateescape")) for at in (start, end))
             if not any(a < high_byte and low_byte < b for a, b in taken):
@@ -70,7 +78,7 @@ def _again(value: bytes, known: Sequence[Finding], people: Sequence[_Person]) ->
                 yield person.told._replace(start=low_byte, end=high_byte, entity=entity)
 
 
-def _places(text: str, low: str, person: _Person) -> Iterator[tuple[int, int, str]]:
+def _places(text: str, low: str, person: Person) -> Iterator[tuple[int, int, str]]:
     first, last = person.first.lower(), person.last.lower()
     logins = {first + last, last + first, first[0] + last, last + first[0]}
     at = low.find(last)

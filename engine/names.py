@@ -7,7 +7,7 @@ record in which nothing is found goes the way of all records, as if names were n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -15,7 +15,7 @@ import orjson
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gate import Gate
-from detectors.ner.detector import NameDetector
+from detectors.ner.detector import NameDetector, Passage
 from engine.layers import LITERAL, announces, announces_pure
 from engine.policy.paths import PathPattern, joined
 from engine.records import ActivityRecord
@@ -26,6 +26,7 @@ _ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL
 _announces = announces or announces_pure
 _COLON = re.compile(rb'"\s*:')
 _BACKSLASH = b"\\"[0]
+_WORD = re.compile(rb"[a-z0-9]+")
 
 
 class Names(dict[Text, list[Finding]]):
@@ -34,6 +35,18 @@ class Names(dict[Text, list[Finding]]):
     def __init__(self, found: Iterable[tuple[Text, list[Finding]]], views: list[View] | None) -> None:
         super().__init__(found)
         self.views = views
+
+    def words(self) -> frozenset[bytes]:
+        """Words of them, ASCII and in lower case: each name of ASCII holds one, and so does each text of ASCII in which
+        its person is known again.
+        """
+        words = set[bytes]()
+        for text, some in self.items():
+            for one in some:
+                found = _WORD.findall(text.value[one.start : one.end].lower())
+                long = [word for word in found if len(word) > 1] or found
+                words.update(long if one.entity == "PERSON" or not long else (max(long, key=len),))
+        return frozenset(words)
 
 
 class OverBudget:
@@ -45,13 +58,13 @@ class NameReader:
 
     def __init__(self, detector: NameDetector, fields: Sequence[str], limits: Limits) -> None:
         self._detector = detector
-        self._gated = detector.gated
         self._limits = limits
         self._fields = [PathPattern(field) for field in fields]
         names = [pattern.literal for pattern in self._fields]
         self._gate = None if None in names else Gate([re.escape(name or "").encode() for name in dict.fromkeys(names)])
         self._encoded = Gate([_ENCODED])
         self._known: dict[bytes, bool] = {}
+        self._steps: dict[tuple[bytes, str], tuple[bytes, bytes, bool]] = {}
 
     def read(
         self, records: Sequence[ActivityRecord], form_of: Callable[[str], str], most: int
@@ -61,7 +74,7 @@ class NameReader:
         Records above ``most`` bytes are left out.
         """
         asked: list[int] = []
-        texts: list[list[Text]] = []
+        passages: list[list[Passage]] = []
         read: list[list[View] | None] = []
         hits = self._gate.hits if self._gate is not None else None
         for number, record in enumerate(records):
@@ -74,22 +87,30 @@ class NameReader:
                 continue  # reading it in earnest ends there, too
             if found:
                 asked.append(number)
-                texts.append(list(dict.fromkeys(found)))
+                passages.append(list(dict.fromkeys(found)))
                 read.append(views)
         out: dict[int, Names | OverBudget] = {}
-        if texts:
-            for number, some, views, names in zip(asked, texts, read, self._detector.scan_records(texts), strict=True):
+        if passages:
+            for number, some, views, names in zip(asked, passages, read, self._detector.read(passages), strict=True):
                 if names is None:
                     out[number] = OverBudget()
                 elif any(names):
-                    out[number] = Names(((text, one) for text, one in zip(some, names, strict=True) if one), views)
+                    pairs = zip(some, names, strict=True)
+                    out[number] = Names(
+                        (
+                            (Text(one.value.encode("utf-8", "surrogateescape"), one.key), found)
+                            for one, found in pairs
+                            if found
+                        ),
+                        views,
+                    )
         return out
 
     def texts(self, record: bytes, form: str = "auto") -> list[str]:
         """The free texts of a record."""
-        return [text.value.decode("utf-8", "replace") for text in self._texts(record, form)[0]]
+        return [passage.value for passage in self._texts(record, form)[0]]
 
-    def _texts(self, data: bytes, form: str) -> tuple[list[Text], list[View] | None]:
+    def _texts(self, data: bytes, form: str) -> tuple[list[Passage], list[View] | None]:
         """The free texts of a record, as `engine.views` reads them, and its views, if they were needed."""
         if form in ("auto", "json"):
             document = self._document(data)
@@ -98,12 +119,12 @@ class NameReader:
             except orjson.JSONDecodeError:
                 tree = None
             if isinstance(tree, dict | list):
-                found: list[Text] = []
+                found: list[Passage] = []
                 keys = self._walk(tree, b"", b"", found, 0)
                 if keys == _keys(document):  # else a key may be there twice, and orjson keeps one
                     return found, None
         views = read_record(data, form, self._limits)
-        return self._of(views, b"", b""), views
+        return list(self._of(views, b"", b"")), views
 
     def _document(self, data: bytes) -> bytes:
         """What of a record may be JSON: all of it, or what comes behind a plain word or two (``Observation: {…}``)."""
@@ -117,10 +138,10 @@ class NameReader:
         """Whether escapes or encodings in it may spell another text."""
         return _announces(text) or bool(self._encoded.hits(text))
 
-    def _walk(self, tree: Any, path: bytes, key: bytes, found: list[Text], depth: int) -> int:
+    def _walk(self, tree: Any, path: bytes, key: bytes, found: list[Passage], depth: int) -> int:
         """Adds the free texts of ``tree`` and gives the number of its keys, of JSON in strings aside."""
         if isinstance(tree, str):
-            self._string(tree, path, key, found, depth)
+            self._string(tree, path, key, found, depth, free=self._free(path))
             return 0
         count = 0
         if depth > self._limits.depth:
@@ -128,47 +149,63 @@ class NameReader:
         if isinstance(tree, dict):
             count = len(tree)
             for name, below in tree.items():
-                if isinstance(below, str | dict | list):
-                    own = name.encode("utf-8", "surrogatepass")
-                    count += self._walk(below, path + own.replace(b"\x1f", b" ") + b"\x1f", own, found, depth + 1)
+                if isinstance(below, str):
+                    under, own, free = self._step(path, name)
+                    if free or "{" in below or "[" in below:
+                        self._string(below, under, own, found, depth + 1, free=free)
+                elif isinstance(below, (dict, list)):
+                    under, own, _ = self._step(path, name)
+                    count += self._walk(below, under, own, found, depth + 1)
         elif isinstance(tree, list):
             for number, below in enumerate(tree):
-                if isinstance(below, str | dict | list):
+                if isinstance(below, (str, dict, list)):
                     count += self._walk(below, b"%b%d\x1f" % (path, number), key, found, depth + 1)
         return count
 
-    def _string(self, tree: str, path: bytes, key: bytes, found: list[Text], depth: int) -> None:
+    def _step(self, path: bytes, name: str) -> tuple[bytes, bytes, bool]:
+        """The path of what stands under ``name`` at ``path``, the name, and whether texts there are free."""
+        known = self._steps.get((path, name))
+        if known is None:
+            if len(self._steps) >= _KNOWN_PATHS:
+                self._steps.clear()
+            own = name.encode("utf-8", "surrogatepass")
+            under = path + own.replace(b"\x1f", b" ") + b"\x1f"
+            known = self._steps[path, name] = under, own, self._free(under)
+        return known
+
+    def _string(self, tree: str, path: bytes, key: bytes, found: list[Passage], depth: int, *, free: bool) -> None:
         """Adds the free texts of a string, which may hold JSON."""
-        free, braces = self._free(path), "{" in tree or "[" in tree
+        braces = "{" in tree or "[" in tree
         if not free and not braces:
             return
         text = tree.encode("utf-8", "surrogatepass")
         encoded = self._hides(text)
-        if not encoded and self._gated and not self._detector.words(tree):
+        passage = None if encoded else self._detector.passage(tree, key)
+        if passage is None and not encoded:
             return
         if braces and text.lstrip()[:1] in (b"{", b"["):  # most often it is JSON as a whole
             try:
                 inner = orjson.loads(text)
             except orjson.JSONDecodeError:
                 inner = None
-            below: list[Text] = []
+            below: list[Passage] = []
             if inner is not None and self._walk(inner, path, key, below, depth + 1) == _keys(text):
                 found += below
                 return
-        if encoded or braces:
+        if passage is None or braces:
             found += self._of(read_record(text, "text", self._limits), path, key)
         else:
-            found.append(Text(text, key))
+            found.append(passage)
 
-    def _of(self, views: Iterable[View], path: bytes, key: bytes) -> list[Text]:
+    def _of(self, views: Iterable[View], path: bytes, key: bytes) -> Iterator[Passage]:
         """The free texts among the views of a text, which stands at ``path`` and under ``key``."""
-        out = []
         for view in views:
             if view.readable and view.kind not in ("key", "number"):
                 below = joined(view.step.names()) if view.step is not None else b""
                 if self._free(path + below):
-                    out.append(Text(view.readable, view.key or key))
-        return out
+                    value = view.readable.decode("utf-8", "surrogateescape")
+                    if (passage := self._detector.passage(value, view.key or key)) is not None:
+                        yield passage
 
     def _free(self, path: bytes) -> bool:
         known = self._known.get(path)

@@ -165,11 +165,7 @@ class Sanitizer:
             hits = list({*hits, *self._gate.hits(spell_out(value))})
         if names is not None or self._reads_all or min(hits) < ids.paths:
             cleaner = reading.cleaner
-            cleaned = (
-                cleaner.clean_hit(value, reading.form, hits)
-                if names is None
-                else cleaner.clean_all(value, reading.form, names=names, hits=None if self._reads_all else hits)
-            )
+            cleaned = cleaner.clean_hit(value, reading.form, hits, names)
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions

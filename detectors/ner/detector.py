@@ -9,7 +9,7 @@ from typing import NamedTuple
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.ner.gate import NameGate
-from detectors.ner.model import Name, NameModel
+from detectors.ner.model import Name, NameModel, Spots
 from detectors.ner.segments import LONGEST, Segment, around, segments
 
 KEPT = 50_000  # segments whose names are kept in mind, unless told otherwise
@@ -18,6 +18,14 @@ _KEYED = 120  # characters of a value that is read together with its key
 
 _DIGIT = re.compile(r"\d")
 _HALF = re.compile("[\ud800-\udfff]")
+
+
+class Passage(NamedTuple):
+    """A text for the model, under the key that it stands under. Without ``spots``, all of it is read."""
+
+    value: str
+    key: bytes
+    spots: Spots | None
 
 
 class _Ask(NamedTuple):
@@ -29,6 +37,7 @@ class _Ask(NamedTuple):
     skip: int  # characters of the key before it
     since: int  # names that begin from here on
     until: int  # and before
+    spots: Spots | None
 
 
 class NameDetector:
@@ -69,57 +78,56 @@ class NameDetector:
         return found
 
     def scan_records(self, records: Sequence[Sequence[Text]]) -> list[list[list[Finding]] | None]:
-        """For the texts of each record the names in each; None for a record that is over its budget.
+        """For the texts of each record the names in each; None for a record that is over its budget."""
+        values = [[(text.value.decode("utf-8", "surrogateescape"), text.key) for text in texts] for texts in records]
+        return self.read([[self._passage(value, key) for value, key in some] for some in values])
+
+    def passage(self, value: str, key: bytes) -> Passage | None:
+        """``value``, if it could hold a name."""
+        found = self._passage(value, key)
+        return found if found.spots is None or found.spots else None
+
+    def _passage(self, value: str, key: bytes) -> Passage:
+        return Passage(value, key, tuple(self.words.spots(value)) if self.gated else None)
+
+    def read(self, records: Sequence[Sequence[Passage]]) -> list[list[list[Finding]] | None]:
+        """For the passages of each record the names in each; None for a record that is over its budget.
 
         The budget is of characters that pass the gate, read before or not, so that a replay ends alike.
         """
         asks: list[_Ask] = []
-        decoded: list[str] = []
         found: list[list[Name]] = []
         over: set[int] = set()
-        owners: list[tuple[int, int]] = []
-        for number, texts in enumerate(records):
+        owners: list[tuple[int, Passage]] = []
+        for number, passages in enumerate(records):
             cost = 0
-            for text in texts:
-                value = text.value.decode("utf-8", "surrogateescape")
-                owner = len(decoded)
-                owners.append((number, owner))
-                decoded.append(value)
+            for passage in passages:
+                cost += self._collect(passage, len(owners), asks)
+                owners.append((number, passage))
                 found.append([])
-                cost += self._collect(value, text.key, owner, asks)
             if cost > self._limit:
                 over.add(number)
         self._read([ask for ask in asks if owners[ask.owner][0] not in over], found)
         out: list[list[list[Finding]] | None] = [None if n in over else [] for n in range(len(records))]
-        for number, owner in owners:
+        for (number, passage), names in zip(owners, found, strict=True):
             if (mine := out[number]) is not None:
-                mine.append([self._finding(decoded[owner], name) for name in found[owner]])
+                mine.append([self._finding(passage.value, name) for name in names])
         return out
 
-    def _collect(self, value: str, key: bytes, owner: int, asks: list[_Ask]) -> int:
-        """Adds the segments of ``value`` that could hold a name; their characters."""
-        if not value:
+    def _collect(self, passage: Passage, owner: int, asks: list[_Ask]) -> int:
+        """Adds the segments that could hold a name; their characters."""
+        value, key, spots = passage
+        if not value or spots == ():
             return 0
         clean = _HALF.sub("�", value) if not value.isascii() else value
         head = f"{key.decode('utf-8', 'replace')}: " if key and len(value) <= _KEYED and "\n" not in value else ""
         cost = 0
-        for start, end, since, until in self._parts(clean):
+        for start, end, since, until in _parts(clean, spots):
             part = clean[start:end]
             cost += end - start
             seen = head + part if start == 0 else part
-            asks.append(_Ask(seen, owner, start, len(seen) - len(part), since, until))
+            asks.append(_Ask(seen, owner, start, len(seen) - len(part), since, until, spots))
         return cost
-
-    def _parts(self, text: str) -> Iterable[Segment]:
-        """What of ``text`` is read. Of a short one the sentences that could hold a name, as they would be without a
-        gate; of a long one what is near such words.
-        """
-        if not self.gated:
-            return segments(text)
-        spots = self.words.spots(text)
-        if len(text) > LONGEST:
-            return around(text, spots)
-        return [part for part in segments(text) if any(part.start <= start < part.end for start, _ in spots)]
 
     def _read(self, asks: Sequence[_Ask], found: Sequence[list[Name]]) -> None:
         masked = (
@@ -128,19 +136,19 @@ class NameDetector:
             else [ask.seen for ask in asks]
         )
         known: dict[str, list[Name]] = {}
-        unknown: dict[str, None] = {}
-        for seen in masked:
+        unknown: dict[str, Spots | None] = {}
+        for seen, ask in zip(masked, asks, strict=True):
             if seen in known or seen in unknown:
                 continue
             names = self._new.get(seen)
             if names is None and (names := self._old.get(seen)) is not None:
                 self._keep(seen, names)
             if names is None:
-                unknown[seen] = None
+                unknown[seen] = _within(ask)
             else:
                 known[seen] = names
         if unknown:
-            for seen, names in zip(unknown, self.model.find(list(unknown)), strict=True):
+            for seen, names in zip(unknown, self.model.find(list(unknown), list(unknown.values())), strict=True):
                 wanted = [one for name in names if (one := self._wanted(seen, name)) is not None]
                 known[seen] = wanted
                 self._keep(seen, wanted)
@@ -174,3 +182,22 @@ class NameDetector:
         if not text.isascii():
             start, end = (len(text[:at].encode("utf-8", "surrogateescape")) for at in (start, end))
         return Finding(self._rule, entity, start, end, round(score, 3))
+
+
+def _parts(text: str, spots: Spots | None) -> Iterable[Segment]:
+    """What of ``text`` is read. Of a short one the sentences that could hold a name, of a long one what is near words
+    that could be of one.
+    """
+    if spots is None:
+        return segments(text)
+    if len(text) > LONGEST:
+        return around(text, spots)
+    return [part for part in segments(text) if any(part.start <= start < part.end for start, _ in spots)]
+
+
+def _within(ask: _Ask) -> Spots | None:
+    """The spots of a segment, from its own beginning on."""
+    if ask.spots is None:
+        return None
+    by, end = ask.skip - ask.start, ask.start + len(ask.seen) - ask.skip
+    return tuple([(first + by, last + by) for first, last in ask.spots if ask.start <= first < end])

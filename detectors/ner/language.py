@@ -33,6 +33,7 @@ from spacy.vocab import Vocab
 from detectors.ner.network import Network
 
 LONGEST = 40  # letters of a token; a longer word is cut
+REACH = 5  # tokens beside one that could be of a name, which could be of it, too
 UNKNOWN = "-"
 _DIGIT = re.compile(r"\d")
 _SURELY = 0.9  # the probability from which on a token is in no name
@@ -198,12 +199,25 @@ class Names(Tagger):
             doc.ents = [Span(doc, start, end, label=label) for start, end, label, _ in found]
             doc.user_data["scores"] = [score for *_, score in found]
 
-    def find(self, texts: Sequence[str]) -> list[list[tuple[int, int, str, float]]]:
-        """The names in each text (first character, the one after the last, kind, score), without documents of them."""
+    def find(
+        self, texts: Sequence[str], near: Sequence[Sequence[tuple[int, int]] | None] | None = None
+    ) -> list[list[tuple[int, int, str, float]]]:
+        """The names in each text (first character, the one after the last, kind, score), without documents of them.
+
+        Of a text with places in ``near``, what stands there is read, with as many words around as it takes to read
+        them and `REACH` more on either side the way that they are read in the whole text.
+        """
         words = [words_of(text) for text in texts]
+        runs = [
+            _runs(text, some, spots, REACH + self.network.sees) if spots is not None else [(0, len(some))]
+            for text, some, spots in zip(texts, words, near or [None] * len(texts), strict=True)
+        ]
+        read = self.network([some[a:b] for some, parts in zip(words, runs, strict=True) for a, b in parts])
         out = []
-        for text, some, probabilities in zip(texts, words, self.network(words), strict=True):
-            found = self.decoder(probabilities)
+        for text, some, parts in zip(texts, words, runs, strict=True):
+            found: list[tuple[int, int, str, float]] = []
+            for first, _ in parts:
+                found += [(first + a, first + b, kind, score) for a, b, kind, score in self.decoder(next(read))]
             out.append(_placed(text, some, found) if found else [])
         return out
 
@@ -311,6 +325,28 @@ class Decoder:
             at = int(row[at])
             path.append(at)
         return path[::-1]
+
+
+def _runs(text: str, words: Sequence[str], spots: Sequence[tuple[int, int]], beside: int) -> list[tuple[int, int]]:
+    """The words at ``spots`` of ``text``, which are in order, and those ``beside`` them: the first of each run, and the
+    one after its last.
+    """
+    out: list[tuple[int, int]] = []
+    following, count, end = 0, len(spots), 0
+    for number, word in enumerate(words):
+        start = text.index(word, end)
+        end = start + len(word)
+        while following < count and spots[following][1] <= start:
+            following += 1
+        if following == count:
+            break
+        if end > spots[following][0]:
+            low, high = max(0, number - beside), min(len(words), number + beside + 1)
+            if out and low <= out[-1][1]:
+                out[-1] = out[-1][0], high
+            else:
+                out.append((low, high))
+    return out
 
 
 def _placed(

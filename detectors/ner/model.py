@@ -25,6 +25,10 @@ _BATCH = 128
 _FORGET = 20_000  # texts
 
 
+Spots = tuple[tuple[int, int], ...]
+"""Where words stand that could be of a name: first character, and the one after the last."""
+
+
 class Name(NamedTuple):
     """A name in a text; offsets are code points."""
 
@@ -55,11 +59,11 @@ class NameModel:
         if self._ours:
             self.pipeline.get_pipe("names").network.forget()
 
-    def find(self, texts: Sequence[str]) -> list[list[Name]]:
-        """The names in each text."""
+    def find(self, texts: Sequence[str], near: Sequence[Spots | None] | None = None) -> list[list[Name]]:
+        """The names in each text; of ours, only those ``near`` some places in it."""
         if self._ours:
             labels = self._labels
-            found = self.pipeline.get_pipe("names").find(texts)
+            found = self.pipeline.get_pipe("names").find(texts, near)
             return [[Name(a, b, labels[kind], score) for a, b, kind, score in names] for names in found]
         if self._read >= _FORGET:
             self._zone.close()

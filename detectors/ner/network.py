@@ -28,7 +28,7 @@ class Network:
         self._layers = [_Layer(maxout, norm) for maxout, norm in zip(maxouts, norms, strict=True)]
         softmax = model.get_ref("softmax")
         self._out, self._bias = numpy.ascontiguousarray(softmax.get_param("W").T), softmax.get_param("b")
-        self._pad = len(self._layers)  # as spaCy does: with each layer, a word sees one neighbour more on either side
+        self.sees = len(self._layers)  # neighbours on either side: one more with each layer
         self._embed = embed
         self.forget()
 
@@ -39,7 +39,7 @@ class Network:
 
     def __call__(self, texts: Sequence[Sequence[str]]) -> Iterator[Any]:
         """For the words of each text an array (words, labels) of probabilities."""
-        pad = [0] * self._pad
+        pad = [0] * self.sees  # as spaCy does
         for some in _groups(texts):
             self._learn(some)
             number = self._numbers.__getitem__
@@ -48,10 +48,10 @@ class Network:
                 rows += map(number, text)
                 rows += pad
             scores = self._scores(numpy.array(rows))
-            at = self._pad
+            at = self.sees
             for text in some:
                 yield scores[at : at + len(text)]
-                at += len(text) + self._pad
+                at += len(text) + self.sees
 
     def _learn(self, texts: Sequence[Sequence[str]]) -> None:
         if len(self._numbers) > WORDS:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.finding import Finding, Text
-from engine.joins import joined
+from engine.joins import joined, people
 
 NAMED = "Zoë Müller-free text by Jane Doe"
 TOLD = [Finding("ner:m-1", "PERSON", NAMED.encode().index(b"Jane"), len(NAMED.encode()), 0.95)]
@@ -16,7 +16,8 @@ TOLD = [Finding("ner:m-1", "PERSON", NAMED.encode().index(b"Jane"), len(NAMED.en
 def found(text: str, *, told: list[Finding] = TOLD) -> list[tuple[str, str]]:
     """What is found in a text beside one that names Jane Doe."""
     value = text.encode()
-    _, more = joined([Text(NAMED.encode()), Text(value)], [told, []])
+    texts = [Text(NAMED.encode()), Text(value)]
+    _, more = joined(texts, [told, []], people(texts, [told, []]))
     return sorted((value[f.start : f.end].decode(), f.entity) for f in more)
 
 
@@ -51,7 +52,8 @@ def test_only_those_who_are_sure_and_have_two_names_are_known() -> None:
 def test_what_is_added_overlaps_nothing_and_ends_where_characters_do(before: str, text: str) -> None:
     """In any text."""
     value = (before + text).encode("utf-8", "replace")
-    _, more = joined([Text(NAMED.encode()), Text(value)], [TOLD, []])
+    texts = [Text(NAMED.encode()), Text(value)]
+    _, more = joined(texts, [TOLD, []], people(texts, [TOLD, []]))
     taken = bytearray(len(value))
     for finding in more:
         value[finding.start : finding.end].decode()

@@ -14,7 +14,7 @@ from detectors.errors import ConfigError
 from detectors.finding import Finding, Text
 from detectors.ner.detector import NameDetector
 from detectors.ner.gate import shipped_gate
-from detectors.ner.model import LABELS, Name, NameModel, load_model
+from detectors.ner.model import LABELS, Name, NameModel, Spots, load_model
 
 THRESHOLDS = {"PERSON": 0.5, "LOCATION": 0.6, "ORGANIZATION": 0.7}
 MODEL = load_model("sluicegate")
@@ -84,9 +84,9 @@ def test_what_was_read_before_is_not_read_again_and_is_found_again() -> None:
     class Counting(NameModel):
         calls: ClassVar[list[int]] = []
 
-        def find(self, texts: Sequence[str]) -> list[list[Name]]:
+        def find(self, texts: Sequence[str], near: Sequence[Spots | None] | None = None) -> list[list[Name]]:
             self.calls.append(len(texts))
-            return super().find(texts)
+            return super().find(texts, near)
 
     counting = Counting(MODEL.id, load_model("sluicegate").pipeline, LABELS)
     one = NameDetector(counting, shipped_gate(), thresholds=THRESHOLDS)

@@ -44,6 +44,18 @@ def test_what_is_kept_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     assert NAMES.find(TEXTS) == first
 
 
+@pytest.mark.parametrize("beside", [0, 1, 7, 30])
+def test_names_near_a_place_are_those_of_the_whole_text(beside: int) -> None:
+    """What stands far from it makes no difference, and names there are left out."""
+    text = "again and " * beside + "my name is Jane Doe, thanks" + " and again" * beside + ", Omar Hernandez"
+    places = [(text.index(word), text.index(word) + len(word)) for word in ("Jane", "Doe")]
+    [whole], [near] = NAMES.find([text]), NAMES.find([text], [places])
+    assert [name[:3] for name in near if name[2] == "PERSON"][:1] == [(places[0][0], places[1][1], "PERSON")]
+    assert near[0] == (*whole[0][:3], pytest.approx(whole[0][3], abs=1e-4))
+    assert (len(near) < len(whole)) == (beside > 1)
+    assert NAMES.find([text], [[]]) == [[]]
+
+
 @given(st.text(st.sampled_from("ab .'’dL\n\té語🙂12-"), max_size=20))
 def test_tokens_are_the_text(text: str) -> None:
     """Joined with the single blanks between them, and the same with and without documents."""
