@@ -2,8 +2,8 @@
 
 Scanners' sets label what stands around a secret as well: the host of a connection string, the client's id beside its
 secret, a user's name, the name of an attribute, a resource, a reference that is resolved elsewhere, a placeholder.
-Whoever leaves these readable has leaked nothing, so `sluicegate bench quality --credentials` counts them apart. What they are
-is told from the span and what stands before and behind it alone, never from what a tool made of it.
+Whoever leaves these readable has leaked nothing, so `sluicegate bench quality --credentials` counts them apart. What
+they are is told from the span and what stands before and behind it alone, never from what a tool made of it.
 """
 
 from __future__ import annotations
