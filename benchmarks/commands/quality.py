@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Of a span that covers an assignment or URL, only its secret, of 6 characters or more.",
 )
+@click.option(
+    "--credentials",
+    is_flag=True,
+    help="The same, and no span that is a host, an id, a user name, an attribute, a reference or a placeholder.",
+)
 @click.option("--by", type=click.Choice(["entity", "family"]), help="Also a table of ours in parts.")
 @click.option("--sample", type=click.IntRange(1), help="So many rows of each file, by seed.  [default: all]")
 @cli.seed_option
@@ -43,6 +48,7 @@ def quality(  # noqa: PLR0915 - a list of steps
     ner: bool,
     labels: Path | None,
     secrets: bool,
+    credentials: bool,
     by: str | None,
     sample: int | None,
     seed: int,
@@ -63,6 +69,7 @@ def quality(  # noqa: PLR0915 - a list of steps
     Examples:
       sluicegate bench quality labelled.ndjson
       sluicegate bench quality --ner labelled.ndjson
+      sluicegate bench quality --credentials scanner-cases.ndjson
       sluicegate bench quality --peers --by entity --html quality.html labelled.ndjson other.ndjson
     """
     from benchmarks.measurement import MeasuringFailed
@@ -108,7 +115,7 @@ def quality(  # noqa: PLR0915 - a list of steps
                 except MeasuringFailed as error:
                     judged.append(Judged(tool.name, None, skipped=str(error)))
                 else:
-                    score = Score(meanings, secrets=secrets)
+                    score = Score(meanings, secrets=secrets or credentials, credentials=credentials)
                     for row, result in zip(one.rows, results, strict=True):
                         score.add(row, result)
                     judged.append(Judged(tool.name, score, seconds))

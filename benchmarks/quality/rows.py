@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,18 @@ KINDS = ("positive", "negative", "raw")
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One row. ``line`` is where it stands in its file, from 1; ``spans`` is None where they are not known."""
+    """One row. ``line`` is where it stands in its file, from 1; ``spans`` is None where they are not known.
+
+    ``elsewhere`` are the spans that other rows of the file label in the same text: nothing to be found here, and no
+    loss where it is replaced.
+    """
 
     line: int
     text: str
     kind: str
     label: str
     spans: tuple[Span, ...] | None
+    elsewhere: tuple[Span, ...] = ()
 
     def __repr__(self) -> str:  # never the text
         return f"Labelled(line {self.line}, {self.kind}, {self.label})"
@@ -58,7 +64,17 @@ def read(path: Path, *, sample: int | None = None, seed: int = 1) -> LabelledSet
     if sample is not None and sample < len(lines):
         chosen = random.Random(seed).sample(range(len(lines)), sample)  # noqa: S311 (nothing is to be kept from anybody)
         lines = [lines[n] for n in sorted(chosen)]
-    return LabelledSet(path.stem, str(path), tuple(_row(path, number, line) for number, line in lines))
+    return LabelledSet(path.stem, str(path), tuple(_together([_row(path, number, line) for number, line in lines])))
+
+
+def _together(rows: list[Labelled]) -> Iterator[Labelled]:
+    """The rows, each with what others label in the same text."""
+    by_text: dict[str, list[Span]] = {}
+    for row in rows:
+        by_text.setdefault(row.text, []).extend(row.spans or ())
+    for row in rows:
+        others = tuple(span for span in by_text[row.text] if span not in (row.spans or ()))
+        yield replace(row, elsewhere=others) if others else row
 
 
 def _row(path: Path, number: int, line: bytes) -> Labelled:

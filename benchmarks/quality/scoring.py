@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from benchmarks.quality.alignment import Edit, edits
+from benchmarks.quality.credentials import no_credential
 from benchmarks.quality.labels import Labels, label_of
 from benchmarks.quality.leaks import readings
 from benchmarks.quality.rows import Labelled, Span
@@ -117,12 +118,14 @@ class Score:
 
     labels: Labels
     secrets: bool = False  # of a span that covers an assignment or a URL, only the secret counts; short ones do not
+    credentials: bool = False  # spans that hold no credential are left out
     rows: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     total: Found = field(default_factory=Found)
     entities: dict[str, Found] = field(default_factory=lambda: defaultdict(Found))
     alarms: int = 0
     lost: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)  # spans that hold no credential, by what they are
     named: int = 0  # replacements that bear a label at all
     offenders: list[Offender] = field(default_factory=list)
 
@@ -151,7 +154,7 @@ class Score:
     def _spans(self, row: Labelled, result: Result, output: str, cuts: Sequence[Edit]) -> None:
         spans = [self._core(row.text, span) for span in row.spans or ()]
         covered = bytearray(len(row.text))
-        for start, end, _ in row.spans or ():
+        for start, end, _ in (*(row.spans or ()), *row.elsewhere):
             covered[start:end] = b"\1" * (end - start)
         outside = covered.count(0)
         harm = sum(covered[cut.start : cut.end].count(0) for cut in cuts) / outside if outside else 0.0
@@ -166,6 +169,9 @@ class Score:
             touching = _touching(cuts, start, end)
             hits.update(touching)
             if label in self.labels.ignored or (self.secrets and end - start < SHORTEST_SECRET):
+                continue
+            if self.credentials and (reason := no_credential(row.text, start, end)) is not None:
+                self.left_out[reason] += 1
                 continue
             same = [cut for cut in touching if self._agree(label, cut)]
             whole = [cut for cut in touching if (cut.start, cut.end) == (start, end)]
@@ -237,6 +243,7 @@ class Score:
             "rows": self.rows.total(),
             "lost": self.lost,
             **self.total.as_json(),
+            "left_out": dict(sorted(self.left_out.items())),
             "unspanned": self.rows["unspanned"],
             "unspanned_changed": share(self.changed["unspanned"], self.rows["unspanned"]),
             "negatives": self.rows["negative"],

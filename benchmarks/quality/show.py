@@ -66,6 +66,8 @@ def show(judged_set: LabelledSet, judged: Sequence[Judged], *, by: str | None) -
     found = {one.tool: one.as_json() for one in judged}
     _print(title, "", found, (*COLUMNS, *MORE))
     ours = found.get(OURS, {})
+    if left_out := ours.get("left_out"):
+        click.echo("left out, no credential: " + ", ".join(f"{n:,} {what}" for what, n in left_out.items()))
     if by and "skipped" not in ours:
         parts = ours["entities" if by == "entity" else "families"]
         values: tuple[Column, ...] = (("values", lambda f: f"{f['spans']:,}"), *COLUMNS)

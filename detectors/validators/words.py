@@ -37,7 +37,8 @@ _PLACEHOLDER = _any(
     r"(?i)(?:your|my|the|some|enter|insert|put|use|replace|change|provide|type|add|paste)[\s_-]?(?:[a-z]+[\s_.-])*"
     rf"(?:{_WISHES})(?:[\s_-]?[a-z]+)*",
     r"(?i)(?:.*[^a-z0-9])?(?:your|example|sample|dummy|fake)[_-](?:.*[^a-z0-9])?(?:key|token|secret|password|value|here|id)",
-    rf"(?i)(?:api|auth|access|secret|private|client|bearer|user|db|database)?[\s_-]?(?:{_NAMES})",
+    r"(?i)(?:api|auth|access|secret|private|client|bearer|user|db|database|root|admin|login|smtp|e?mail|ftp|ssh|redis"
+    rf"|mysql|postgres|mongo|ldap)?[\s_-]?(?:{_NAMES})",
 )
 
 # A name as programs have them: snake_case, CONSTANT, camelCase, Title. Random letters are seldom one.
@@ -121,6 +122,22 @@ def _made_up(secret: bytes) -> bool:
     return len(rest) < len(secret) and sum(byte in _ALNUM for byte in rest) < _REST
 
 
+_ROWS = (b"0123456789", b"abcdefghijklmnopqrstuvwxyz")
+_NEXT = {byte: row[(at + 1) % len(row)] for row in _ROWS for at, byte in enumerate(row)}
+_COUNTED = 0.6  # of its letters and digits; random ones reach a tenth of that once in millions
+
+
+def _counted_up(secret: bytes) -> bool:
+    """Mostly runs of three or more that count up, as a person types them: ``abcdef123456``, ``a1b2c3d4``."""
+    text = bytes(byte for byte in secret.lower() if byte in _ALNUM)
+    counted = bytearray(len(text))
+    for step in (1, 2):  # every character, or every second one
+        for at in range(len(text) - 2 * step):
+            if _NEXT[text[at]] == text[at + step] and _NEXT[text[at + step]] == text[at + 2 * step]:
+                counted[at] = counted[at + step] = counted[at + 2 * step] = 1
+    return len(text) >= 8 and sum(counted) >= _COUNTED * len(text)
+
+
 def random_value(secret: bytes) -> bool:
     """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version."""
     return (
@@ -130,6 +147,7 @@ def random_value(secret: bytes) -> bool:
         and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
         and not _wordy(secret)
         and token(secret)
+        and not _counted_up(secret)
     )
 
 
@@ -161,6 +179,16 @@ def quoted_password(secret: bytes) -> bool:
     )
 
 
+def uncounted_token(secret: bytes) -> bool:
+    """A `token` that is not typed along the alphabet (``AIzaSyabcdefghij…``)."""
+    return token(secret) and not _counted_up(secret)
+
+
+def shaped_or_random(shape: re.Pattern[bytes]) -> Callable[[bytes], bool]:
+    """A prefixed token in its documented ``shape``; one that is not must at least not be typed along the alphabet."""
+    return lambda secret: uncounted_token(secret) or (token(secret) and shape.fullmatch(secret) is not None)
+
+
 def short_secret(secret: bytes) -> bool:
     """A secret that may be short (``s3cr3t``): a digit or punctuation in it, and no name of a stored secret or path."""
     return (
@@ -170,6 +198,7 @@ def short_secret(secret: bytes) -> bool:
         and not re.fullmatch(rb"[\w.-]+(?:/[\w.-]+)+", secret)
         and not re.fullmatch(rb"\d{1,3}", secret)
         and not _wordy(secret)
+        and not _counted_up(secret)
     )
 
 
@@ -294,6 +323,7 @@ def email(secret: bytes) -> bool:
 
 
 VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
+    "anthropic_key": shaped_or_random(re.compile(rb"sk-ant-[a-z]{3,5}\d\d-[\w-]{93}AA", re.ASCII)),
     "argument_secret": argument_secret,
     "cookie_pair": cookie_pair,
     "email": email,
@@ -316,6 +346,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "short_secret": short_secret,
     "strong_password": strong_password,
     "token": token,
+    "uncounted_token": uncounted_token,
     "url_password": url_password,
     "url_user": url_user,
     "user_name": user_name,

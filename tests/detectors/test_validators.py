@@ -235,6 +235,16 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ],
         ),
         (
+            "uncounted_token",
+            ["glpat-q8Zr2LmX0vTn5KyB7cWd", "1234-q8Zr2LmX0vTn5KyB7cWd-abcd"],
+            ["AIzaSyabcdefghijklmnopqrstuvwxyz1234567", "a1b2c3d4e5f6g7h8i9j0", "NRAK-123456789-ABCDEFGHIJ"],
+        ),
+        (
+            "anthropic_key",
+            ["sk-ant-api03-" + "abcdefghij" * 9 + "klmAA", "sk-ant-api03-B0w9u-utVtwEOlKkvi_iAn5nceisY0kX9"],
+            ["sk-ant-api03-" + "abcdefghij" * 6, "sk-ant-api03-q8Zr2LmX..."],
+        ),
+        (
             "random_letters",
             ["hf_PaFIcEkptaEbSzaqLOwEDL", "hf_abc1defghijkl"],
             ["hf_requiredTypesForDisplay", "hf_servingcellpriority"],
@@ -247,7 +257,7 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ["881320-0016", "880392-0013", "220031-2398"],
         ),
         ("pass_field", ["hunter2", "correct horse"], ["12", "true", "ok", "********"]),
-        ("long_token", ["a1b2c3d4e5f6", "1" * 12 + "234567890123"], ["1234567890", "words-only"]),
+        ("long_token", ["a7x2k9d4m5f6", "1" * 12 + "234567890123"], ["1234567890", "words-only"]),
         ("base64_value", ["dHVsaXA3Nw==", "S2l0ZTM0"], ["production", "12345678", "a b"]),
         ("plate", ["AB51 ABC", "B-MW 1"], ["ABCD", "123", "A1"]),
         ("eg_national_id", ["29001011234567"], ["19001011234567", "29013011234567"]),
@@ -299,6 +309,8 @@ PLACEHOLDERS = [
     "args.password",
     "$(cat file)",
     "!Ref Password",
+    "rootpasswd",
+    "smtp_password",
 ]
 REAL = [
     "hunter2",
@@ -347,8 +359,10 @@ def test_random_values_are_secrets(value: str) -> None:
         "sha256:abc123",
         "4096",
         "arn:aws:iam::1:role/x",
+        "abcdefgh12345678",
+        "a1b2c3d4e5f6",
     ],
 )
 def test_names_paths_versions_and_dates_are_not_random(value: str) -> None:
-    """A name with a number, a path, a URL, a version, a time or a digest is no secret."""
+    """A name with a number, a path, a URL, a version, a time, a digest or a value typed along the alphabet is none."""
     assert not VALIDATORS["random_value"](value.encode())
