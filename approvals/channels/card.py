@@ -19,7 +19,7 @@ from approvals.rights import counted, quorum
 from approvals.rows import Listed
 from approvals.web.params import param_lines
 from approvals.web.text import plain
-from approvals.web.view import RISK_WORDS, digest, moment
+from approvals.web.words import RISK_WORDS, digest, moment, verdict_word
 from engine.ledger.model import (
     ActionKind,
     Decision,
@@ -39,17 +39,6 @@ _PARAMS = 2_400
 _PART = 160
 _CHAIN = 8  # principals, by number
 _HIGH = (Risk.HIGH, Risk.CRITICAL)
-_ENDED = {
-    VerdictKind.EXPIRED: "Expired",
-    VerdictKind.FOLDED: "Ended with the request that it repeats",
-    VerdictKind.WITHDRAWN: "Withdrawn",
-}
-_DECIDED = {
-    (ActionKind.PROPOSAL, VerdictKind.APPROVED): "Approved",
-    (ActionKind.PROPOSAL, VerdictKind.DENIED): "Denied",
-    (ActionKind.FACT, VerdictKind.APPROVED): "Acknowledged",
-    (ActionKind.FACT, VerdictKind.DENIED): "Flagged",
-}
 
 
 class Seen(NamedTuple):
@@ -156,13 +145,13 @@ def approve_on_page(request: ReviewRequest) -> str:
 def _title(request: ReviewRequest, verdict: Verdict | None) -> str:
     what = f"{_cut(request.action, 80)} ({request.risk.upper()})"
     if verdict is not None:
-        return f"{verdict_word(request, verdict)}: {what}"
+        return f"{outcome_word(request, verdict)}: {what}"
     return f"{'Review' if request.kind is ActionKind.FACT else 'Approval'} needed: {what}"
 
 
-def verdict_word(request: ReviewRequest, verdict: Verdict) -> str:
-    """How a request ended, in a word or two."""
-    word = _DECIDED.get((request.kind, verdict.verdict)) or _ENDED[verdict.verdict]
+def outcome_word(request: ReviewRequest, verdict: Verdict) -> str:
+    """How a request ended, in a few words."""
+    word = verdict_word(request, verdict.verdict)
     return f"{word} by breaking the glass" if verdict.break_glass else word
 
 
@@ -182,7 +171,7 @@ def _outcome(listed: Listed, people: Roster) -> str:
     review, verdict = listed.review, listed.review.verdict
     if verdict is not None:
         at = moment(verdict.decided).text
-        word = verdict_word(review.request, verdict)
+        word = outcome_word(review.request, verdict)
         if verdict.verdict in (VerdictKind.APPROVED, VerdictKind.DENIED):
             decision = Decision.APPROVE if verdict.verdict is VerdictKind.APPROVED else Decision.DENY
             votes = [vote for vote in verdict.votes if vote.decision is decision]

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from approvals.channels.card import Intent, Seen, approve_on_page, request_url, reviewed, verdict_word
+from approvals.channels.card import Intent, Seen, approve_on_page, outcome_word, request_url, reviewed
 from approvals.lifecycle import RefusalCode, Refused, Review
 from approvals.person import Identity, Person, Roster
 from approvals.rights import approvals_needed, may_vote
@@ -102,7 +102,7 @@ class Decider:
             return Answer(f"Nothing was recorded: {result.message}.")
         request, verdict = result.request, result.verdict
         if verdict is not None:
-            return Answer(f"{verdict_word(request, verdict)}. Receipt: {self._url(request.request_id)}", done=True)
+            return Answer(f"{outcome_word(request, verdict)}. Receipt: {self._url(request.request_id)}", done=True)
         if intent.verb == "ask":
             return Answer("Asked. The answer makes a new version, and earlier votes are void.", done=True)
         if intent.verb == "deny":

@@ -19,7 +19,8 @@ from approvals.web.batch import BATCH_LIMIT, Picked, picked, why_not_together
 from approvals.web.figures import line, lines
 from approvals.web.reasons import CANNED, reason_of
 from approvals.web.shell import Asked, Sender, Viewer, render
-from approvals.web.view import brief, span
+from approvals.web.view import brief
+from approvals.web.words import span
 from engine.ledger.model import Decision, Risk
 
 LIST_LIMIT = 25  # requests on one page: more would not fit into its 50 KB

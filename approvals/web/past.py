@@ -12,7 +12,7 @@ from approvals.before import just_before
 from approvals.service import Service
 from approvals.web.params import param_leaves
 from approvals.web.text import clipped
-from approvals.web.view import Moment, moment
+from approvals.web.words import Moment, moment
 from engine.brokers.base import BrokerError
 from engine.ledger.model import ReviewRequest
 from engine.records import ActivityRecord

@@ -18,7 +18,7 @@ from approvals.rows import Listed
 from approvals.service import Ambiguous, Service
 from approvals.web.fresh import must_sign_in_again
 from approvals.web.security import SessionData, Sessions
-from approvals.web.view import moment, span
+from approvals.web.words import moment, span
 from engine.ledger.model import Decision, ReviewRequest
 
 _ERRORS = {

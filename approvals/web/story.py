@@ -11,7 +11,7 @@ from markupsafe import Markup
 from approvals.person import Roster
 from approvals.rows import Listed, LoggedEvent
 from approvals.web.text import clipped, short
-from approvals.web.view import Moment, digest, moment
+from approvals.web.words import Moment, digest, moment
 
 _FINDINGS = 40
 _EVENTS = 150

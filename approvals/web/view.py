@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -21,6 +20,7 @@ from approvals.web.options import Exchange, Options, SeatView, denials_needed, e
 from approvals.web.params import ParamTable, param_lines, param_table
 from approvals.web.reach import Reach, reach
 from approvals.web.text import clipped, plain, short
+from approvals.web.words import RISK_WORDS, Moment, digest, moment, span, verdict_word
 from engine.ledger.model import (
     ActionKind,
     Decision,
@@ -28,16 +28,9 @@ from engine.ledger.model import (
     PrincipalRole,
     ReviewRequest,
     Risk,
-    VerdictKind,
     Vote,
 )
 
-RISK_WORDS = {
-    Risk.LOW: "a wrong yes is easily undone",
-    Risk.MEDIUM: "a wrong yes takes work to undo",
-    Risk.HIGH: "a wrong yes does real harm",
-    Risk.CRITICAL: "a wrong yes may not be undone",
-}
 _ROLE_WORDS = {
     PrincipalRole.INITIATOR: "Initiated by",
     PrincipalRole.ON_BEHALF_OF: "On behalf of",
@@ -56,20 +49,6 @@ _ROLE_ORDER = [
     PrincipalRole.DELEGATE,
     PrincipalRole.BENEFICIARY,
 ]
-_VERDICT_WORDS = {
-    (ActionKind.PROPOSAL, VerdictKind.APPROVED): "Approved",
-    (ActionKind.PROPOSAL, VerdictKind.DENIED): "Denied",
-    (ActionKind.FACT, VerdictKind.APPROVED): "Acknowledged",
-    (ActionKind.FACT, VerdictKind.DENIED): "Flagged",
-}
-
-
-class Moment(NamedTuple):
-    """A time: ms since the epoch, and as people read it, in UTC."""
-
-    ms: int
-    text: str
-    iso: str
 
 
 class Named(NamedTuple):
@@ -189,35 +168,6 @@ class Full:
         return sum(bool(one.by) for one in self.seats)
 
 
-def moment(ms: int) -> Moment:
-    """``ms`` since the epoch as a time that people read; far beyond the calendar it stays a number."""
-    try:
-        at = datetime.fromtimestamp(ms / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return Moment(ms, f"{ms} ms", "")
-    return Moment(ms, f"{at.day} {at:%b %Y, %H:%M} UTC", at.isoformat(timespec="seconds"))
-
-
-def span(ms: int) -> str:
-    """A duration as people say it: ``4 min``, ``1 h 12 min``, ``3 d 4 h``."""
-    minutes, seconds = divmod(max(0, ms) // 1000, 60)
-    if minutes < 1:
-        return f"{seconds} s"
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h" if hours else f"{days} d"
-    if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{minutes} min"
-
-
-def digest(text: str) -> str:
-    """The beginning of a digest in groups of four, to be compared by eye."""
-    bare = short(text.rsplit(":", 1)[-1], 16).rstrip("…")[:12]
-    return " ".join(bare[i : i + 4] for i in range(0, len(bare), 4))
-
-
 def pulse(listed: Listed) -> str:
     """Changes when a form that shows this request must not be sent any more.
 
@@ -263,7 +213,7 @@ def brief(listed: Listed, people: Roster, viewer: Person, *, now: int, limit: in
         need=quorum(request),
         can=refusal is None and review.state in (State.PENDING, State.CLARIFICATION_ASKED),
         why_not=refusal.message if refusal else "",
-        verdict=_verdict_word(request, verdict.verdict) if verdict else "",
+        verdict=verdict_word(request, verdict.verdict) if verdict else "",
         verdict_kind=verdict.verdict if verdict else "",
         decided=moment(verdict.decided) if verdict else None,
         deciders=[_voter(vote, people) for vote in verdict.votes] if verdict else [],
@@ -358,15 +308,6 @@ def whole_text(request: ReviewRequest) -> str:
         *(f"{plain(path) or 'value'} = {plain(value)}" for path, value in param_lines(request.params)),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _verdict_word(request: ReviewRequest, kind: VerdictKind) -> str:
-    words = {
-        VerdictKind.EXPIRED: "Expired",
-        VerdictKind.FOLDED: "Ended as a repeat",
-        VerdictKind.WITHDRAWN: "Withdrawn",
-    }
-    return _VERDICT_WORDS.get((request.kind, kind)) or words[kind]
 
 
 def _entities(request: ReviewRequest) -> frozenset[str]:

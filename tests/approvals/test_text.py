@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from approvals.web.params import param_lines, param_table
 from approvals.web.text import chips, clip, clipped, plain, short, visible
-from approvals.web.view import digest, moment, span
+from approvals.web.words import digest, moment, span
 
 UNSEEN = ["Cc", "Cf", "Cs", "Co", "Zl", "Zp"]
 

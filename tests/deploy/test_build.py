@@ -15,7 +15,13 @@ from implementations import HELPER
 
 ROOT = Path(__file__).parents[2]
 TESTS_OF_COMPILED = (  # not those of each rule, whose patterns are not compiled by this
-    *("engine/test_cleaning", "engine/test_sanitizer", "engine/test_tokens", "engine/test_locate", "engine/test_memory"),
+    *(
+        "engine/test_cleaning",
+        "engine/test_sanitizer",
+        "engine/test_tokens",
+        "engine/test_locate",
+        "engine/test_memory",
+    ),
     *("detectors/test_finding", "detectors/test_patterns", "detectors/test_identifiers", "detectors/test_anchors"),
 )
 NO_COMPILER = {"CC": "/nonexistent/cc", "SLUICEGATE_NATIVE": ""}
