@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 _DIGEST = hashlib.sha256().digest_size
+_KEPT = 100  # files; a policy has three, so those of many edits go
 
 
 def cache_folder() -> Path:
@@ -49,6 +50,8 @@ def load(name: str) -> bytes | None:
             if _is_ours(about) and _is_ours(folder):
                 data = file.read()
                 if hashlib.sha256(data[_DIGEST:]).digest() == data[:_DIGEST]:
+                    with suppress(OSError):
+                        os.utime(path)  # for `_tidy`
                     return data[_DIGEST:]
     except OSError:
         pass  # working it out anew is always possible
@@ -63,6 +66,15 @@ def save(name: str, body: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(hashlib.sha256(body).digest() + body)
         os.replace(file.name, path)  # whole or not at all, also with several processes at once
+        _tidy(path.parent)
+
+
+def _tidy(folder: Path) -> None:
+    """Leaves what was used last; who still needs what goes here works it out anew."""
+    with os.scandir(folder) as found:
+        files = sorted(((one.stat().st_mtime, one.path) for one in found if one.is_file()), reverse=True)
+    for _, path in files[_KEPT:]:
+        os.unlink(path)
 
 
 def _is_ours(about: os.stat_result) -> bool:

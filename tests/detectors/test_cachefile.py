@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_refuses_what_others_may_write(folder: Path, mode: int) -> None:
     folder.chmod(0o100 | mode)
     assert cachefile.load("a.json") is None
     folder.chmod(0o700)
+
+
+def test_what_was_not_used_for_long_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the cache of who edits a policy again and again does not grow for ever."""
+    monkeypatch.setattr(cachefile, "_KEPT", 3)
+    for number, name in enumerate("abc"):
+        cachefile.save(name, b"body")
+        os.utime(folder / name, (number, number))
+    assert cachefile.load("a") == b"body"
+    cachefile.save("d", b"body")
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "c", "d"]
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(folder: Path) -> None:
