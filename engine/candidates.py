@@ -141,9 +141,9 @@ class CandidateReader:
         everywhere = frozenset([rule for _, _, rule in spans if rule in by_key])
         above = key_of(base)
         hidden_keys: set[tuple[bytes | int, ...]] = set()
-        following, near, begin = 0, list[Span](), len(self._found)
+        following, count, near, begin = 0, len(spans), list[Span](), len(self._found)
         for kind, start, end, path, member in places:
-            while following < len(spans) and spans[following][0] <= end:
+            while following < count and spans[following][0] <= end:
                 near.append(spans[following])
                 following += 1
             if near:
