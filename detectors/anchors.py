@@ -19,7 +19,7 @@ from operator import or_
 from re import _constants as sre  # type: ignore[attr-defined]
 from typing import NamedTuple
 
-from detectors.gateform import ESCAPED, Node, byte_set, has_group, parsed
+from detectors.gateform import ESCAPED, Node, byte_set, finding, parsed
 
 Anchor = tuple[frozenset[int], ...]
 """Sets of bytes, one for each byte of a row."""
@@ -47,11 +47,7 @@ def anchors_of(pattern: str, *, fold: bool = False) -> tuple[Anchor, ...]:
     """
     tree = parsed(pattern)
     fold = fold or bool(tree.state.flags & sre.SRE_FLAG_IGNORECASE)
-    items = list(tree)
-    if tree.state.groups > 1 and len(items) == 1 and items[0][0] is sre.BRANCH:
-        # A branch without a group says what to skip: it finds nothing.
-        items = [(sre.BRANCH, (None, [one for one in items[0][1][1] if has_group(one)]))]
-    best = _sequence(items, fold).best
+    best = _sequence(finding(tree), fold).best
     return best if best and _share(best) <= RARE else ()
 
 

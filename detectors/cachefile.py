@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 _DIGEST = hashlib.sha256().digest_size
@@ -36,9 +36,9 @@ def digest(parts: Iterable[bytes]) -> str:
 
 @cache
 def code(folder: Path) -> bytes:
-    """What names the code in ``folder``: whatever it derives is another thing once it has changed."""
+    """What names the code in ``folder`` and the Python that runs it: with either, what is derived changes."""
     sources = sorted(folder.glob("*.py"))
-    return digest([version("sluicegate").encode(), *(path.read_bytes() for path in sources)]).encode()
+    return digest([sys.version.encode(), *(path.read_bytes() for path in sources)]).encode()
 
 
 def load(name: str) -> bytes | None:

@@ -44,9 +44,10 @@ Node = tuple[Any, Any]
 
 
 @lru_cache(maxsize=4096)
-def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
+def gate_form(pattern: str, *, trim: bool = True, tail: bool = True, finds: bool = False) -> str:
     """The gate form of ``pattern``, for Hyperscan with DOTALL; ``trim`` opens both ends, unless
-    ``tail`` is false: then something will be put behind it, and only the head opens.
+    ``tail`` is false: then something will be put behind it, and only the head opens. ``finds`` leaves out what the
+    pattern only skips, see `finding`.
 
     Raises ValueError for what a linear-time engine cannot do (lookaround, back-references), for a
     pattern that could match without any selective byte, and for one that is not ASCII (bytes are written ``\\xc3``).
@@ -55,7 +56,7 @@ def gate_form(pattern: str, *, trim: bool = True, tail: bool = True) -> str:
         raise ValueError("has a character beyond ASCII; patterns are byte patterns")
     tree = parsed(pattern)
     flags = "(?i)" if tree.state.flags & sre.SRE_FLAG_IGNORECASE else ""
-    items = list(tree)
+    items = finding(tree) if finds else list(tree)
     body = _sequence(items, head=trim, tail=trim and tail)
     if not body or (trim and _width(items) < 2):
         raise ValueError("matches almost anything: it needs something that it cannot do without")
@@ -74,16 +75,19 @@ def parsed(pattern: str) -> Any:
 
 
 def needs_digits(pattern: str) -> bool:
-    """Whether `DIGITS` matches in the raw bytes of every text that ``pattern`` finds something in.
+    """Whether `DIGITS` matches in the raw bytes of every text that ``pattern`` finds something in."""
+    return _digits(finding(parsed(pattern)), 0)[0] >= 6
 
-    A branch without a group, of a pattern that has groups, says what to skip: it finds nothing.
+
+def finding(tree: Any) -> list[Node]:
+    """The items of a syntax tree that find something.
+
+    In a pattern with groups, a branch without one says what to skip.
     """
-    tree = parsed(pattern)
     items = list(tree)
     if tree.state.groups > 1 and len(items) == 1 and items[0][0] is sre.BRANCH:
-        branches = [branch for branch in items[0][1][1] if has_group(branch)]
-        return all(_digits(list(branch), 0)[0] >= 6 for branch in branches)
-    return _digits(items, 0)[0] >= 6
+        return [(sre.BRANCH, (None, [branch for branch in items[0][1][1] if _has_group(branch)]))]
+    return items
 
 
 def has_digits_pure(data: bytes, /) -> bool:
@@ -91,14 +95,14 @@ def has_digits_pure(data: bytes, /) -> bool:
     return _SIX.search(data) is not None
 
 
-def has_group(items: Iterable[Node]) -> bool:
+def _has_group(items: Iterable[Node]) -> bool:
     """Whether there is a capturing group in these."""
     for op, arg in items:
-        if op is sre.SUBPATTERN and (arg[0] is not None or has_group(arg[3])):
+        if op is sre.SUBPATTERN and (arg[0] is not None or _has_group(arg[3])):
             return True
-        if op is sre.BRANCH and any(has_group(branch) for branch in arg[1]):
+        if op is sre.BRANCH and any(_has_group(branch) for branch in arg[1]):
             return True
-        if op in (sre.MAX_REPEAT, sre.MIN_REPEAT) and has_group(arg[2]):
+        if op in (sre.MAX_REPEAT, sre.MIN_REPEAT) and _has_group(arg[2]):
             return True
     return False
 

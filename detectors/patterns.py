@@ -408,14 +408,14 @@ def _gate_of(rule: Rule) -> bytes:
         return (gate_form(f"(?i){rule.key}", tail=False) + KEY_END).encode("ascii")
     if rule.context:
         return _context_pattern(rule.context, raw=True).encode("ascii")
-    return _part("pattern", gate_form, rule.pattern).encode("ascii")  # type: ignore[no-any-return]
+    return _part("pattern", partial(gate_form, finds=True), rule.pattern).encode("ascii")  # type: ignore[no-any-return]
 
 
 def _place_of(rule: Rule) -> Any:
     """What `CompiledRule.places` looks for: the gate form of the key, or else of the pattern itself."""
     if rule.key:
         return byte_regex(gate_form(f"(?i){rule.key}", tail=False) + KEY_END)
-    return byte_regex(gate_form(rule.pattern))
+    return byte_regex(gate_form(rule.pattern, finds=True))
 
 
 def _context_pattern(words: Sequence[str], *, raw: bool = False) -> str:

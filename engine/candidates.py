@@ -69,10 +69,10 @@ class CandidateReader:
         ``form`` is json, text, logfmt or auto (whichever it is).
         """
         limits, found = self._limits, self._found
-        root = View("root", data, None)
         spans = self._places(data)
         if not spans and not self._knows_all:
             return found
+        root = View("root", data, None)
         found.append((root, frozenset([rule for _, _, rule in spans]) - _NAMED_ONLY, b"", None))
         located = None
         if form in ("json", "auto") and may_be_json(data):
@@ -161,20 +161,31 @@ class CandidateReader:
             view.readable = bytes(blank)
 
     def _add(self, parent: View, places: Iterable[Place], spans: Sequence[Span]) -> None:
-        """Adds scalars with the rules whose places touch them. Rules on keys touch the key, so they go to all."""
+        """Adds scalars with the rules whose places touch them. Rules on keys touch the key, so they go to all.
+
+        What escapes and layers hide is in the scalar that they stand in; or in what stands under the key that they do.
+        """
         text, base, detector = parent.text, parent.step, self._detector
         by_key = detector.by_key
-        everywhere = frozenset([rule for _, _, rule in spans if rule == _HIDDEN or rule in by_key])
+        everywhere = frozenset([rule for _, _, rule in spans if rule in by_key])
         above = key_of(base)
-        following, near, begin = 0, list[Span](), len(self._found)
+        hidden_keys: set[tuple[bytes | int, ...]] = set()
+        following, count, near, begin = 0, len(spans), list[Span](), len(self._found)
         for kind, start, end, path, member in places:
-            while following < len(spans) and spans[following][0] <= end:
+            while following < count and spans[following][0] <= end:
                 near.append(spans[following])
                 following += 1
             if near:
                 near = [span for span in near if span[1] >= start]
             rules = everywhere.union([rule for _, _, rule in near]) if near else everywhere
-            key = b"" if kind == "key" else _last_key(path, above)
+            if kind == "key":
+                key = b""
+                if _HIDDEN in rules:
+                    hidden_keys.add(path)
+            else:
+                key = _last_key(path, above)
+                if hidden_keys and _key_path(path) in hidden_keys:
+                    rules |= _HIDDEN_ONLY
             findings: list[Finding] | None = None
             raw = text[start:end]
             source = None
@@ -212,6 +223,14 @@ class CandidateReader:
             rules = frozenset(rule for _, _, rule in near)
             if rules or self._knows_all:
                 self._found.append((view, rules - _NAMED_ONLY, view.key, None))
+
+
+def _key_path(path: tuple[bytes | int, ...]) -> tuple[bytes | int, ...]:
+    """The path of the object key that something at ``path`` stands under."""
+    size = len(path)
+    while size and not isinstance(path[size - 1], bytes):
+        size -= 1
+    return path[:size]
 
 
 def _last_key(path: Sequence[bytes | int], above: bytes) -> bytes:

@@ -304,11 +304,17 @@ def _lingering(
 
 
 def _any_lingers(views: Iterable[View], forms: Sought) -> bool:
-    """Whether rewritten views below the record still hold something."""
+    """Whether rewritten views below the record still hold something that its own text does not show."""
     return any(
-        view.parent is not None and not is_read_above(view) and lingers(apply(view.text, view.edits), forms)
+        not _stands_in_record(view) and not is_read_above(view) and lingers(apply(view.text, view.edits), forms)
         for view in views
     )
+
+
+def _stands_in_record(view: View) -> bool:
+    """Whether the text of ``view`` stands in the record as it is, or is the record."""
+    parent = view.parent
+    return parent is None or (parent.parent is None and view.source is None and view.encode is None and not view.parts)
 
 
 def _holder(view: View) -> tuple[View, tuple[int, int]] | None:

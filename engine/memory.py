@@ -93,7 +93,7 @@ def _places(text: bytes, value: bytes, *, whole: bool) -> Iterable[tuple[int, in
     at = text.find(value)
     while at >= 0:
         end = at + len(value)
-        if not whole or not (_joins(text[at - 1 : at + 1]) or _joins(text[end - 1 : end + 1])):
+        if not whole or not (_joins(text[max(at - 1, 0) : at + 1]) or _joins(text[end - 1 : end + 1])):
             yield at, end
         at = text.find(value, at + 1)
 

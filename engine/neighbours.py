@@ -45,14 +45,18 @@ Container = tuple[int, tuple[bytes | int, ...]]
 def keys_of(views: Sequence[View]) -> list[bytes]:
     """The key that each of ``views`` is read under: its own, or one that tells more of it."""
     members: dict[Container, Members] = {}
+    held: list[Members | None] = []
     for view in views:
-        if view.kind != "key" and view.step is not None and not _is_pair(view):
-            members.setdefault(_container(view, view.step), {})[view.step.name] = view.text
+        step = view.step
+        if view.kind == "key" or step is None or _is_pair(view):
+            held.append(None)
+            continue
+        beside = members.setdefault(_container(view, step), {})
+        beside[step.name] = view.text
+        held.append(beside)
     return [
-        view.key
-        if view.kind == "key" or view.step is None or _is_pair(view)
-        else _named(view, view.step, members) or view.key
-        for view in views
+        view.key if beside is None or view.step is None else _named(view, view.step, beside, members) or view.key
+        for view, beside in zip(views, held, strict=True)
     ]
 
 
@@ -61,8 +65,7 @@ def _is_pair(view: View) -> bool:
     return view.member is None and view.parent is not None and view.parent.parent is None
 
 
-def _named(view: View, step: Step, members: dict[Container, Members]) -> bytes:
-    beside = members[_container(view, step)]
+def _named(view: View, step: Step, beside: Members, members: dict[Container, Members]) -> bytes:
     if isinstance(step.name, int):
         before = beside.get(step.name - 1, b"")
         if _OPTION.fullmatch(before) and not _FILE.search(before):

@@ -101,6 +101,7 @@ class Sanitizer:
     def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record, in order. ``now`` is in ms since the epoch."""
         hits, limit, plain = self._gate.hits, self.policy.file.limits.bytes, self._plain
+        new = tuple.__new__  # a named tuple made by its own name runs a function of Python
         out: list[Outcome] = []
         add = out.append
         self.policy.detector.remember()
@@ -108,13 +109,14 @@ class Sanitizer:
         for record in records:
             try:
                 _, key, value, headers, _ = record
-                found = hits(value) if value and len(value) <= limit else ()
-                if named and (names := named.get(len(out))) is not None:
-                    add(self._outcome(record, found, now, names))
-                elif plain and not found and value and len(value) <= limit and key is None and not headers:
-                    add(Sanitized(record))  # most records are like this, and this is all that they cost
-                else:
-                    add(self._outcome(record, found, now))
+                found: Sequence[int] = ()
+                names = named.get(len(out)) if named else None
+                if value and len(value) <= limit:
+                    found = hits(value)
+                    if plain and not found and names is None and not headers and (not key or not hits(key)):
+                        add(new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
+                        continue
+                add(self._outcome(record, found, now, names))
             except BudgetExceeded as error:
                 add(Quarantined(record, f"budget.{error.budget}"))
             except NoPrincipal:

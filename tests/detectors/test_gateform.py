@@ -108,3 +108,12 @@ def test_what_needs_digits_has_them(rule: Rule, data: st.DataObject, depth: int)
 def test_digits_are_needed_only_where_nothing_can_part_them(pattern: str, needs: bool) -> None:
     """Six of them, with a few signs between; a branch without a group finds nothing and does not count."""
     assert needs_digits(pattern) is needs
+
+
+def test_what_a_pattern_only_skips_is_no_hit() -> None:
+    """A branch without a group, beside ones with groups, finds nothing, so the gate does not look for it."""
+    pattern = r"\bpassed[:=] ?\d+|(?i:pass)[:=] ?(\w{4,})"
+    everything, finds = (Gate([gate_form(pattern, finds=finds).encode()]) for finds in (False, True))
+    assert everything.hits(b"passed: 412 tests")
+    assert not finds.hits(b"passed: 412 tests")
+    assert finds.hits(b"pass: 412x")
