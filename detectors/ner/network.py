@@ -39,27 +39,43 @@ class Network:
 
     def __call__(self, texts: Sequence[Sequence[str]]) -> Iterator[Any]:
         """For the words of each text an array (words, labels) of probabilities."""
+        following = iter(texts)
+        for scores, begins in self.groups(texts):
+            for begin, text in zip(begins, following, strict=False):
+                yield scores[begin : begin + len(text)]
+
+    def groups(self, texts: Iterable[Sequence[str]]) -> Iterator[tuple[Any, list[int]]]:
+        """The same for several texts at a time: one array, and at which of its rows each text begins.
+
+        In the rows between them, each label is certain.
+        """
         pad = [0] * self.sees  # as spaCy does
         for some in _groups(texts):
             self._learn(some)
             number = self._numbers.__getitem__
-            rows = list(pad)
+            rows, begins = list(pad), []
             for text in some:
+                begins.append(len(rows))
                 rows += map(number, text)
                 rows += pad
-            scores = self._scores(numpy.array(rows))
-            at = self.sees
-            for text in some:
-                yield scores[at : at + len(text)]
-                at += len(text) + self.sees
+            numbers = numpy.array(rows)
+            scores = self._scores(numbers)
+            scores[numbers == 0] = 1
+            yield scores, begins
 
     def _learn(self, texts: Sequence[Sequence[str]]) -> None:
         if len(self._numbers) > WORDS:
             self.forget()
-        numbers, first = self._numbers, len(self._vectors)
-        if new := [word for word in dict.fromkeys(word for text in texts for word in text) if word not in numbers]:
-            self._vectors = numpy.concatenate([self._vectors, self._embed(new)])
-            numbers.update(zip(new, range(first, first + len(new)), strict=True))
+        numbers = self._numbers
+        first = len(numbers) + 1
+        if new := set().union(*texts).difference(numbers):
+            words = sorted(new)
+            end = first + len(words)
+            if end > len(self._vectors):
+                room = numpy.zeros((end, self._vectors.shape[1]), dtype="f")
+                self._vectors = numpy.concatenate([self._vectors, room])
+            self._vectors[first:end] = self._embed(words)
+            numbers.update(zip(words, range(first, end), strict=True))
 
     def _scores(self, rows: Any) -> Any:
         x = self._vectors[rows]
