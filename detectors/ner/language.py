@@ -234,17 +234,16 @@ class Names(Tagger):
     @cached_property
     def network(self) -> Network:
         """What computes, once there are weights."""
-        return Network(self.model, self._vectors)
+        return Network(self.model, self._features)
 
-    def _vectors(self, words: Sequence[str]) -> Any:
+    def _features(self, words: Sequence[str]) -> Any:
         """For each word what the model knows of it by itself. A document of them would take ten times as long."""
-        _, _, tables, mix, _ = self.model.get_ref("tok2vec").layers[0].layers
+        tables = self.model.get_ref("tok2vec").layers[0].layers[2]
         known = self.lexicon or (lambda _: UNKNOWN)
         features = [
             tuple(map(get_string_id, (_norm(word), known(word), _suffix(word), _shape(word)))) for word in words
         ]
-        found = tables.layers[0].predict(numpy.array(features, dtype="uint64"))
-        return mix.layers[0].predict(found)
+        return tables.layers[0].predict(numpy.array(features, dtype="uint64"))
 
     @cached_property
     def decoder(self) -> Decoder:

@@ -19,13 +19,13 @@ _TINY = 1e-8  # as in thinc's LayerNorm
 class Network:
     """Probabilities of labels, by the weights of ``model``, a trained ``spacy.Tagger.v2`` over ``spacy.Tok2Vec.v2``.
 
-    ``embed`` gives the vectors of some words, an array (words, width).
+    ``embed`` gives the features of some words, an array (words, features), of which their vectors are made.
     """
 
     def __init__(self, model: Any, embed: Callable[[Sequence[str]], Any]) -> None:
-        found = list(model.get_ref("tok2vec").layers[1].walk())
+        found = [one for part in model.get_ref("tok2vec").layers for one in part.walk()]
         maxouts, norms = ([one for one in found if one.name == name] for name in ("maxout", "layernorm"))
-        self._layers = [_Layer(maxout, norm) for maxout, norm in zip(maxouts, norms, strict=True)]
+        self._mix, *self._layers = [_Layer(maxout, norm) for maxout, norm in zip(maxouts, norms, strict=True)]
         softmax = model.get_ref("softmax")
         self._out, self._bias = numpy.ascontiguousarray(softmax.get_param("W").T), softmax.get_param("b")
         self.sees = len(self._layers)  # neighbours on either side: one more with each layer
@@ -74,7 +74,8 @@ class Network:
             if end > len(self._vectors):
                 room = numpy.zeros((end, self._vectors.shape[1]), dtype="f")
                 self._vectors = numpy.concatenate([self._vectors, room])
-            self._vectors[first:end] = self._embed(words)
+            features = self._embed(words)
+            self._vectors[first:end] = self._mix(numpy.hstack([features, numpy.ones((len(words), 1), dtype="f")]))
             numbers.update(zip(words, range(first, end), strict=True))
 
     def _scores(self, rows: Any) -> Any:
@@ -92,7 +93,7 @@ class Network:
 
 
 class _Layer:
-    """A convolution over a word and its two neighbours: the largest of some pieces, normalized."""
+    """The largest of some pieces, normalized. What it is given ends in a 1."""
 
     def __init__(self, maxout: Any, norm: Any) -> None:
         weights, bias = maxout.get_param("W"), maxout.get_param("b")
@@ -103,14 +104,19 @@ class _Layer:
         self._mean = numpy.full((self._width, 1), 1 / self._width, dtype="f")
 
     def add(self, x: Any, windows: Any) -> None:
-        """Adds to ``x``, an array (words, width), what comes of it. ``windows`` is room for each word with its
-        neighbours, and a 1.
+        """Adds to ``x``, an array (words, width), what comes of each word and its two neighbours. ``windows`` is room
+        for these, and a 1.
         """
         width = self._width
         windows[1:, :width] = x[:-1]
         windows[:, width : 2 * width] = x
         windows[:-1, 2 * width : -1] = x[1:]
-        pieces = windows @ self._weights
+        x += self(windows)
+
+    def __call__(self, inputs: Any) -> Any:
+        """Of an array (words, inputs and a 1) one (words, width)."""
+        width = self._width
+        pieces = inputs @ self._weights
         best = pieces[:, :width]
         for piece in range(1, self._pieces):
             best = numpy.maximum(best, pieces[:, piece * width : (piece + 1) * width])
@@ -119,7 +125,7 @@ class _Layer:
         best *= (1 / numpy.sqrt(spread))[:, None]
         best *= self._scale
         best += self._shift
-        x += best
+        return best
 
 
 def _groups(texts: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
