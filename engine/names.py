@@ -97,18 +97,14 @@ class NameReader:
                 elif any(names):
                     pairs = zip(some, names, strict=True)
                     out[number] = Names(
-                        (
-                            (Text(one.value.encode("utf-8", "surrogateescape"), one.key), found)
-                            for one, found in pairs
-                            if found
-                        ),
+                        ((Text(_bytes(one), one.key), found) for one, found in pairs if found),
                         views,
                     )
         return out
 
     def texts(self, record: bytes, form: str = "auto") -> list[str]:
         """The free texts of a record."""
-        return [passage.value for passage in self._texts(record, form)[0]]
+        return [_bytes(passage).decode("utf-8", "replace") for passage in self._texts(record, form)[0]]
 
     def _texts(self, data: bytes, form: str) -> tuple[list[Passage], list[View] | None]:
         """The free texts of a record, as `engine.views` reads them, and its views, if they were needed."""
@@ -214,6 +210,11 @@ class NameReader:
                 self._known.clear()
             known = self._known[path] = any(field.matches(path) for field in self._fields)
         return known
+
+
+def _bytes(passage: Passage) -> bytes:
+    """Its text as it stands in the record."""
+    return passage.value.encode("utf-8", "surrogateescape")
 
 
 def _keys(data: bytes) -> int:

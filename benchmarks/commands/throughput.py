@@ -33,7 +33,9 @@ LABELS = {
 @cli.policy_option
 @cli.broker_option
 @click.option("--stream/--no-stream", default=True, show_default=True, help="Also the engine and a relay on a broker.")
-@click.option("--ner", is_flag=True, help="Names in free text alone: the core without and with them, and nlp.pipe.")
+@click.option(
+    "--ner", is_flag=True, help="Names in free text alone: the core without and with them, and spaCy over all."
+)
 @click.option("--stream-records", type=click.IntRange(1), help="How many go through the broker in a run.")
 @cli.json_option
 def throughput(
@@ -108,7 +110,7 @@ def _names(corpora: Sequence[Corpus], policy: Path | None, repetitions: int, *, 
 
     loaded = load_policy(policy, ner=True)
     sections = []
-    with cli.progress("measuring", len(corpora) * steps(3, repetitions)) as advance:
+    with cli.progress("measuring", len(corpora) * steps(4, repetitions)) as advance:
         for corpus in map(names.distinct, corpora):
             rows = measure(names.tasks(loaded, corpus), repetitions=repetitions, advance=advance)
             sections.append(Section.on(corpus, rows, pairs=names.PAIRS))

@@ -102,7 +102,7 @@ def _presidio() -> Tool | None:
     except ImportError:
         return None
 
-    class Engine(SpacyNlpEngine):  # type: ignore[misc,unused-ignore]
+    class Engine(SpacyNlpEngine):  # type: ignore[misc]  # its types are not read
         def __init__(self) -> None:
             super().__init__(ner_model_configuration=NerModelConfiguration(labels_to_ignore=[]))
             self.nlp = {"en": load_model(OUR_MODEL).pipeline}

@@ -148,8 +148,9 @@ class NameDetector:
             else:
                 known[seen] = names
         if unknown:
-            for seen, names in zip(unknown, self.model.find(list(unknown), list(unknown.values())), strict=True):
-                wanted = [one for name in names if (one := self._wanted(seen, name)) is not None]
+            found_in = self.model.find(list(unknown), list(unknown.values()))
+            for (seen, spots), names in zip(unknown.items(), found_in, strict=True):
+                wanted = [one for name in names if (one := self._wanted(seen, spots or (), name)) is not None]
                 known[seen] = wanted
                 self._keep(seen, wanted)
         for ask, seen in zip(asks, masked, strict=True):
@@ -158,7 +159,7 @@ class NameDetector:
                 if name.start >= ask.skip and ask.since <= start < ask.until:
                     found[ask.owner].append(Name(start, end, name.entity, name.score))
 
-    def _wanted(self, text: str, name: Name) -> Name | None:
+    def _wanted(self, text: str, spots: Spots, name: Name) -> Name | None:
         """``name`` without signs around it, if it is sure enough and its words are not all plain."""
         start, end, entity, score = name
         if score < self._thresholds.get(entity, 2.0):
@@ -167,9 +168,11 @@ class NameDetector:
             start += 1
         while start < end and not (text[end - 1].isalnum() or text[end - 1] == "."):
             end -= 1
-        if start == end or (entity == "PERSON" and not self.words(text[max(0, start - _BEFORE) : end])):
+        if start == end:
             return None
-        return Name(start, end, entity, score)
+        if entity != "PERSON" or any(start <= first < end for first, _ in spots):
+            return Name(start, end, entity, score)
+        return Name(start, end, entity, score) if self.words(text[max(0, start - _BEFORE) : end]) else None
 
     def _keep(self, seen: str, names: list[Name]) -> None:
         if len(self._new) >= self._kept // 2:

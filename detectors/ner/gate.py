@@ -56,7 +56,7 @@ class NameGate:
         """Those with a capital that are not plain, names in what is written together, words of other scripts."""
         plain, odd = self._plain, set[str]()
         for word in words:
-            if word in plain or word.islower():
+            if word.islower() or word in plain:
                 continue
             if not word.isascii():
                 if len(word) > 3 or not word.isupper():  # scripts without case, too

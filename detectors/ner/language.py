@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import gzip
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -208,33 +210,40 @@ class Names(Tagger):
         them and `REACH` more on either side the way that they are read in the whole text.
         """
         words = [words_of(text) for text in texts]
-        runs = [
-            _runs(text, some, spots, REACH + self.network.sees) if spots is not None else [(0, len(some))]
-            for text, some, spots in zip(texts, words, near or [None] * len(texts), strict=True)
-        ]
-        read = self.network([some[a:b] for some, parts in zip(words, runs, strict=True) for a, b in parts])
-        out = []
-        for text, some, parts in zip(texts, words, runs, strict=True):
-            found: list[tuple[int, int, str, float]] = []
-            for first, _ in parts:
-                found += [(first + a, first + b, kind, score) for a, b, kind, score in self.decoder(next(read))]
-            out.append(_placed(text, some, found) if found else [])
+        starts = [_starts(text, some) for text, some in zip(texts, words, strict=True)]
+        runs: list[tuple[int, int]] = []  # of words that are read: the text that they are of, and the first of them
+        read: list[Sequence[str]] = []
+        for number, some in enumerate(words):
+            spots = near[number] if near is not None else None
+            parts = [(0, len(some))] if spots is None else _runs(starts[number], some, spots, REACH + self.network.sees)
+            for first, end in parts:
+                runs.append((number, first))
+                read.append(some[first:end])
+        out: list[list[tuple[int, int, str, float]]] = [[] for _ in texts]
+        done = 0
+        for scores, begins in self.network.groups(read):
+            for start, end, kind, score in self.decoder(scores):
+                run = bisect_right(begins, start) - 1
+                number, first = runs[done + run]
+                first, last = start - begins[run] + first, end - 1 - begins[run] + first
+                after = starts[number][last] + len(words[number][last])
+                out[number].append((starts[number][first], after, kind, score))
+            done += len(begins)
         return out
 
     @cached_property
     def network(self) -> Network:
         """What computes, once there are weights."""
-        return Network(self.model, self._vectors)
+        return Network(self.model, self._features)
 
-    def _vectors(self, words: Sequence[str]) -> Any:
+    def _features(self, words: Sequence[str]) -> Any:
         """For each word what the model knows of it by itself. A document of them would take ten times as long."""
-        _, _, tables, mix, _ = self.model.get_ref("tok2vec").layers[0].layers
+        tables = self.model.get_ref("tok2vec").layers[0].layers[2]
         known = self.lexicon or (lambda _: UNKNOWN)
         features = [
             tuple(map(get_string_id, (_norm(word), known(word), _suffix(word), _shape(word)))) for word in words
         ]
-        found = tables.layers[0].predict(numpy.array(features, dtype="uint64"))
-        return mix.layers[0].predict(found)
+        return tables.layers[0].predict(numpy.array(features, dtype="uint64"))
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -276,25 +285,23 @@ class Decoder:
         What is surely outside parts a text, so that most of it need not be looked at.
         """
         out: list[tuple[int, int, str, float]] = []
-        before = -2
-        start = 0
-        for at in numpy.flatnonzero(probabilities[:, self._outside] <= _SURELY).tolist():
-            if at > before + 1:
-                self._read(probabilities, start, before + 1, out)
-                start = at
-            before = at
-        self._read(probabilities, start, before + 1, out)
+        places = numpy.flatnonzero(probabilities[:, self._outside] <= _SURELY)
+        some = probabilities[places]
+        rows, path, numbers = some.tolist(), some.argmax(axis=1).tolist(), places.tolist()
+        begin = 0
+        for end, (before, after) in enumerate(pairwise([*numbers, -1]), 1):
+            if after != before + 1:
+                self._read(numbers[begin], rows[begin:end], path[begin:end], out)
+                begin = end
         return out
 
-    def _read(self, probabilities: Any, first: int, end: int, out: list[tuple[int, int, str, float]]) -> None:
-        """Adds the names from token ``first`` on, up to ``end``."""
-        if end <= first:
-            return
-        some = probabilities[first:end]
-        path = some.argmax(axis=1).tolist()
+    def _read(
+        self, first: int, rows: list[list[float]], path: list[int], out: list[tuple[int, int, str, float]]
+    ) -> None:
+        """Adds the names in these ``rows`` of probabilities, from token ``first`` on."""
         if not self._sensible(path):
-            path = self._best(numpy.log(some + 1e-9))
-        rows, start = some.tolist(), 0
+            path = self._best(numpy.log(numpy.array(rows, dtype="f") + 1e-9))
+        start = 0
         for at, number in enumerate(path):
             label = self._labels[number]
             if label[0] in "BU":
@@ -327,38 +334,33 @@ class Decoder:
         return path[::-1]
 
 
-def _runs(text: str, words: Sequence[str], spots: Sequence[tuple[int, int]], beside: int) -> list[tuple[int, int]]:
-    """The words at ``spots`` of ``text``, which are in order, and those ``beside`` them: the first of each run, and the
-    one after its last.
-    """
-    out: list[tuple[int, int]] = []
-    following, count, end = 0, len(spots), 0
-    for number, word in enumerate(words):
+def _starts(text: str, words: Iterable[str]) -> list[int]:
+    """Where each of its ``words`` begins in ``text``."""
+    out, end = [], 0
+    for word in words:
         start = text.index(word, end)
+        out.append(start)
         end = start + len(word)
-        while following < count and spots[following][1] <= start:
-            following += 1
-        if following == count:
-            break
-        if end > spots[following][0]:
-            low, high = max(0, number - beside), min(len(words), number + beside + 1)
-            if out and low <= out[-1][1]:
-                out[-1] = out[-1][0], high
-            else:
-                out.append((low, high))
     return out
 
 
-def _placed(
-    text: str, words: Sequence[str], found: Iterable[tuple[int, int, str, float]]
-) -> list[tuple[int, int, str, float]]:
-    """What was ``found``, with characters of ``text`` in place of its ``words``."""
-    starts, end = [], 0
-    for word in words:
-        start = text.index(word, end)
-        end = start + len(word)
-        starts.append(start)
-    return [(starts[a], starts[b - 1] + len(words[b - 1]), kind, score) for a, b, kind, score in found]
+def _runs(
+    starts: Sequence[int], words: Sequence[str], spots: Iterable[tuple[int, int]], beside: int
+) -> list[tuple[int, int]]:
+    """The words at ``spots``, which are in order, and those ``beside`` them: the first of each run, and the one after
+    its last.
+    """
+    out: list[tuple[int, int]] = []
+    for low, high in spots:
+        first = max(0, bisect_right(starts, low) - 1)
+        if first < len(words) and starts[first] + len(words[first]) <= low:
+            first += 1
+        begin, end = max(0, first - beside), min(len(words), bisect_left(starts, high) + beside)
+        if out and begin <= out[-1][1]:
+            out[-1] = out[-1][0], max(end, out[-1][1])
+        elif begin < end:
+            out.append((begin, end))
+    return out
 
 
 def bilou(count: int, spans: Iterable[tuple[int, int, str]]) -> list[str]:

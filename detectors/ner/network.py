@@ -19,13 +19,13 @@ _TINY = 1e-8  # as in thinc's LayerNorm
 class Network:
     """Probabilities of labels, by the weights of ``model``, a trained ``spacy.Tagger.v2`` over ``spacy.Tok2Vec.v2``.
 
-    ``embed`` gives the vectors of some words, an array (words, width).
+    ``embed`` gives the features of some words, an array (words, features), of which their vectors are made.
     """
 
     def __init__(self, model: Any, embed: Callable[[Sequence[str]], Any]) -> None:
-        found = list(model.get_ref("tok2vec").layers[1].walk())
+        found = [one for part in model.get_ref("tok2vec").layers for one in part.walk()]
         maxouts, norms = ([one for one in found if one.name == name] for name in ("maxout", "layernorm"))
-        self._layers = [_Layer(maxout, norm) for maxout, norm in zip(maxouts, norms, strict=True)]
+        self._mix, *self._layers = [_Layer(maxout, norm) for maxout, norm in zip(maxouts, norms, strict=True)]
         softmax = model.get_ref("softmax")
         self._out, self._bias = numpy.ascontiguousarray(softmax.get_param("W").T), softmax.get_param("b")
         self.sees = len(self._layers)  # neighbours on either side: one more with each layer
@@ -39,27 +39,44 @@ class Network:
 
     def __call__(self, texts: Sequence[Sequence[str]]) -> Iterator[Any]:
         """For the words of each text an array (words, labels) of probabilities."""
+        following = iter(texts)
+        for scores, begins in self.groups(texts):
+            for begin, text in zip(begins, following, strict=False):
+                yield scores[begin : begin + len(text)]
+
+    def groups(self, texts: Iterable[Sequence[str]]) -> Iterator[tuple[Any, list[int]]]:
+        """The same for several texts at a time: one array, and at which of its rows each text begins.
+
+        In the rows between them, each label is certain.
+        """
         pad = [0] * self.sees  # as spaCy does
         for some in _groups(texts):
             self._learn(some)
             number = self._numbers.__getitem__
-            rows = list(pad)
+            rows, begins = list(pad), []
             for text in some:
+                begins.append(len(rows))
                 rows += map(number, text)
                 rows += pad
-            scores = self._scores(numpy.array(rows))
-            at = self.sees
-            for text in some:
-                yield scores[at : at + len(text)]
-                at += len(text) + self.sees
+            numbers = numpy.array(rows)
+            scores = self._scores(numbers)
+            scores[numbers == 0] = 1
+            yield scores, begins
 
     def _learn(self, texts: Sequence[Sequence[str]]) -> None:
         if len(self._numbers) > WORDS:
             self.forget()
-        numbers, first = self._numbers, len(self._vectors)
-        if new := [word for word in dict.fromkeys(word for text in texts for word in text) if word not in numbers]:
-            self._vectors = numpy.concatenate([self._vectors, self._embed(new)])
-            numbers.update(zip(new, range(first, first + len(new)), strict=True))
+        numbers = self._numbers
+        first = len(numbers) + 1
+        if new := set().union(*texts).difference(numbers):
+            words = sorted(new)
+            end = first + len(words)
+            if end > len(self._vectors):
+                room = numpy.zeros((end, self._vectors.shape[1]), dtype="f")
+                self._vectors = numpy.concatenate([self._vectors, room])
+            features = self._embed(words)
+            self._vectors[first:end] = self._mix(numpy.hstack([features, numpy.ones((len(words), 1), dtype="f")]))
+            numbers.update(zip(words, range(first, end), strict=True))
 
     def _scores(self, rows: Any) -> Any:
         x = self._vectors[rows]
@@ -76,7 +93,7 @@ class Network:
 
 
 class _Layer:
-    """A convolution over a word and its two neighbours: the largest of some pieces, normalized."""
+    """The largest of some pieces, normalized. What it is given ends in a 1."""
 
     def __init__(self, maxout: Any, norm: Any) -> None:
         weights, bias = maxout.get_param("W"), maxout.get_param("b")
@@ -87,14 +104,19 @@ class _Layer:
         self._mean = numpy.full((self._width, 1), 1 / self._width, dtype="f")
 
     def add(self, x: Any, windows: Any) -> None:
-        """Adds to ``x``, an array (words, width), what comes of it. ``windows`` is room for each word with its
-        neighbours, and a 1.
+        """Adds to ``x``, an array (words, width), what comes of each word and its two neighbours. ``windows`` is room
+        for these, and a 1.
         """
         width = self._width
         windows[1:, :width] = x[:-1]
         windows[:, width : 2 * width] = x
         windows[:-1, 2 * width : -1] = x[1:]
-        pieces = windows @ self._weights
+        x += self(windows)
+
+    def __call__(self, inputs: Any) -> Any:
+        """Of an array (words, inputs and a 1) one (words, width)."""
+        width = self._width
+        pieces = inputs @ self._weights
         best = pieces[:, :width]
         for piece in range(1, self._pieces):
             best = numpy.maximum(best, pieces[:, piece * width : (piece + 1) * width])
@@ -103,7 +125,7 @@ class _Layer:
         best *= (1 / numpy.sqrt(spread))[:, None]
         best *= self._scale
         best += self._shift
-        x += best
+        return best
 
 
 def _groups(texts: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:

@@ -34,7 +34,7 @@ from models.ner.sources import classes, gate_words, load
 SHIPPED = Path(__file__).parents[2] / "detectors" / "ner" / "pipeline"
 CONFIG = Path(__file__).parent / "config.cfg"
 CARD = Path(__file__).parent / "card.md"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 TEXTS = 70_000
 SEED = 7
 

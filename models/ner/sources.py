@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from babel import Locale
+from babel.core import get_global
 from faker.config import AVAILABLE_LOCALES
 
 SURNAMES = 20_000  # of the census, the commonest
@@ -221,12 +222,6 @@ def _large() -> list[str]:
     return [name for line in text.splitlines() for name in line.split(", ")]
 
 
-def _zone_names() -> Iterable[str]:
-    from zoneinfo import available_timezones
-
-    return sorted(name for name in available_timezones() if not name.startswith(("Etc/", "US/", "SystemV/")))
-
-
 def _countries() -> list[str]:
     return sorted({name for language in ("en", "de", "fr", "es", "it", "pt", "nl") for name in _countries_in(language)})
 
@@ -237,7 +232,9 @@ def _countries_in(language: str) -> list[str]:
 
 
 def _zone_cities() -> list[str]:
-    return [name.rsplit("/", 1)[1].replace("_", " ") for name in _zone_names() if "/" in name]
+    """Cities that time zones are called after, by the CLDR: each machine's own list of zones is another."""
+    zones = sorted(name for name in get_global("zone_territories") if not name.startswith("Etc/"))
+    return [name.rsplit("/", 1)[1].replace("_", " ") for name in zones]
 
 
 def _locales() -> list[str]:

@@ -417,3 +417,25 @@ def test_a_labels_file_with_an_unknown_key_is_refused(labelled: Path, tmp_path: 
     assert done.returncode == 2
     assert "labels.yaml" in done.stderr
     assert "familie" in done.stderr
+
+
+def test_persons_are_measured_by_command(tmp_path: Path) -> None:
+    """With the gate, without it and without the cache, by exact spans, rows that name people by their keys apart."""
+    texts = (
+        "Thanks, «PERSON:Priya Raman», the keys are at the desk.",
+        "assigned to «PERSON:Tomasz Zielinski» and «PERSON:Grace Okafor»",
+        "ticket 4711 was closed by the night shift",
+        '{"first_name": "«PERSON:Ayşe»", "city": "Bursa"}',
+    )
+    rows = [{"text": row.text, "spans": row.spans} for row in map(positive, texts)]
+    raw = {"text": "Connection from 192.0.2.7 closed", "kind": "raw"}
+    done = quality("--ner", "--json", written(tmp_path / "people.ndjson", *rows, raw))
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["model"].startswith("sluicegate-")
+    tools = {one["tool"]: one for one in document["names"]}
+    for name in ("sluicegate", "sluicegate without its gate", "sluicegate without its cache"):
+        persons, bare = tools[name]["persons"], tools[name]["without_named_keys"]
+        assert (persons["spans"], bare["spans"]) == (4, 3)
+        assert persons["exact"] == persons["overlapping"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+        assert (tools[name]["raw"], tools[name]["person_alarms_per_10k"]) == (1, 0.0)

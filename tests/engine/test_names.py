@@ -167,3 +167,14 @@ def test_reading_where_names_stand_is_reading_all(shared: Sanitizer, record: tup
         quick = cleaner.clean_hit(value, form, hits, names)
         assert quick == cleaner.clean_all(value, form, names=names, hits=hits)
         assert quick.redactions
+
+
+def test_text_that_is_no_utf8_is_read_around(shared: Sanitizer) -> None:
+    """Names beside it are found, to the byte, and its free texts can be handed on."""
+    record = b'{"content": "\xff\xc3 My name is Jane Doe \xe9"}'
+    [outcome] = outcomes(shared, record)
+    assert isinstance(outcome, Sanitized)
+    assert outcome.record.value == record.replace(b"Jane Doe", b"[PERSON]")
+    assert shared.policy.names is not None
+    reader = NameReader(shared.policy.names, shared.policy.file.ner.fields, shared.cleaner.limits)
+    assert reader.texts(record) == ["\ufffd\ufffd My name is Jane Doe \ufffd"]
