@@ -140,10 +140,11 @@ class View:
 
     def _over_parts(self, edit: Edit) -> Iterable[Edit]:
         """The first of the parts gets the text, the others become empty."""
-        text = escape(edit.text)
+        text, last = escape(edit.text), None
         for part in self.parts[edit.start : edit.end]:
-            yield Edit(part.start, part.start + part.length, text)
-            text = b""
+            if part is not last:
+                yield Edit(part.start, part.start + part.length, text)
+            text, last = b"", part
 
 
 def key_of(step: Step | None) -> bytes:
@@ -284,7 +285,12 @@ def spelled(view: View, purse: Purse) -> list[View]:
 
 def _may_spell(text: bytes) -> bool:
     """Whether `_SPELLS` may match: a glance at the characters that its patterns need."""
-    return len(text.translate(None, _SIGNS)) != len(text) or LEAST.search(text) is not None or _announces(text)
+    return (
+        len(text.translate(None, _SIGNS)) != len(text)
+        or not text.isascii()
+        or LEAST.search(text) is not None
+        or _announces(text)
+    )
 
 
 def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:
@@ -368,7 +374,7 @@ def spread(views: Sequence[View]) -> list[View]:
         if row and not _follows(row[-1], view):
             out += _spread(row)
             row = []
-        if view.kind == "string" and len(view.text) == view.length == 1 and view.step is not None:
+        if view.kind == "string" and _is_one(view.text) and view.step is not None:
             row.append(view)
     return out + _spread(row)
 
@@ -376,19 +382,24 @@ def spread(views: Sequence[View]) -> list[View]:
 def _follows(one: View, other: View) -> bool:
     """Whether ``other`` is the next element of an array, and one character as well."""
     before, name = one.step.name if one.step else b"", other.step.name if other.step else b""
-    if one.parent is not other.parent or one.parent is None or len(other.text) != 1 or other.kind != "string":
+    if one.parent is not other.parent or one.parent is None or not _is_one(other.text) or other.kind != "string":
         return False
     if not isinstance(before, int) or name != before + 1:
         return False
-    return one.parent.text[one.start + 1 : other.start] in (b'","', b'", "')
+    return one.parent.text[one.start + one.length : other.start] in (b'","', b'", "')
+
+
+def _is_one(text: bytes) -> bool:
+    """Whether it is one character, in UTF-8."""
+    return len(text) == 1 or (len(text) in (2, 3, 4) and text[0] >= 0xC2 and len(text.decode(errors="replace")) == 1)
 
 
 def _spread(row: Sequence[View]) -> list[View]:
     if len(row) < characters.ROW or row[0].step is None:
         return []
     view = View("spread", b"".join(one.text for one in row), row[0].step.parent, row[0].parent)
-    view.parts = row
-    view.member = row[0].start - 1, row[-1].start + 2
+    view.parts = [one for one in row for _ in one.text]  # by byte
+    view.member = row[0].start - 1, row[-1].start + row[-1].length + 1
     return [view]
 
 

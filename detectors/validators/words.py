@@ -224,6 +224,11 @@ def mixed(secret: bytes) -> bool:
     return all(re.search(kind, secret) for kind in (rb"\d", rb"[A-Z]", rb"[a-z]")) and token(secret)
 
 
+def mixed_random(secret: bytes) -> bool:
+    """A `random_value` that is `mixed`, with two digits: no digest, no UUID, no ``getItem2ByName``."""
+    return sum(48 <= byte <= 57 for byte in secret) >= 2 and mixed(secret) and random_value(secret)
+
+
 def mixed_or_bech32(secret: bytes) -> bool:
     """A `mixed` value, or one in small letters behind a prefix such as ``ltc1`` and ``addr1``."""
     return mixed(secret) or re.match(rb"(?:ltc|addr)1", secret) is not None
@@ -332,6 +337,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "long_token": long_token,
     "mixed": mixed,
     "mixed_or_bech32": mixed_or_bech32,
+    "mixed_random": mixed_random,
     "header_credential": header_credential,
     "pass_field": pass_field,
     "password": password,

@@ -1,13 +1,15 @@
 """What announces, in base64 and in hexadecimal, texts beyond ASCII: UTF-16, look-alikes, characters that are not shown.
 
-Such a text has a rhythm of bytes, a few in a row that come again. From the sets of bytes of such a row follows which
-characters may stand where it is written in base64: one pattern for each of the three places in a group at which it can
-begin. Only characters that the row decides alone count.
+Such a text has a few bytes in a row that are rare elsewhere, or a rhythm of them. From the sets of bytes of such a row
+follows which characters may stand where it is written in base64: one pattern for each of the three places in a group
+at which it can begin. Only characters that the row decides alone count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from engine.layers import lookalikes
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SAFE = {ord("+"): b"+-", ord("/"): b"/_"}
@@ -16,19 +18,40 @@ Row = Sequence[frozenset[int]]
 _ASCII = frozenset(range(0x20, 0x7F))
 _NUL = frozenset([0])
 _TAIL = frozenset(range(0x80, 0xC0))
+_CYRILLIC, _GREEK = ([0xD0, 0xD1], _TAIL), ([0xCE, 0xCF], _TAIL)
 
 
 def _row(*sets: object) -> Row:
     return [frozenset(one) if isinstance(one, frozenset | list | range) else frozenset([one]) for one in sets]  # type: ignore[list-item]
 
 
-_UNSEEN = (_ASCII, 0xE2, [0x80, 0x81], [*range(0x8B, 0x90), *range(0xA0, 0xB0)])
+_BLOCK = frozenset([0x00, 0x03, 0x04, 0x20, 0x24, 0xD8, 0xDC, 0xDD, 0xFE, 0xFF])
+"""Of UTF-16, the half of each character that says which block it is of: ASCII, and those of `lookalikes`."""
+_UNSEEN = (0xE2, [0x80, 0x81], [*range(0x8B, 0x90), *range(0xA0, 0xB0)])
+UTF16: Sequence[Row] = [  # in either order
+    _row(*(range(0x10, 0x80), [0x00, 0x04, 0x24]) * 6),
+    _row(*(_ASCII, 0x00, [*range(0x0B, 0x10), *range(0x60, 0x70)], 0x20) * 2),  # zero-width characters
+    _row(*(0x00, _ASCII, 0x20, [*range(0x0B, 0x10), *range(0x60, 0x70)]) * 2),
+    _row(*(_ASCII, 0x00, 0xAD, 0x00) * 2),  # soft hyphens
+    _row(*(range(0xD0, 0xEA), 0x24) * 3),  # circled
+    _row(*(range(0x01, 0x5F), 0xFF) * 4),  # fullwidth
+    _row(*(0x35, 0xD8, range(0x100), [0xDC, 0xDD]) * 2),  # mathematical
+    _row(*(0xD8, 0x35, [0xDC, 0xDD], range(0x100)) * 2),
+    _row(*(_ASCII, 0x00, [0x0F, 0xFF], 0xFE) * 2),  # variation selectors
+    _row(*(0x00, _ASCII, 0xFE, [0x0F, 0xFF]) * 2),
+]
 ROWS: Sequence[Row] = [
-    _row(*(_ASCII, _NUL) * 5),  # UTF-16, in either order
+    *UTF16,
     _row(*(0xEF, [0xBC, 0xBD], _TAIL) * 3),  # fullwidth
     _row(0xF0, 0x9D, range(0x90, 0xA0), _TAIL, 0xF0, 0x9D, range(0x90, 0xA0)),  # mathematical
-    _row(*_UNSEEN * 2),  # zero-width characters between others
-    _row(*(_ASCII, 0xC2, 0xAD) * 3),  # soft hyphens
+    _row(*(0xE2, [0x92, 0x93], _TAIL) * 2),  # circled
+    *(_row(*_UNSEEN, *[_ASCII] * between, *_UNSEEN) for between in range(1, 5)),  # zero-width characters
+    _row(_ASCII, 0xEF, 0xBB, 0xBF, _ASCII),
+    _row(_ASCII, 0xEF, 0xB8, range(0x80, 0x90), _ASCII),  # variation selectors
+    _row(_ASCII, 0xC2, 0xAD, _ASCII),  # soft hyphens
+    _row(*_CYRILLIC, _ASCII, *_CYRILLIC, _ASCII, *_CYRILLIC),
+    *(_row(_ASCII, *_CYRILLIC, *[_ASCII] * between, *_CYRILLIC, _ASCII) for between in range(2, 5)),
+    _row(_ASCII, *_GREEK, _ASCII, _ASCII, *_GREEK, _ASCII),
 ]
 
 
@@ -74,17 +97,27 @@ IN_BASE64 = b"|".join(map(in_base64, ROWS))
 """What announces such texts in base64."""
 IN_HEX = b"|".join(map(in_hex, ROWS))
 """What announces them in hexadecimal."""
+UTF16_IN_HEX = b"|".join(map(in_hex, UTF16))
 
 
 def utf16(data: bytes) -> str | None:
-    """The encoding of ``data`` if it is UTF-16 of mostly ASCII: every second byte is zero. None if it is not."""
+    """The encoding of ``data`` if it is UTF-16 of mostly ASCII and what looks like it; None if it is not."""
     pairs = len(data) // 2
     if pairs < 4:
         return None
-    odd, even = data[1 : 2 * pairs : 2].count(0), data[: 2 * pairs : 2].count(0)
-    if max(odd, even) * 4 < pairs * 3 or min(odd, even) * 8 > pairs:
+    odd, even = (
+        pairs - len(half.translate(None, _BLOCKS)) for half in (data[1 : 2 * pairs : 2], data[: 2 * pairs : 2])
+    )
+    encoding = "utf-16-le" if odd > even else "utf-16-be"
+    if max(odd, even) * 4 < pairs * 3:
         return None
-    return "utf-16-le" if odd > even else "utf-16-be"
+    text = data[: 2 * pairs].decode(encoding, "replace")
+    plain = sum(char.isascii() and (char.isprintable() or char in "\t\r\n") for char in text)
+    alike = sum(char.encode("utf-8", "replace") in lookalikes.PLAIN for char in text if not char.isascii())
+    return encoding if (plain + alike) * 4 >= len(text) * 3 else None
+
+
+_BLOCKS = bytes(sorted(_BLOCK))
 
 
 def from_utf8(text: bytes, encoding: str) -> bytes:

@@ -20,21 +20,24 @@ _NAMED = (
 _JOINT = rb"[A-Za-z0-9](?:''|'\\{0,9}\"|\\{0,9}\"'|\\{1,9}\"\\{1,9}\"|\"\")[A-Za-z0-9]"
 _LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]|%b" % (_NAMED, _JOINT)
 _QUOTED_LITERAL = (
-    rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|=5[fF][A-Za-z0-9]|=2[dD][A-Za-z0-9]|=(?:\r?\n|\\{1,9}r\\{1,9}n|\\{1,9}n)[!-~]"
+    rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|[0-9]=2[eE][0-9]"
+    rb"|=5[fF][A-Za-z0-9]|=2[dD][A-Za-z0-9]|=(?:\r?\n|\\{1,9}r\\{1,9}n|\\{1,9}n)[!-~]"
 )
 QUOTED_ROW = rb"=[0-9a-fA-F]{2}=[0-9a-fA-F]{2}"
 ROW = 5
 """So many single characters in a row of an array spell something."""
+_BEYOND = rb"[\xc2-\xf4][\x80-\xbf]{1,3}"
+_ONE = rb"(?:[^\"\\\x80-\xff]|%b|(?:\\{1,8}u[0-9a-fA-F]{4}){1,2})" % _BEYOND
 _ROWS = b"|".join(
-    quote + rb'[^"\\]' + (quote + comma + quote + rb'[^"\\]') * (ROW - 1)
-    for comma in (rb",", rb", ")
-    for quote in (rb'"', rb'\\"', rb'\\\\\\"')
+    b"%b%b(?:%b, ?%b%b){%d}" % (quote, _ONE, quote, quote, _ONE, ROW - 1)
+    for quote in (rb'"', rb'\\"', rb'\\\\\\"', rb'\\\\\\\\\\\\\\"')
 )
-IN_ARRAY = rb'(?:\\{0,9}"[^"\\]\\{0,9}", ?){4,}\\{0,9}"[^"\\]\\{0,9}"'
-"""Where such characters stand, all of a row."""
-LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS))
+_ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0-9a-fA-F]{4})?|[nrtbf\"/])?)" % _BEYOND
+IN_ARRAY = rb'(?:\\{0,15}"%b\\{0,15}", ?){4,}\\{0,15}"%b\\{0,15}"' % (_ANY_ONE, _ANY_ONE)
+"""Where such characters stand, all of a row: as they are or escaped."""
+LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS))
 """What announces these in raw bytes, where it begins with a literal."""
-_FOLDED = re.compile(_LITERAL + b"|" + lookalikes.TRIGGER)
+_FOLDED = re.compile(b"|".join((_LITERAL, lookalikes.TRIGGER, lookalikes.SELECTORS)))
 _QUOTED = re.compile(_QUOTED_LITERAL + b"|" + QUOTED_ROW)
 _ROW = re.compile(QUOTED_ROW)
 _REFERENCE = re.compile(rb"&(?:#|%b;)" % _NAMED.replace(b"|", b";|"))

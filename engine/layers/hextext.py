@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 
 import re2
 
-from engine.layers.beyond import IN_HEX, from_utf8, utf16
+from engine.layers.beyond import IN_HEX, UTF16_IN_HEX, from_utf8, utf16
 from engine.layers.model import Layer, Purse
 
 TRIGGER = rb"(?:[2-7][0-9a-fA-F]){11}"
 _ANNOUNCED = re2.compile(TRIGGER + b"|" + IN_HEX)
+_WIDE = re2.compile(UTF16_IN_HEX)
+_PAIRS = re.compile(rb"[0-9a-fA-F]{22,}")
 _TAIL = rb"[89abAB][0-9a-fA-F]"
 _RUN = re.compile(
     rb"(?:[2-7][0-9a-fA-F]|0[09aAdD]|[cCdD][0-9a-fA-F]%b|[eE][0-9a-fA-F](?:%b){2}|[fF][0-4](?:%b){3}){11,}"
@@ -25,22 +27,33 @@ _RUN = re.compile(
 
 def find(text: bytes, purse: Purse) -> Iterator[Layer]:
     """The texts that ``text`` holds in hexadecimal. Raises BudgetExceeded."""
+    if _WIDE.search(text) is not None:
+        for match in _PAIRS.finditer(text):
+            if _WIDE.search(match[0]) is not None and (wide := _wide(match, purse)) is not None:
+                yield wide
     for match in _RUN.finditer(text):
         run = match[0]
-        if _ANNOUNCED.search(run) is None:
-            continue
-        purse.take(len(run) // 2)
-        data, write = bytes.fromhex(run.decode()), _writer(run)
-        yield _wide(match, data, write) or Layer("hex", *match.span(), data, write)
+        if _ANNOUNCED.search(run) is not None and utf16(data := bytes.fromhex(run.decode())) is None:
+            purse.take(len(data))
+            yield Layer("hex", *match.span(), data, _writer(run))
 
 
-def _wide(match: re.Match[bytes], data: bytes, write: Callable[[bytes], bytes]) -> Layer | None:
-    """The layer of a run that spells UTF-16."""
-    encoding = utf16(data)
-    if encoding is None:
-        return None
-    text = data[: len(data) // 2 * 2].decode(encoding, "replace").encode()
-    return Layer("utf-16", *match.span(), text, lambda new: write(from_utf8(new, encoding)))
+def _wide(match: re.Match[bytes], purse: Purse) -> Layer | None:
+    """The layer of a run that spells UTF-16; one digit before it may belong to something else."""
+    for at in (match.start(), match.start() + 1):
+        run = match.string[at : match.end()]
+        data = bytes.fromhex(run[: len(run) // 4 * 4].decode())
+        encoding = utf16(data)
+        if encoding is not None:
+            purse.take(len(data))
+            text = data.decode(encoding, "replace").encode()
+            return Layer("utf-16", at, at + 2 * len(data), text, _wide_writer(run, encoding))
+    return None
+
+
+def _wide_writer(run: bytes, encoding: str) -> Callable[[bytes], bytes]:
+    write = _writer(run)
+    return lambda text: write(from_utf8(text, encoding))
 
 
 def _writer(run: bytes) -> Callable[[bytes], bytes]:

@@ -69,3 +69,7 @@ TRIGGER = b"|".join(
     ]
 )
 """What announces them; other scripts and spaces only where they touch what they may hide."""
+
+_TOUCHED = rb"[A-Za-z0-9@._-]"
+SELECTORS = _TOUCHED + rb"(?:\xef\xb8[\x80-\x8f]|\xe1\xa0\x8e|\xcd\x8f|\xd8\x9c)"
+"""What announces variation selectors, joiners and marks that are not shown: behind ASCII, as those of emoji are not."""

