@@ -63,12 +63,11 @@ def tasks(policy: Policy, corpus: Corpus) -> list[Task]:
     reader = NameReader(every, ner.fields, cleaner_of(policy).limits)
     free = [text for record in corpus.records for text in reader.texts(record)]
 
+    asking = Core(policy).task("names", corpus)
+
     def cold() -> None:
-        names.model.forget()
-        detector = NameDetector(
-            names.model, names.words, thresholds=ner.thresholds, gated=ner.gate, limit=ner.characters
-        )
-        Core(replace(policy, names=detector)).task("names", corpus).run()
+        names.forget()
+        asking.run()
 
     def pipe(texts: list[str]) -> None:
         for _ in names.model.pipeline.pipe(texts, batch_size=128):

@@ -70,6 +70,11 @@ class NameDetector:
         self._new: dict[str, list[Name]] = {}
         self._old: dict[str, list[Name]] = {}
 
+    def forget(self) -> None:
+        """Forgets what it found, and what its model keeps of words."""
+        self._new, self._old = {}, {}
+        self.model.forget()
+
     def scan(self, texts: Sequence[Text]) -> list[list[Finding]]:
         """The names in each text. Raises BudgetExceeded."""
         [found] = self.scan_records([texts])

@@ -94,6 +94,9 @@ def test_what_was_read_before_is_not_read_again_and_is_found_again() -> None:
     second = one.scan([Text(b"Order 9876 of Jane Doe was shipped.")])
     assert first == second != [[]]
     assert Counting.calls == [1]
+    one.forget()
+    assert one.scan([Text(b"Order 9876 of Jane Doe was shipped.")]) == second
+    assert Counting.calls == [1, 1]
 
 
 BAD = [
