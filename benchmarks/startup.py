@@ -1,8 +1,7 @@
 """How long a worker takes to be ready, and the memory that it then has.
 
-Each repetition is a process of its own: ``python -m benchmarks.startup POLICY FILE`` loads the policy (its gate from
-the cache), sanitizes the records of FILE once in the engine's batches, and tells how long it took and how large it
-has become.
+Each repetition is a process of its own, `benchmarks.ready`: it loads the policy (its gate from the cache), sanitizes
+records once in the engine's batches, and tells how long it took and how large it has become.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from benchmarks.corpora import Corpus, restore, store
+from benchmarks.corpora import Corpus, store
 from benchmarks.measurement import MeasuringFailed
 
 
@@ -55,31 +54,9 @@ def startup(policy: Path | None, corpus: Corpus, *, repetitions: int) -> Startup
 
 
 def _run(policy: Path | None, records: Path) -> dict[str, float | None]:
-    command = [sys.executable, "-P", "-m", "benchmarks.startup", str(policy or ""), str(records), str(time.time())]
+    command = [sys.executable, "-P", "-m", "benchmarks.ready", str(policy or ""), str(records), str(time.time())]
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 (our own interpreter and module)
     if done.returncode:
         raise MeasuringFailed("a worker's process did not come up")
     found: dict[str, float | None] = orjson.loads(done.stdout)
     return found
-
-
-def main(policy: str, records: str, began: str) -> None:
-    """The child's side: one JSON object on stdout."""
-    from benchmarks.core import BATCH, Core
-    from benchmarks.machine import rss_mb
-    from engine.policy import load_policy
-
-    at = time.perf_counter()
-    loaded = load_policy(Path(policy) if policy else None)
-    core = Core(loaded)
-    took = time.perf_counter() - at
-    seconds = time.time() - float(began)
-    values = restore(Path(records))
-    for first in range(0, len(values), BATCH):
-        core.accounted(values[first : first + BATCH], first)
-    found = {"seconds": seconds, "policy_seconds": took, "mb": rss_mb(), "rules": len(loaded.detector.rules)}
-    sys.stdout.buffer.write(orjson.dumps(found))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

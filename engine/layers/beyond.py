@@ -75,11 +75,10 @@ def _at(row: Row, place: int) -> bytes:
     for char in range(-(-place * 8 // 6), (place + len(row)) * 8 // 6):
         bit = char * 6 - place * 8
         first, last = bit // 8, (bit + 5) // 8
-        pairs = (
-            ((one, two) for one in row[first] for two in row[last]) if last > first else ((one,) for one in row[first])
-        )
-        shift = (last + 1) * 8 - bit - 6
-        out.append({_ALPHABET[int.from_bytes(pair, "big") >> shift & 63] for pair in pairs})
+        shift = (last + 1) * 8 - bit - 6  # of its six bits below the end of the last byte
+        low = {byte >> shift & 63 for byte in row[last]}
+        high = {byte << 8 - shift & 63 for byte in row[first]} if last > first else {0}
+        out.append({_ALPHABET[one | two] for one in high for two in low})
     few = [at for at, chars in enumerate(out) if len(chars) <= 16]
     return b"".join(map(_class, out[few[0] : few[-1] + 1]))
 
