@@ -26,6 +26,7 @@ _ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL
 _announces = announces or announces_pure
 _COLON = re.compile(rb'"\s*:')
 _BACKSLASH = b"\\"[0]
+_BLANKS = b" \t\r\n"
 _WORD = re.compile(rb"[a-z0-9]+")
 
 
@@ -179,13 +180,20 @@ class NameReader:
         passage = None if encoded else self._detector.passage(tree, key)
         if passage is None and not encoded:
             return
-        if braces and text.lstrip()[:1] in (b"{", b"["):  # most often it is JSON as a whole
-            try:
-                inner = orjson.loads(text)
-            except orjson.JSONDecodeError:
-                inner = None
+        if braces:  # most often it is JSON as a whole, or behind a word or two
+            start = 0 if text.lstrip()[:1] in (b"{", b"[") else text.find(b"{")
+            head, document = text[:start], text[start:]
             below: list[Passage] = []
-            if inner is not None and self._walk(inner, path, key, below, depth + 1) == _keys(text):
+            if (
+                start >= 0
+                and (not start or not (b"[" in head or self._hides(head)))
+                and (inner := _container(document)) is not None
+                and self._walk(inner, path, key, below, depth + 1) == _keys(document)
+            ):
+                if start and free:  # the rest of the text is free, too: it is read without the document
+                    size = len(document.rstrip(_BLANKS))
+                    beside = (head + b" " * size + document[size:]).decode("utf-8", "surrogatepass")
+                    found += filter(None, [self._detector.passage(beside, key)])
                 found += below
                 return
         if passage is None or braces:
@@ -210,6 +218,15 @@ class NameReader:
                 self._known.clear()
             known = self._known[path] = any(field.matches(path) for field in self._fields)
         return known
+
+
+def _container(data: bytes) -> dict[str, Any] | list[Any] | None:
+    """What JSON with something in it says; None for anything else."""
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return found if found and isinstance(found, (dict, list)) else None
 
 
 def _bytes(passage: Passage) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from engine.outcomes import Outcome, Quarantined, Sanitized
 from engine.policy import load_policy
 from engine.records import ActivityRecord, Position
 from engine.sanitizer import Sanitizer
+from engine.views import read_record
 
 SAID = "Hello, my name is Jane Doe and I want to cancel my order."
 CLEAN = "Hello, my name is [PERSON] and I want to cancel my order."
@@ -167,6 +169,44 @@ def test_reading_where_names_stand_is_reading_all(shared: Sanitizer, record: tup
         quick = cleaner.clean_hit(value, form, hits, names)
         assert quick == cleaner.clean_all(value, form, names=names, hits=hits)
         assert quick.redactions
+
+
+SAYINGS = (
+    *("Observation: ", "Jane Doe answered: ", "", " ", "[1] ", "%4aane says ", "\\u004aane says ", "a = b; ", "{not} "),
+    *("My name is Jane Doe. ", "x" * 300 + " ", "\n"),
+)
+ENDINGS = ("", "\n ", " and Jane Doe", "}", " []")
+
+
+@st.composite
+def said(draw: st.DrawFn) -> bytes:
+    """A record whose free text holds JSON, with something before and behind it."""
+    spoken = st.sampled_from((*SPOKEN, "", "{}", '{"content": "I am Jane Doe"}', "[]"))
+    inner: st.SearchStrategy[object] = st.recursive(
+        spoken | st.integers(),
+        lambda below: (
+            st.lists(below, max_size=2) | st.dictionaries(st.sampled_from(["content", "k", "a"]), below, max_size=2)
+        ),
+        max_leaves=4,
+    )
+    ascii_only = draw(st.booleans())
+    text = (
+        draw(st.sampled_from(SAYINGS))
+        + json.dumps(draw(inner), ensure_ascii=ascii_only)
+        + draw(st.sampled_from(ENDINGS))
+    )
+    return json.dumps({draw(st.sampled_from(["content", "other"])): text}, ensure_ascii=ascii_only).encode()
+
+
+@settings(max_examples=400, deadline=None)
+@given(record=said())
+def test_free_texts_are_those_of_a_whole_reading(shared: Sanitizer, record: bytes) -> None:
+    """Where JSON stands in a text, as a whole or behind some words, too."""
+    assert shared.policy.names is not None
+    reader = NameReader(shared.policy.names, shared.policy.file.ner.fields, shared.cleaner.limits)
+    quick, views = reader._texts(record, "json")
+    slow = list(reader._of(read_record(record, "json", shared.cleaner.limits), b"", b""))
+    assert views is not None or Counter(quick) == Counter(slow)
 
 
 def test_text_that_is_no_utf8_is_read_around(shared: Sanitizer) -> None:
