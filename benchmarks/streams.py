@@ -238,9 +238,10 @@ class Watch:
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Passed on; the watch is read when it returns."""
         self._session.commit(offsets)
-        self._ended = time.monotonic(), time.process_time()
-        self.commits.append((self._ended[0], self._handed))
-        self._handed = 0
+        if self._handed:  # else it moved beyond what is no record
+            self._ended = time.monotonic(), time.process_time()
+            self.commits.append((self._ended[0], self._handed))
+            self._handed = 0
 
     def abort(self) -> None:
         """Passed on; what was handed out comes again."""

@@ -110,13 +110,15 @@ class Worker:
         failures = aborts = 0
         started = False
         targets: Mapping[TopicPartition, int] | None = None
-        while not stop() and not (targets is not None and self._drained(targets)):
+        while not stop():
             try:
                 if not started:
                     self._done.update(self._session.committed())
                     self._attempts.went_on(self._done)
                     targets = self._session.end_offsets() if drain else None
                     started = True
+                elif targets is not None and self._drained(targets):
+                    return
                 self._step()
                 failures = aborts = 0
             except TransactionAborted as error:
@@ -141,9 +143,7 @@ class Worker:
         if self._dirty:
             self._session.abort()
             self._dirty = self._open = False
-        if not self._open:
-            self._session.begin()
-            self._open = True
+        self._begin()
         alone = self._attempts.cautious(self._session.assignment())
         records = self._gather(1 if alone else self._batch.records)
         self._idle = not records
@@ -187,14 +187,22 @@ class Worker:
             self._dirty = True  # read again, and quarantine those
             return
         offsets = {partition: last + 1 for partition, (_, last) in spans.items()}
-        self._session.commit(offsets)
-        self._open = False
-        self._done.update(offsets)
-        self._attempts.went_on(offsets)
+        self._commit(offsets)
         if self._too_large:
             self._too_large.difference_update(record.position for record in records)
         self.progress.committed(offsets)
         self.counters.count(records, outcomes, time.monotonic() - started)
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._session.begin()
+            self._open = True
+
+    def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self._session.commit(offsets)
+        self._open = False
+        self._done.update(offsets)
+        self._attempts.went_on(offsets)
 
     def _judge(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record; the sanitizer never sees those that must not be tried again."""
@@ -289,10 +297,14 @@ class Worker:
             self._looked = now
             self._done.update(self._session.committed())
             rest = {partition for partition in rest if self._done.get(partition, 0) < targets[partition]}
-        if not rest:
-            return True
-        # What is left of own partitions may be gone for good: deleted by retention, or only markers.
-        return not self._dirty and rest <= self._session.at_end()
+        # What is left of own partitions may be gone for good: deleted by retention, or only markers. That is committed
+        # for the others of the group: each waits for all partitions, and can see the end of its own only.
+        passed = {} if self._dirty else {partition: targets[partition] for partition in rest & self._session.at_end()}
+        if passed:
+            self._begin()
+            self._commit(passed)
+            rest -= passed.keys()
+        return not rest
 
     def _pause(self, failures: int, stop: Callable[[], bool]) -> None:
         """Backs off, longer each time, and not longer than a stop can wait."""

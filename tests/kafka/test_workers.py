@@ -7,17 +7,24 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
 import pytest
 from kafka_cluster.admin import Janitor
 
+from engine.attempts import Attempts
 from engine.brokers.base import Broker, TopicSpec
 from engine.brokers.kafka import KafkaBroker
-from engine.records import OutputRecord, TopicPartition
+from engine.config import TopicSet
+from engine.ledger.codec import encode
+from engine.outcomes import Outcome, Sanitized
+from engine.records import ActivityRecord, OutputRecord, TopicPartition
+from engine.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -86,6 +93,42 @@ def test_killed_worker_comes_back(config: Path, connect: Callable[..., KafkaBrok
     session = broker.join("sluicegate", ["agents"], worker="other")
     assert sum(session.committed()[TopicPartition("agents", n)] for n in range(PARTITIONS)) >= 1000
     session.close()
+
+
+class Passes:
+    """A core that finds nothing."""
+
+    digest = "sha256:test"
+
+    def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
+        return [Sanitized(record) for record in records]
+
+
+def test_two_drain_what_ends_in_a_marker(connect: Callable[..., KafkaBroker], tmp_path: Path) -> None:
+    """Two workers that drain end together, neither waits for the other: each sees the end of its own partitions only."""
+    broker, topic = connect(), TopicSet(activity="agents")
+    broker.create_topics([TopicSpec(name, PARTITIONS) for name in ("agents", *topic.outputs())])
+    sessions = [broker.join("drain", ["agents"], worker=name) for name in "01"]
+    until(lambda: [session.poll(1, 0.05) or len(session.assignment()) for session in sessions] == [2, 2])
+    feed(broker, range(100))  # in a transaction, whose marker is what each partition ends with
+    started, late = time.monotonic(), []
+
+    def stop() -> bool:
+        if time.monotonic() - started > 30:
+            late.append(threading.current_thread().name)
+        return bool(late)
+
+    def work(name: str) -> int:
+        attempts = Attempts(tmp_path / name)
+        worker = Worker(sessions[int(name)], Passes(), {"agents": topic}, encode, attempts=attempts, name=name)
+        worker.run(stop=stop, drain=True)
+        return worker.counters.records
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(work, "01")) == [50, 50]
+    assert late == []
+    for session in sessions:
+        session.close()
 
 
 def _is_worker(entry: Path, parent: int, ordinal: int) -> bool:
