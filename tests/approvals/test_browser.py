@@ -453,7 +453,7 @@ def test_a_form_freezes_when_another_decides(chrome, live):
     page.goto(f"{live.url}/requests/aaaa1111")
     token = page.locator('input[name="csrf"]').first.get_attribute("value")
     live.service.vote("aaaa1111", GRACE, Decision.DENY, version=1, reason="not today", channel="cli")
-    expect(page.get_by_text("This request has changed.")).to_be_visible(timeout=3_000)
+    expect(page.get_by_text("This request has changed.")).to_be_visible(timeout=10_000)
     expect(page.get_by_role("button", name="Approve")).to_be_disabled()
     form = {"csrf": token or "", "version": "1", "decision": "approve", "reason": "late"}
     assert page.request.post(f"{live.url}/requests/aaaa1111/vote", form=form).status == 409

@@ -23,10 +23,10 @@ def test_a_signed_click_is_acknowledged_at_once_and_done_afterwards(chat, slack)
     """The answer does not wait for Slack's own API, however slow that is."""
     chat.ask()
     body, headers = slack.signed(slack.press("approve", "U0ADA"))
-    slack.faults.append(Reply(200, b'{"ok":true}', wait=1.0))  # of the answer to the person
+    slack.faults.append(Reply(200, b'{"ok":true}', wait=6.0))  # of the answer to the person
     began = time.monotonic()
     assert post(chat, body, headers).status_code == 200
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 5
     until(lambda: chat.store.get("req-0001").review.verdict is not None)
 
 
