@@ -15,7 +15,7 @@ settings.register_profile("untimed", deadline=None)  # machines are noisy: no te
 settings.load_profile("untimed")
 
 
-LONG = ("test_exactly_once.py", "test_build.py")
+LONG = ("test_exactly_once.py", "test_dockerfile.py")
 """Files of few tests that take minutes: they come first, so that no process is left alone with one at the end."""
 
 

@@ -1,4 +1,4 @@
-"""The wheel: with the compiled helper where it can be compiled, and without it elsewhere, which is said."""
+"""The wheel where nothing can be compiled: without the helper, which is said. With it: `test_dockerfile`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from implementations import HELPER
 
 ROOT = Path(__file__).parents[2]
-TESTS_OF_COMPILED = (  # not those of each rule, whose patterns are not compiled by this
-    *(
-        "engine/test_cleaning",
-        "engine/test_sanitizer",
-        "engine/test_tokens",
-        "engine/test_locate",
-        "engine/test_memory",
-    ),
-    *("detectors/test_finding", "detectors/test_patterns", "detectors/test_identifiers", "detectors/test_anchors"),
-)
 NO_COMPILER = {"CC": "/nonexistent/cc", "SLUICEGATE_NATIVE": ""}
 
 
@@ -67,48 +56,3 @@ def test_without_a_compiler_there_is_no_wheel_where_the_helper_is_required(tree:
     assert done.returncode != 0
     assert "SLUICEGATE_NATIVE=require makes this an error" in done.stdout + done.stderr
     assert not list(tmp_path.glob("*.whl"))
-
-
-@pytest.fixture(scope="module")
-def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that is made where there is a compiler."""
-    if HELPER is None:
-        pytest.skip("needs a C compiler and Python's headers")
-    into = tmp_path_factory.mktemp("wheel")
-    done = build(tree, into, SLUICEGATE_NATIVE="require")
-    assert done.returncode == 0, done.stdout
-    [wheel] = into.glob("*.whl")
-    return wheel
-
-
-def test_with_a_compiler_the_wheel_holds_the_helper_for_its_platform(tree: Path, wheel: Path) -> None:
-    """And no source of it; the tree is left as it was."""
-    assert not wheel.name.endswith("-any.whl")
-    [name] = [name for name in zipfile.ZipFile(wheel).namelist() if "_native" in name]
-    assert HELPER is not None
-    assert name == f"engine/{Path(str(HELPER.__file__)).name}"
-    assert not list(tree.rglob("*.so"))
-    assert not (tree / "build").exists()
-
-
-def test_compiled_modules_pass_the_tests_of_their_sources(wheel: Path, tmp_path: Path) -> None:
-    """What ships is what is tested: the same tests, by the modules in the wheel."""
-    site = tmp_path / "site"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
-    subprocess.run(command, check=True, timeout=300)
-    environment = os.environ | {"PYTHONPATH": str(site)}
-    where = [sys.executable, "-P", "-c", "import engine.cleaning; print(engine.cleaning.__file__)"]
-    told = subprocess.run(where, env=environment, check=True, capture_output=True, text=True, timeout=60)
-    assert told.stdout.strip().startswith(str(site))
-    assert told.stdout.strip().endswith(".so")
-    tests = [str(ROOT / "tests" / f"{name}.py") for name in TESTS_OF_COMPILED]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]

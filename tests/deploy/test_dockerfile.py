@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ from implementations import HELPER
 
 ROOT = Path(__file__).parents[2]
 BUILD, FINAL = read_dockerfile(ROOT / "Dockerfile")
+TESTS_OF_COMPILED = (  # not those of each rule, whose patterns are not compiled by this
+    *(
+        "engine/test_cleaning",
+        "engine/test_sanitizer",
+        "engine/test_tokens",
+        "engine/test_locate",
+        "engine/test_memory",
+    ),
+    *("detectors/test_finding", "detectors/test_patterns", "detectors/test_identifiers", "detectors/test_anchors"),
+)
 
 
 def copies(stage: Stage) -> list[tuple[list[str], str]]:
@@ -80,8 +91,8 @@ def test_the_default_command_is_the_engine_of_the_compose_file() -> None:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the build stage's own commands leave in /opt/sluicegate, somewhere else."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What the build stage's own commands leave, by the name of its folder there."""
     root = tmp_path_factory.mktemp("image")
     places = {"/src": root / "src", "/wheels": root / "wheels", "/opt/sluicegate": root / "opt"}
     source = places["/src"]
@@ -106,7 +117,22 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             here, shell=True, cwd=source, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-    return places["/opt/sluicegate"]
+    return places
+
+
+@pytest.fixture(scope="module")
+def image(built: dict[str, Path]) -> Path:
+    """What the final stage takes."""
+    return built["/opt/sluicegate"]
+
+
+@pytest.fixture(scope="module")
+def wheel(built: dict[str, Path]) -> Path:
+    """The wheel that is made where there is a compiler."""
+    if HELPER is None:
+        pytest.skip("needs a C compiler and Python's headers")
+    [wheel] = built["/wheels"].glob("sluicegate-*.whl")
+    return wheel
 
 
 def sluicegate(image: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -177,3 +203,36 @@ def test_the_image_has_the_locked_versions(image: Path) -> None:
         # Ours, and what spaCy asks for and `pip freeze` leaves out.
         if name not in ("sluicegate", "sluicegate_client", "setuptools"):
             assert locked[re.sub(r"[-_.]+", "-", name)] == version
+
+
+def test_with_a_compiler_the_wheel_holds_the_helper_for_its_platform(built: dict[str, Path], wheel: Path) -> None:
+    """And no source of it; the tree is left as it was."""
+    assert not wheel.name.endswith("-any.whl")
+    [name] = [name for name in zipfile.ZipFile(wheel).namelist() if "_native" in name]
+    assert HELPER is not None
+    assert name == f"engine/{Path(str(HELPER.__file__)).name}"
+    assert not list(built["/src"].rglob("*.so"))
+    assert not (built["/src"] / "build").exists()
+
+
+def test_compiled_modules_pass_the_tests_of_their_sources(wheel: Path, tmp_path: Path) -> None:
+    """What ships is what is tested: the same tests, by the modules in the wheel."""
+    site = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(command, check=True, timeout=300)
+    environment = os.environ | {"PYTHONPATH": str(site)}
+    where = [sys.executable, "-P", "-c", "import engine.cleaning; print(engine.cleaning.__file__)"]
+    told = subprocess.run(where, env=environment, check=True, capture_output=True, text=True, timeout=60)
+    assert told.stdout.strip().startswith(str(site))
+    assert told.stdout.strip().endswith(".so")
+    tests = [str(ROOT / "tests" / f"{name}.py") for name in TESTS_OF_COMPILED]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
