@@ -137,7 +137,11 @@ class CandidateReader:
             self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked), key, None
             self._rules.update(asked)
         if b"{" in view.text or b"[" in view.text:
-            self._documents(view, self._places(view.text) if spans is None else spans)
+            if spans is None:
+                spans = self._places(view.text)
+                if handed := handed_down(self._detector, view.text, key, rules):
+                    spans = sorted(handed + spans)
+            self._documents(view, spans)
         if hidden:
             self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in spelled(view, self._purse)]
 
@@ -223,6 +227,13 @@ class CandidateReader:
             rules = frozenset(rule for _, _, rule in near)
             if rules or self._knows_all:
                 self._found.append((view, rules - _NAMED_ONLY, view.key, None))
+
+
+def handed_down(detector: PatternDetector, text: bytes, key: bytes, rules: Iterable[int]) -> list[Span]:
+    """Spans for rules on keys: what stands in arrays in ``text`` is read under the key that ``text`` stands under."""
+    if b"[" not in text:
+        return []
+    return [(0, len(text), rule) for rule in rules if rule in detector.by_key and detector.rules[rule].reads(key)]
 
 
 def _key_path(path: tuple[bytes | int, ...]) -> tuple[bytes | int, ...]:

@@ -8,7 +8,8 @@ sees all there is to see, only the scalars that it points at are read; the outco
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import NamedTuple
 
 from detectors.finding import Finding, Text, resolve
@@ -20,11 +21,13 @@ from engine.ledger.model import Redaction
 from engine.memory import Memory, Sought, lingers, recalled, remembered, sought
 from engine.names import Names, added
 from engine.neighbours import keys_of
+from engine.parts import NOT_ALONE, PartReader, Parts
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
-from engine.views import Edit, Limits, View, apply, is_read_above, read_record, write
+from engine.touched import Readers
+from engine.views import Edit, Limits, View, apply, is_read_above, may_be_json, read_record, write
 from engine.written import is_written, unwritten
 
 
@@ -42,7 +45,8 @@ class Cleaner:
 
     What the rules in ``certain`` find is redacted wherever else it stands in the text.
 
-    ``key_of`` gives the key for what a record holds; None where it cannot be told whose the record is.
+    ``key_of`` gives the key for what a record holds; None where it cannot be told whose the record is. ``parts`` are
+    what is known of the scalars of a batch, ``readers`` which rules read what.
     """
 
     detector: PatternDetector
@@ -56,6 +60,13 @@ class Cleaner:
     certain: frozenset[str]
     key_of: Callable[[bytes], TenantKey | None]
     limits: Limits
+    readers: Readers
+    parts: Parts = field(default_factory=Parts)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether what it writes may depend on whose record it is."""
+        return self.default in KEYED or any(method in KEYED for method in self.methods.values())
 
     def clean(self, data: bytes, form: str = "auto", *, base: Step | None = None) -> Cleaned:
         """``data`` redacted. ``form`` is json, text, logfmt or auto; ``base`` is the path it stands at.
@@ -88,6 +99,10 @@ class Cleaner:
                 signs = True
         if not rules and not hidden and not signs and names is None:
             return Cleaned(data, (), dropped=False)
+        if names is None and not hidden and not signs and not self.places and form in ("json", "auto"):
+            cleaned = self._clean_parts(data, rules)
+            if cleaned is not None:
+                return cleaned
         words = names.words() if names is not None else None
         return self._clean_some(data, form, rules, hidden=hidden, signs=signs, names=names, words=words)
 
@@ -185,6 +200,28 @@ class Cleaner:
                 return self.clean_all(data, form, names=names)
         return cleaned
 
+    def _clean_parts(self, data: bytes, rules: Sequence[int]) -> Cleaned | None:
+        """As `_clean_some` for a JSON document, scalar by scalar; None where it takes more than that."""
+        if not may_be_json(data):
+            return None
+        tenant = self.key_of(data) if self.keyed else None
+        reader = PartReader(self.detector, self, self.certain, self.limits, self.parts, self.readers, rules, tenant)
+        part = reader.read(data)
+        if part is None:
+            return Cleaned(data, (), dropped=False)
+        if part is NOT_ALONE:
+            return None
+        text, told = apply(data, part.edits), part.told
+        if part.forms and lingers(text, part.forms):
+            return None
+        if any(layer for layer, _, _, _ in told):  # one layer after the other
+            told = sorted(told, key=itemgetter(0))
+        redactions = [
+            Redaction(written(path), f.start, f.end, f.rule_id, f.entity, method.value, f.score)
+            for _, path, f, method in told
+        ]
+        return Cleaned(text, tuple(redactions), dropped=False)
+
     def _renamed(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates by the names that `engine.neighbours` gives them, and by the rules whose gate hits then."""
         keys = iter(keys_of([view for view, _, _, _ in candidates if view.readable]))
@@ -227,10 +264,15 @@ class Cleaner:
 
     def _remembered(self, selected: Iterable[tuple[View, list[Finding]]]) -> Memory:
         """What is to be redacted elsewhere too."""
-        redacted = ((view.text, [f for f in fs if self._method(f) is not Method.KEEP]) for view, fs in selected)
+        redacted = ((view.text, [f for f in fs if self.method(f) is not Method.KEEP]) for view, fs in selected)
         return remembered(redacted, self.certain)
 
-    def _method(self, finding: Finding) -> Method:
+    def wanted(self, text: bytes, findings: list[Finding]) -> list[Finding]:
+        """Those that are redacted wherever ``text`` stands, in order, none overlapping; see `engine.parts`."""
+        return resolve(self._wanted(text, findings))
+
+    def method(self, finding: Finding) -> Method:
+        """How it is redacted."""
         return self.places.method(finding.rule_id) or self.methods.get(finding.entity, self.default)
 
     def _wanted(self, text: bytes, findings: Iterable[Finding]) -> list[Finding]:
@@ -253,7 +295,7 @@ class Cleaner:
         whose_is_read = False
         for view, findings in selected:
             for finding in findings:
-                method = self._method(finding)
+                method = self.method(finding)
                 if method is Method.KEEP:
                     continue
                 if method is Method.DROP and view.kind != "key":

@@ -138,11 +138,17 @@ def read(data: bytes, start: int, max_depth: int) -> Document | None:
 
 def read_all(data: bytes, max_depth: int) -> Document | None:
     """The document that ``data`` is, white space and a byte order mark aside; None if it is none."""
-    document = read(data, _after_mark(data), max_depth)
-    return document if document is not None and _BLANK.match(data, document.end) else None
+    document = read(data, after_mark(data), max_depth)
+    return document if document is not None and is_end(data, document.end) else None
 
 
-def _after_mark(data: bytes) -> int:
+def is_end(data: bytes, at: int) -> bool:
+    """Whether nothing but white space follows."""
+    return _BLANK.match(data, at) is not None
+
+
+def after_mark(data: bytes) -> int:
+    """Where a document begins: behind a byte order mark."""
     return 3 if data.startswith(b"\xef\xbb\xbf") else 0
 
 
@@ -190,8 +196,8 @@ def locate_all(
     data: bytes, max_depth: int, spans: Sequence[tuple[int, ...]], max_places: int = sys.maxsize
 ) -> tuple[int, list[Place]] | None:
     """`locate` in the document that ``data`` is, white space and a byte order mark aside; None if it is none."""
-    found = locate(data, _after_mark(data), max_depth, spans, max_places)
-    return found if found is not None and _BLANK.match(data, found[0]) else None
+    found = locate(data, after_mark(data), max_depth, spans, max_places)
+    return found if found is not None and is_end(data, found[0]) else None
 
 
 def _touched(data: bytes, scalars: list[Scalar], spans: Sequence[tuple[int, ...]]) -> Iterator[Place]:

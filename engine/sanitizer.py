@@ -29,6 +29,7 @@ from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, San
 from engine.policy.compiled import Policy
 from engine.records import ActivityRecord, Header
 from engine.review import Asked, NoPrincipal, header_texts, review_request
+from engine.touched import Readers
 from engine.views import Limits
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def cleaner_of(policy: Policy) -> Cleaner:
         certain=certain_rules(policy.detector),
         key_of=policy.key_of(None),
         limits=Limits(file.limits.depth, file.limits.layers, file.limits.candidates, file.limits.decoded),
+        readers=Readers(policy.detector.rules),
     )
 
 
@@ -105,6 +107,7 @@ class Sanitizer:
         out: list[Outcome] = []
         add = out.append
         self.policy.detector.remember()
+        self.cleaner.parts.remember()
         named = self._names.read(records, self._form_of, limit) if self._names is not None else {}
         for record in records:
             try:
@@ -125,6 +128,7 @@ class Sanitizer:
                 log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
                 add(Quarantined(record, "detector-error"))
         self.policy.detector.forget()
+        self.cleaner.parts.forget()
         return out
 
     def _form_of(self, topic: str) -> str:

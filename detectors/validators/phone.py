@@ -13,6 +13,9 @@ _REGIONS = (
 )
 """Whose national formats are tried where no country code is written."""
 
+_IN_ORDER = "01234567890"
+_MOBILE = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
+
 
 def international_phone(secret: bytes) -> bool:
     """A telephone number with its country code (``+44 20 7946 0018``), valid in that country's numbering plan."""
@@ -34,20 +37,38 @@ def national_phone(secret: bytes) -> bool:
     return international_phone(secret) or any(_valid(text, region) for region in _REGIONS)
 
 
+def mobile_phone(secret: bytes) -> bool:
+    """A mobile number with its leading zero (``09171234567``), in one of the regions above; no digits in order."""
+    text = secret.decode("ascii", "replace")
+    return text != _IN_ORDER and any(_valid(text, region, mobile=True) for region in _REGIONS)
+
+
+def written_phone(secret: bytes) -> bool:
+    """What is written like a telephone number of some country: 6 to 15 digits, three different ones at least.
+
+    For where words say that it is one. An extension does not count.
+    """
+    digits = re.sub(rb"\D", b"", re.split(rb"[xXeE]", secret)[0])
+    return 6 <= len(digits) <= 15 and len(set(digits)) >= 3
+
+
 def us_phone(secret: bytes) -> bool:
     """A number of the North American plan, written with or without its country code."""
     return _valid(secret.decode("ascii", "replace"), "US")
 
 
-def _valid(text: str, region: str | None) -> bool:
+def _valid(text: str, region: str | None, *, mobile: bool = False) -> bool:
     try:
-        return bool(phonenumbers.is_valid_number(phonenumbers.parse(text, region)))
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return False
+    return phonenumbers.number_type(number) in _MOBILE if mobile else phonenumbers.is_valid_number(number)
 
 
 VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "international_phone": international_phone,
+    "mobile_phone": mobile_phone,
     "national_phone": national_phone,
     "us_phone": us_phone,
+    "written_phone": written_phone,
 }

@@ -21,6 +21,7 @@ from detectors.errors import BudgetExceeded
 from detectors.gateform import has_digits_pure
 from engine.jsontext import Place
 from engine.native import has_digits
+from engine.touched import Readers
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 2**80
@@ -77,6 +78,40 @@ def test_escapes_are_the_same(compiled: Loops, raw: bytes, offset: int, end: boo
     """Their text, and each way back, of offsets that are beyond the text too."""
     assert compiled.unescape_bytes(raw) == PYTHON.unescape_bytes(raw)
     assert compiled.raw_offset(raw, offset, end) == PYTHON.raw_offset(raw, offset, end)
+
+
+class EveryThird:
+    """A rule that does not read some keys."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def reads(self, key: bytes) -> bool:
+        """Not those of a certain length."""
+        return len(key) % 3 != self.number % 3
+
+
+READERS = Readers([EveryThird(number) for number in range(200)])
+
+
+@settings(max_examples=1000)
+@given(
+    data=lax_spellings() | st.text('{}[]",:\\u0041 \t1e-.tfnaN', max_size=40).map(str.encode),
+    choice=st.data(),
+    rules=st.sampled_from([1, 4, 200]),
+    by_key=st.sets(st.integers(0, 3)),
+    above=st.sampled_from([b"", b"a", "é".encode()]),
+)
+def test_what_rules_read_is_the_same(
+    compiled: Loops, data: bytes, choice: st.DataObject, rules: int, by_key: set[int], above: bytes
+) -> None:
+    """Scalars, their keys and rules; for more rules than a word has bits as well."""
+    spans = [(low, high, choice.draw(st.integers(0, rules - 1))) for low, high in choice.draw(spans_in(data))]
+    if rules == 200:
+        spans = sorted([*spans, *((at % 7, at % 7 + 2, at) for at in range(100))])
+    most = choice.draw(st.sampled_from([-1, 0, 1, LIMIT]))
+    arguments = READERS, data, choice.draw(st.integers(-1, 2)), 5, sorted(spans), most, by_key, above
+    assert outcome(compiled.touched, *arguments) == outcome(PYTHON.touched, *arguments)
 
 
 sets = st.sets(st.sampled_from(b"ab1."), min_size=1).map(frozenset)

@@ -14,6 +14,7 @@ import pytest
 from detectors.anchors import Scan, scan_pure
 from engine.escapes import JSON, Unescaped, raw_offset_pure, unescape_bytes_pure
 from engine.jsontext import Locate, Place, locate_pure
+from engine.touched import Touching, completed, touched_pure
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Loops:
     unescape_bytes: Callable[[bytes], bytes]
     raw_offset: Callable[[bytes, int, bool], int]
     scan: Scan
+    touched: Touching
 
     def unescape(self, raw: bytes) -> Unescaped:
         """`engine.escapes.unescape` with these."""
@@ -34,9 +36,11 @@ def _load() -> ModuleType | None:  # whatever SLUICEGATE_PURE says
     return importlib.import_module("engine._native") if importlib.util.find_spec("engine._native") else None
 
 
-PYTHON = Loops(locate_pure, unescape_bytes_pure, raw_offset_pure, scan_pure)
+PYTHON = Loops(locate_pure, unescape_bytes_pure, raw_offset_pure, scan_pure, touched_pure)
 HELPER = _load()
-COMPILED = HELPER and Loops(partial(HELPER.locate, Place), HELPER.unescape_bytes, HELPER.raw_offset, HELPER.scan)
+COMPILED = HELPER and Loops(
+    partial(HELPER.locate, Place), HELPER.unescape_bytes, HELPER.raw_offset, HELPER.scan, completed(HELPER.touched)
+)
 
 each_implementation = pytest.mark.parametrize(
     "loops",

@@ -1,0 +1,127 @@
+"""Which scalars of a JSON document rules have to read: those that a place touches, and those that hold other text.
+
+`engine.jsontext.locate` finds the scalars; here each gets its raw form, its key and the rules whose places touch it.
+The compiled helper does both in one walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
+
+from detectors.anchors import Span
+from engine.jsontext import after_mark, is_end, locate_pure
+from engine.layers.characters import plain_key
+from engine.native import compiled
+
+_KNOWN = 4096  # of a detector, at most
+_LONG = 256  # bytes; longer names seldom come twice
+
+Touched = tuple[str, int, bytes, tuple[bytes | int, ...], tuple[int, int] | None, bytes, frozenset[int]]
+"""A scalar or key: its kind, where it begins, its raw form, its path below the text, its member or element (see
+`engine.jsontext.Place`), the key that rules read it under, and the rules that do."""
+
+
+class Reads(Protocol):
+    """A rule, as far as it matters here."""
+
+    def reads(self, key: bytes, /) -> bool:
+        """Whether it reads what stands under ``key`` at all."""
+        ...
+
+
+class Readers(dict[tuple[frozenset[int], bytes], tuple[frozenset[int], bytes]]):
+    """From rules and the name of a member to the rules that read what stands under it, and the key they see."""
+
+    def __init__(self, rules: Sequence[Reads]) -> None:
+        super().__init__()
+        self._rules = rules
+
+    def __missing__(self, pair: tuple[frozenset[int], bytes]) -> tuple[frozenset[int], bytes]:
+        """Works it out, and keeps it: both come again and again."""
+        rules, name = pair
+        key = plain_key(name)
+        found = frozenset([rule for rule in rules if self._rules[rule].reads(key)]), key
+        if len(self) >= _KNOWN:
+            self.clear()
+        if len(name) <= _LONG:
+            self[pair] = found
+        return found
+
+
+Touching = Callable[
+    [Readers, bytes, int, int, Sequence[Span], int, Collection[int], bytes], tuple[int, list[Touched]] | None
+]
+"""From `Readers`, a text, the offset of a document in it, the depth that it may have, the spans of rules, the scalars
+that they may touch, the rules on keys and the name of the member that the text is to where the document ends, and the
+scalars and keys in it that rules read; None if there is no document. Raises BudgetExceeded, as `locate` does."""
+
+
+def touched_pure(
+    readers: Readers,
+    text: bytes,
+    start: int,
+    max_depth: int,
+    spans: Sequence[Span],
+    max_places: int,
+    by_key: Collection[int],
+    above: bytes,
+    /,
+) -> tuple[int, list[Touched]] | None:
+    """The reference of `Touching`."""
+    located = locate_pure(text, start, max_depth, spans, max_places)
+    if located is None:
+        return None
+    everywhere = frozenset([rule for _, _, rule in spans if rule in by_key])  # a place in a key is for what is under it
+    following, count, near = 0, len(spans), list[Span]()
+    found: list[Touched] = []
+    for kind, low, high, path, member in located[1]:
+        while following < count and spans[following][0] <= high:
+            near.append(spans[following])
+            following += 1
+        near = [span for span in near if span[1] >= low]
+        rules = everywhere.union([rule for _, _, rule in near])
+        rules, key = readers[rules, b"" if kind == "key" else last_name(path, above)]
+        raw = text[low:high]
+        if (rules and raw) or (kind != "number" and holds_more(raw)):
+            found.append((kind, low, raw, path, member, key, rules))
+    return located[0], found
+
+
+def completed(inner: Callable[..., tuple[int, list[Touched]] | None]) -> Touching:
+    """The compiled helper's function, and `touched_pure` where it does not go: for more rules than bits in a word."""
+
+    def touched(*given: Any) -> tuple[int, list[Touched]] | None:
+        found = inner(*given)
+        return touched_pure(*given) if found is NotImplemented else found
+
+    return touched
+
+
+touched: Touching = completed(compiled.touched) if compiled else touched_pure
+
+
+def touched_all(
+    readers: Readers,
+    text: bytes,
+    max_depth: int,
+    spans: Sequence[Span],
+    max_places: int,
+    by_key: Collection[int],
+) -> list[Touched] | None:
+    """`touched` in the document that ``text`` is, white space and a byte order mark aside; None if it is none."""
+    found = touched(readers, text, after_mark(text), max_depth, spans, max_places, by_key, b"")
+    return found[1] if found is not None and is_end(text, found[0]) else None
+
+
+def holds_more(raw: bytes) -> bool:
+    """Whether there may be a document in it."""
+    return b"{" in raw or b"[" in raw
+
+
+def last_name(path: Sequence[bytes | int], above: bytes) -> bytes:
+    """The name of the member that something at ``path`` stands in; ``above`` if there is none in it."""
+    for name in reversed(path):
+        if isinstance(name, bytes):
+            return name
+    return above
