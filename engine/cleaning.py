@@ -28,7 +28,7 @@ from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
 from engine.touched import Readers
 from engine.views import Edit, Limits, View, apply, is_read_above, may_be_json, read_record, write
-from engine.written import is_written, unwritten
+from engine.written import is_written, unwritten, within
 
 
 class Cleaned(NamedTuple):
@@ -251,10 +251,10 @@ class Cleaner:
         self, everything: Sequence[View], views: Sequence[View], found: Sequence[list[Finding]]
     ) -> list[tuple[View, list[Finding]]]:
         """The findings that the policy wants redacted, by view, in order of the views."""
+        pairs = [(view, fs) for view, fs in zip(views, found, strict=True) if fs and not within(view, self.entities)]
         if not self.places:
-            pairs = zip(views, found, strict=True)
-            return [(view, resolve(self._wanted(view.text, fs))) for view, fs in pairs if fs]
-        by_view = dict(zip(map(id, views), found, strict=True))
+            return [(view, resolve(self._wanted(view.text, fs))) for view, fs in pairs]
+        by_view = {id(view): fs for view, fs in pairs}
         out = []
         for view in everything:
             findings = self.places.apply(view, self._wanted(view.text, by_view.get(id(view), [])))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from detectors.finding import Finding
 from engine.redaction import PLACEHOLDER, TYPED
+from engine.views import View
 
 Scan = Callable[[bytes], Sequence[Finding]]
 
@@ -19,6 +20,19 @@ def is_written(value: bytes, entities: Collection[str]) -> bool:
     """Whether the whole ``value`` is what a redaction wrote for one of ``entities``, or a mask."""
     match = PLACEHOLDER.fullmatch(value) if value[:1] in (b"[", b"*", b"%") else None
     return match is not None and (match[1] is None or match[1].decode() in entities)
+
+
+def within(view: View, entities: Collection[str]) -> bool:
+    """Whether ``view`` is of a layer that stands in what a redaction wrote: a token's characters may spell anything."""
+    while (parent := view.parent) is not None:
+        start, end = view.start, view.start + view.length
+        if view.encode is not None and any(
+            match.start() <= start and end <= match.end() and match[1].decode() in entities
+            for match in TYPED.finditer(parent.text)
+        ):
+            return True
+        view = parent
+    return False
 
 
 def unwritten(text: bytes, findings: list[Finding], entities: Collection[str], scan: Scan) -> list[Finding]:

@@ -237,6 +237,15 @@ class TestSanitizing:
         assert plain[0].clean(data).text == data
         assert plain[0].clean_all(data, "auto").text == data
 
+    def test_what_a_tokens_characters_spell_by_chance_stays(self, plain: tuple[Cleaner, KeyRing]) -> None:
+        """Part of this one decodes from base64 to what a password may be; written anew, it could not be revealed."""
+        token = redact(Method.TOKENIZE, "PASSWORD", b"hunter825" * 3, RING.writing("")).decode()
+        data = f"password={token}".translate({ord("["): "%5B", ord(":"): "%3A", ord("]"): "%5D"}).encode()
+        assert plain[0].clean(data).text == data
+        assert plain[0].clean_all(data, "auto").text == data
+        unknown = data.replace(b"PASSWORD%3At", b"NOTHING%3At")  # nobody's token
+        assert plain[0].clean(unknown).text != unknown
+
     @pytest.mark.parametrize(
         "beside", ["]&password=s3cr-et-Pa55", " password=s3cr-et-Pa55", "@h/?password=s3cr-et-Pa55"]
     )
