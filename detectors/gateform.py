@@ -79,6 +79,11 @@ def needs_digits(pattern: str) -> bool:
     return _digits(finding(parsed(pattern)), 0)[0] >= 6
 
 
+def least_length(pattern: str) -> int:
+    """How many bytes a match of ``pattern`` has at least. Raises ValueError."""
+    return int(parsed(pattern).getwidth()[0])
+
+
 def finding(tree: Any) -> list[Node]:
     """The items of a syntax tree that find something.
 

@@ -21,7 +21,7 @@ from detectors.anchors import Anchor, Scan, Span, Table, anchors_of, scan_pure, 
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gate import Gate, Probe, Stage
-from detectors.gateform import DIGITS, gate_form, needs_digits
+from detectors.gateform import DIGITS, gate_form, least_length, needs_digits
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS, Validator
 
@@ -62,13 +62,26 @@ def _search_of(regex: Any) -> Search:
     """The search that google-re2 has in C++: the Python around it costs as much again, and makes an object of each."""
     inner = getattr(regex, "_regexp", None)
     if inner is not None and hasattr(inner, "Match"):
-        return partial(inner.Match, re2._Anchor.UNANCHORED)
+        return partial(inner.Match, _ANYWHERE)
 
     def search(text: bytes, pos: int, end: int) -> Sequence[tuple[int, int]]:
         match = regex.search(text, pos, end)
         return [(-1, -1)] if match is None else [match.span(group) for group in range(regex.groups + 1)]
 
     return search
+
+
+def _tests(regex: Any, anchor: Any) -> Callable[[bytes], bool]:
+    """Whether it matches a text: past the wrapper, as `_search_of`."""
+    inner = getattr(regex, "_regexp", None)
+    if inner is not None and hasattr(inner, "Match"):
+        match = inner.Match
+        return lambda text: match(anchor, text, 0, len(text))[0][0] >= 0
+    test = regex.fullmatch if anchor is _WHOLE else regex.search
+    return lambda text: test(text) is not None
+
+
+_ANYWHERE, _WHOLE = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_BOTH
 
 
 class Budget:
@@ -106,6 +119,7 @@ class CompiledRule:
         "_key",
         "_keyed",
         "_keys",
+        "_least",
         "_not_key",
         "_place",
         "_search",
@@ -120,8 +134,9 @@ class CompiledRule:
         self._search: Search | None = None
         self._key: Any = None
         self._not_key: Any = None
-        self._context: Any = None
-        self._allow: Any = None
+        self._context: Callable[[bytes], bool] | None = None
+        self._allow: Callable[[bytes], bool] | None = None
+        self._least = 0  # bytes that a match has at least
         self._validator: Validator | None = None
         self._place: Any = None
         self._anchors: tuple[Anchor, ...] | None = None
@@ -140,10 +155,12 @@ class CompiledRule:
             raise ValueError("pattern: matches the empty text")
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
         self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
-        self._context = byte_regex(_context_pattern(rule.context)) if rule.context else None
+        if rule.context:
+            self._context = _tests(byte_regex(_context_pattern(rule.context)), _ANYWHERE)
         allow = "|".join(f"(?:{one})" for one in rule.allow)
-        self._allow = _part("allow", byte_regex, f"(?i:{allow})") if allow else None
+        self._allow = _tests(_part("allow", byte_regex, f"(?i:{allow})"), _WHOLE) if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
+        self._least = least_length(rule.pattern)
         self._search = search = _search_of(regex)
         return search
 
@@ -199,7 +216,8 @@ class CompiledRule:
 
         A match in which no group took part is none: so a pattern says what to skip (``version [0-9.]+|([0-9.]+)``).
         """
-        for groups in _each(self._search or self._compile(), value):
+        search = self._search or self._compile()
+        for groups in _each(search, value, self._least):
             if len(groups) == 1:
                 yield groups[0]
                 continue
@@ -217,11 +235,11 @@ class CompiledRule:
             self._compile()
         if start == end:
             return "empty"
-        if self._allow is not None and self._allow.fullmatch(secret):
+        if self._allow is not None and self._allow(secret):
             return "on the allow-list"
         if rule.min_entropy is not None and entropy(secret) < rule.min_entropy:
             return "not random enough"
-        if self._context is not None and not self._has_context(value, key, start, end):
+        if self._context is not None and not self._has_context(self._context, value, key, start, end):
             return "no context word near"
         if self._validator is not None and rule.invalid_score is None and not self._validator(secret):
             return f"fails {rule.validator}"
@@ -235,14 +253,14 @@ class CompiledRule:
             return rule.score if self._validator(value[start:end]) else rule.invalid_score
         return rule.score
 
-    def _has_context(self, value: bytes, key: bytes, start: int, end: int) -> bool:
-        if key and self._context.search(key):
+    def _has_context(self, has: Callable[[bytes], bool], value: bytes, key: bytes, start: int, end: int) -> bool:
+        if key and has(key):
             return True
         window = self.rule.context_window
-        around = (value[max(0, start - window) : start], value[end : end + window])
-        return any(
-            self._context.search(_WRITTEN.sub(b"[]", text) if b"[" in text or b"]" in text else text) for text in around
-        )
+        for text in (value[max(0, start - window) : start], value[end : end + window]):
+            if text and has(_WRITTEN.sub(b"[]", text) if b"[" in text or b"]" in text else text):
+                return True
+        return False
 
 
 class PatternDetector:
@@ -454,10 +472,11 @@ def _utf8(text: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in text.encode())
 
 
-def _each(search: Search, text: bytes) -> Iterator[Sequence[tuple[int, int]]]:
-    """The matches in ``text``, one behind the other."""
+def _each(search: Search, text: bytes, least: int = 0) -> Iterator[Sequence[tuple[int, int]]]:
+    """The matches in ``text``, one behind the other; each has ``least`` bytes or more."""
     at, size = 0, len(text)
-    while at <= size:
+    last = size - least
+    while at <= last:
         groups = search(text, at, size)
         start, end = groups[0]
         if start < 0:

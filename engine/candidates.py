@@ -27,9 +27,11 @@ Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
 """A text, the rules that may find something in it, the key that it stands under, and what they found if it was read."""
 
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-_HIDING = b"|".join((IN_ARRAY, ESCAPES, LITERAL, DEAR))  # escapes and layers, which hide from the gate what they spell
+_HIDING = (IN_ARRAY + b"|" + ESCAPES, LITERAL, DEAR)
+"""Escapes and layers, which hide from the gate what they spell. Apart: the states of one automaton for all of them do
+not fit into what google-re2 keeps, and it would work them out anew for each text."""
 _HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
-_PLACES = byte_regex(_HIDING.decode())
+_PLACES = tuple(byte_regex(pattern.decode()) for pattern in _HIDING)
 _HIDDEN_ONLY = frozenset({_HIDDEN})
 _NAMED = -2  # in place of a rule: a word of a name, which a model found somewhere in the record
 _NAMED_ONLY = frozenset({_NAMED})
@@ -103,8 +105,8 @@ class CandidateReader:
 
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
-        if self._hidden and (hidden := [(*match.span(), _HIDDEN) for match in _PLACES.finditer(text)]):
-            spans += hidden
+        if self._hidden:
+            spans += [(*match.span(), _HIDDEN) for pattern in _PLACES for match in pattern.finditer(text)]
             spans.sort()
         if self._words is not None:
             spans += self._named(text, self._words)

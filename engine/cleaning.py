@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from typing import NamedTuple
 
 from detectors.finding import Finding, Text, resolve
@@ -21,7 +20,7 @@ from engine.ledger.model import Redaction
 from engine.memory import Memory, Sought, lingers, recalled, remembered, sought
 from engine.names import Names, added
 from engine.neighbours import keys_of
-from engine.parts import NOT_ALONE, PartReader, Parts
+from engine.parts import PartReader, Parts
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.redaction import KEYED, Method, redact
@@ -206,20 +205,14 @@ class Cleaner:
             return None
         tenant = self.key_of(data) if self.keyed else None
         reader = PartReader(self.detector, self, self.certain, self.limits, self.parts, self.readers, rules, tenant)
-        part = reader.read(data)
-        if part is None:
+        spliced = reader.read(data)
+        if spliced is None:
+            return None
+        text, redactions, forms = spliced
+        if not redactions:
             return Cleaned(data, (), dropped=False)
-        if part is NOT_ALONE:
+        if forms and lingers(text, forms):
             return None
-        text, told = apply(data, part.edits), part.told
-        if part.forms and lingers(text, part.forms):
-            return None
-        if any(layer for layer, _, _, _ in told):  # one layer after the other
-            told = sorted(told, key=itemgetter(0))
-        redactions = [
-            Redaction(written(path), f.start, f.end, f.rule_id, f.entity, method.value, f.score)
-            for _, path, f, method in told
-        ]
         return Cleaned(text, tuple(redactions), dropped=False)
 
     def _renamed(self, candidates: Sequence[Candidate]) -> list[Candidate]:

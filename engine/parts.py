@@ -9,6 +9,7 @@ what `engine.cleaning` makes of it by its views, without making them.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from detectors.anchors import Span
@@ -17,16 +18,19 @@ from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
 from engine.candidates import handed_down
 from engine.escapes import Unescaped, escape, unescape
+from engine.ledger.model import Redaction
 from engine.memory import Sought, remembered, sought
+from engine.policy.paths import written
 from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
 from engine.touched import Readers, Touched, holds_more, last_name, touched, touched_all
-from engine.views import BRACE, TRIES, Edit, Limits, apply
+from engine.views import BRACE, TRIES, Edit, Limits, apply, merged
 
 _MOST = 20_000  # parts that are known at a time
 _MOST_BYTES = 8 * 1024 * 1024  # of their raw forms
 
-Told = tuple[int, tuple[bytes | int, ...], Finding, Method]
+Names = tuple[bytes | int, ...]
+Told = tuple[int, Names, Finding, Method]
 """What is redacted: how many texts below the scalar, at which path below it, and how."""
 
 
@@ -36,10 +40,32 @@ class Part(NamedTuple):
     edits: Sequence[Edit]  # of its raw form
     told: Sequence[Told]
     forms: Sought
+    redactions: dict[Names, Sequence[tuple[int, Redaction]]]  # and layers, by the path at which it stood in a record
+
+    def at(self, path: Names) -> Sequence[tuple[int, Redaction]]:
+        """What its decision entry says where it stands at ``path`` of a record, and in which layer each is."""
+        known = self.redactions.get(path)
+        if known is None:
+            known = self.redactions[path] = [
+                (layer, Redaction(written(path + below), f.start, f.end, f.rule_id, f.entity, method.value, f.score))
+                for layer, below, f, method in self.told
+            ]
+        return known
 
 
-NOT_ALONE = Part((), (), ())
+class Spliced(NamedTuple):
+    """A record with what is redacted in its scalars. ``forms`` is what must not stand in it any more."""
+
+    text: bytes
+    redactions: Sequence[Redaction]
+    forms: Sought
+
+
+NOT_ALONE = Part((), (), (), {})
 """What comes of this scalar depends on more than itself."""
+
+
+_NOTHING = Spliced(b"", (), ())
 
 
 class Parts:
@@ -110,24 +136,56 @@ class PartReader:
         self._all_rules = frozenset(rules)
         self._tenant = tenant
 
-    def read(self, data: bytes) -> Part | None:
-        """What comes of a record that is a JSON document; None if nothing is redacted in it.
+    def read(self, data: bytes) -> Spliced | None:
+        """What comes of a record that is a JSON document: no text and no redactions if nothing is redacted in it.
 
-        `NOT_ALONE` where it takes more than its scalars one by one, or if it is no JSON. Raises BudgetExceeded.
+        None where it takes more than its scalars one by one, or if it is no JSON. Raises BudgetExceeded.
         """
         detector, limits = self._detector, self._limits
         spans = detector.places(data, self._rules)
         if not spans:
-            return None
+            return _NOTHING
         scalars = touched_all(self._readers, data, limits.depth, spans, limits.candidates, detector.by_key)
         if scalars is None:
-            return NOT_ALONE
-        edits: list[Edit] = []
-        told: list[Told] = []
+            return None
+        pieces: list[bytes] = []
+        told: list[tuple[int, Redaction]] = []
         forms: list[tuple[bytes, bytes]] = []
-        if not self._add(scalars, 1, b"", edits, told, forms):
-            return NOT_ALONE
-        return Part(edits, told, forms) if told else None
+        end = 0
+        for one in scalars:
+            part = self._part(one, 1, b"")
+            if part is None:
+                continue
+            if part is NOT_ALONE:
+                return None
+            start = one[1]
+            for low, high, text, _ in part.edits:
+                pieces.append(data[end : start + low])
+                pieces.append(text)
+                end = start + high
+            told += part.at(one[3])
+            forms += part.forms
+        if not told:
+            return _NOTHING
+        pieces.append(data[end:])
+        if any(layer for layer, _ in told):  # one layer after the other
+            told.sort(key=itemgetter(0))
+        return Spliced(b"".join(pieces), [redaction for _, redaction in told], forms)
+
+    def _part(self, one: Touched, layer: int, above: bytes) -> Part | None:
+        """What comes of a scalar that stands so many texts deep, in the value of the member ``above``."""
+        kind, _, raw, path, _, key, rules = one
+        more = kind != "number" and holds_more(raw)
+        name = last_name(path, above) if more else b""
+        scalar = kind, raw, key, rules, self._tenant, (layer, name, self._all_rules) if more else None
+        known = self._parts.known
+        if scalar in known:
+            return known[scalar]
+        part = self._nested(one, name, layer) if more else self._plain(one)
+        if layer == 1 and part is not None and len(part.edits) > 1:
+            part = part._replace(edits=merged(part.edits))
+        self._parts.put(scalar, len(raw), part)
+        return part
 
     def _add(
         self,
@@ -142,23 +200,15 @@ class PartReader:
 
         False if that depends on more than themselves.
         """
-        known, tenant = self._parts.known, self._tenant
         for one in scalars:
-            kind, start, raw, path, _, key, rules = one
-            more = kind != "number" and holds_more(raw)
-            name = last_name(path, above) if more else b""
-            scalar = kind, raw, key, rules, tenant, (layer, name, self._all_rules) if more else None
-            try:
-                part = known[scalar]
-            except KeyError:
-                part = self._nested(one, name, layer) if more else self._plain(one)
-                self._parts.put(scalar, len(raw), part)
+            part = self._part(one, layer, above)
             if part is None:
                 continue
             if part is NOT_ALONE:
                 return False
-            for low, high, text, _ in part.edits:
-                edits.append(Edit(start + low, start + high, text))
+            start, path = one[1], one[3]
+            for low, high, text, anew in part.edits:
+                edits.append(Edit(start + low, start + high, text, anew))
             for below, names, finding, method in part.told:
                 told.append((below, path + names, finding, method))
             forms += part.forms
@@ -188,7 +238,7 @@ class PartReader:
             edits = [Edit(0, len(raw), b'"' + escape(apply(text, edits)) + b'"')]
         else:
             edits = _lifted(edits, source)
-        return Part(edits, told, forms)
+        return Part(edits, told, forms, {})
 
     def _nested(self, one: Touched, name: bytes, layer: int) -> Part | None:
         """What comes of a scalar that may hold documents, in the member ``name``."""
@@ -219,7 +269,7 @@ class PartReader:
         told += [(depth + 1, names, finding, method) for depth, names, finding, method in told_below]
         if not told:
             return None
-        return Part(_lifted(edits + below, source), told, forms)
+        return Part(_lifted(edits + below, source), told, forms, {})
 
     def _documents(
         self,

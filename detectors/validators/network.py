@@ -6,7 +6,8 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 
-_NO_HOST_V4 = re.compile(rb"\d{1,3}\.0\.0\.0")
+_NUMBER = rb"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rb"%b\.%b\.%b\.%b" % (_NUMBER, _NUMBER, _NUMBER, _NUMBER))
 
 
 def ipv4(secret: bytes) -> bool:
@@ -26,13 +27,14 @@ def ipv4_low(secret: bytes) -> bool:
 
 
 def _host_v4(secret: bytes) -> bool:
-    try:
-        address = ipaddress.IPv4Address(secret.decode("ascii"))
-    except ValueError:
+    match = _IPV4.fullmatch(secret)
+    if match is None:
         return False
-    mask = int(address) ^ 0xFFFFFFFF
-    netmask = int(address) >= 0xFF000000 and mask & (mask + 1) == 0
-    return not (address.is_loopback or address.is_multicast or netmask or _NO_HOST_V4.fullmatch(secret))
+    first, *rest = map(int, match.groups())
+    if first == 127 or 224 <= first < 240 or rest == [0, 0, 0]:  # loopback, multicast, a network or none
+        return False
+    host = int.from_bytes((first, *rest)) ^ 0xFFFFFFFF
+    return first < 255 or host & (host + 1) != 0  # else a netmask, or broadcast
 
 
 def ipv6(secret: bytes) -> bool:

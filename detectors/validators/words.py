@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from operator import eq
 from typing import Any
 
 import re2
@@ -123,19 +124,26 @@ def _made_up(secret: bytes) -> bool:
 
 
 _ROWS = (b"0123456789", b"abcdefghijklmnopqrstuvwxyz")
-_NEXT = {byte: row[(at + 1) % len(row)] for row in _ROWS for at, byte in enumerate(row)}
+_NEXT = bytes.maketrans(b"".join(_ROWS), b"".join(row[1:] + row[:1] for row in _ROWS))
+_NO_ALNUM = bytes(byte for byte in range(256) if byte not in _ALNUM)
 _COUNTED = 0.6  # of its letters and digits; random ones reach a tenth of that once in millions
 
 
 def _counted_up(secret: bytes) -> bool:
     """Mostly runs of three or more that count up, as a person types them: ``abcdef123456``, ``a1b2c3d4``."""
-    text = bytes(byte for byte in secret.lower() if byte in _ALNUM)
+    text = secret.lower().translate(None, _NO_ALNUM)
+    if len(text) < 8:
+        return False
+    # Every character, or every second one: whether the next one follows it.
+    follows = [list(map(eq, text.translate(_NEXT), text[step:])) for step in (1, 2)]
+    if 1.5 * sum(map(sum, follows)) < _COUNTED * len(text):  # a run of three is two that follow
+        return False
     counted = bytearray(len(text))
-    for step in (1, 2):  # every character, or every second one
+    for step, pairs in enumerate(follows, 1):
         for at in range(len(text) - 2 * step):
-            if _NEXT[text[at]] == text[at + step] and _NEXT[text[at + step]] == text[at + 2 * step]:
+            if pairs[at] and pairs[at + step]:
                 counted[at] = counted[at + step] = counted[at + 2 * step] = 1
-    return len(text) >= 8 and sum(counted) >= _COUNTED * len(text)
+    return sum(counted) >= _COUNTED * len(text)
 
 
 def random_value(secret: bytes) -> bool:

@@ -151,7 +151,7 @@ def test_nothing_is_kept_when_a_batch_is_done(load: Load) -> None:
 
 def test_how_much_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """In number and in bytes: beyond that it begins anew."""
-    part = Part((), ((0, (), Finding("r", "E", 0, 1, 1.0), parts.Method.MASK),), ())
+    part = Part((), ((0, (), Finding("r", "E", 0, 1, 1.0), parts.Method.MASK),), (), {})
     monkeypatch.setattr(parts, "_MOST", 3)
     monkeypatch.setattr(parts, "_MOST_BYTES", 100)
     known = Parts()
