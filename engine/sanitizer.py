@@ -22,6 +22,7 @@ from engine.binding import Binder
 from engine.cleaning import Cleaner
 from engine.escapes import spell_out
 from engine.jsontext import Step, read_all
+from engine.layers import lookalikes
 from engine.ledger.model import ActionKind, Redaction, ReviewRequest
 from engine.memory import certain_rules
 from engine.names import NameReader, Names, OverBudget
@@ -116,6 +117,8 @@ class Sanitizer:
                 names = named.get(len(out)) if named else None
                 if value and len(value) <= limit:
                     found = hits(value) if gated is None else gated
+                    if not value.isascii():
+                        found = self._looked_at(value, found)
                     if plain and not found and names is None and not headers and (not key or not hits(key)):
                         add(new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
                         continue
@@ -145,6 +148,12 @@ class Sanitizer:
             except Exception:  # it is asked again where the record is read, and quarantined
                 out.append(None)
         return out
+
+    def _looked_at(self, value: bytes, hits: Sequence[int]) -> Sequence[int]:
+        """``hits``, and the actions that the value announces once look-alikes are taken for what they look like."""
+        if not self._privileged or (alike := lookalikes.plain(value)) == value:
+            return hits
+        return [*{*hits, *(hit for hit in self._gate.hits(alike) if hit >= self.policy.gate.paths)}]
 
     def _form_of(self, topic: str) -> str:
         return (self._readings.get(topic) or self._reading(topic)).form
@@ -183,7 +192,8 @@ class Sanitizer:
         ids, value = self.policy.gate, record.value or b""
         redactions, dropped = envelope, False
         if ids.rules in hits and b"\\u" in value:
-            hits = list({*hits, *self._gate.hits(spell_out(value))})
+            spelled = spell_out(value)
+            hits = self._looked_at(spelled, [*{*hits, *self._gate.hits(spelled)}])
         if names is not None or self._reads_all or min(hits) < ids.paths:
             cleaner = reading.cleaner
             cleaned = cleaner.clean_hit(value, reading.form, hits, names)

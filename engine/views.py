@@ -23,6 +23,7 @@ from engine.layers import DEAR, LITERAL, announces, announces_pure, characters, 
 from engine.layers.base64text import LEAST
 from engine.layers.characters import (
     folded,
+    is_one,
     plain_key,
     to_html,
     to_quoted_printable,
@@ -374,7 +375,7 @@ def spread(views: Sequence[View]) -> list[View]:
         if row and not _follows(row[-1], view):
             out += _spread(row)
             row = []
-        if view.kind == "string" and _is_one(view.text) and view.step is not None:
+        if view.kind == "string" and is_one(view.text) and view.step is not None:
             row.append(view)
     return out + _spread(row)
 
@@ -382,16 +383,11 @@ def spread(views: Sequence[View]) -> list[View]:
 def _follows(one: View, other: View) -> bool:
     """Whether ``other`` is the next element of an array, and one character as well."""
     before, name = one.step.name if one.step else b"", other.step.name if other.step else b""
-    if one.parent is not other.parent or one.parent is None or not _is_one(other.text) or other.kind != "string":
+    if one.parent is not other.parent or one.parent is None or not is_one(other.text) or other.kind != "string":
         return False
     if not isinstance(before, int) or name != before + 1:
         return False
     return one.parent.text[one.start + one.length : other.start] in (b'","', b'", "')
-
-
-def _is_one(text: bytes) -> bool:
-    """Whether it is one character, in UTF-8."""
-    return len(text) == 1 or (len(text) in (2, 3, 4) and text[0] >= 0xC2 and len(text.decode(errors="replace")) == 1)
 
 
 def _spread(row: Sequence[View]) -> list[View]:

@@ -45,7 +45,7 @@ class Comparison:
     operator: str
     limit: Decimal
 
-    def meets(self, value: Json, *, closed: bool) -> bool:
+    def meets(self, value: Json, *, closed: bool, written: bool = False) -> bool:
         """Whether the scalar ``value`` meets it; what cannot be compared does if ``closed``."""
         number = _decimal(value)
         return closed if number is None else _OPERATORS[self.operator](number, self.limit)
@@ -58,10 +58,13 @@ class Like:
     glob: Glob
     negated: bool = False
 
-    def meets(self, value: Json, *, closed: bool) -> bool:
-        """Whether the scalar ``value`` matches."""
+    def meets(self, value: Json, *, closed: bool, written: bool = False) -> bool:
+        """Whether the scalar ``value`` matches, if ``written`` only as it is written; what is negated the other way."""
         text = scalar_text(value)
-        return text is not None and self.glob.matches(text) != self.negated
+        if text is None:
+            return False
+        matches = self.glob.matches_as_written if written != self.negated else self.glob.matches
+        return matches(text) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,10 @@ class LikeAny:
 
     globs: AnyGlob
 
-    def meets(self, value: Json, *, closed: bool) -> bool:
-        """Whether the scalar ``value`` matches one of them."""
+    def meets(self, value: Json, *, closed: bool, written: bool = False) -> bool:
+        """Whether the scalar ``value`` matches one of them, if ``written`` only as it is written."""
         text = scalar_text(value)
-        return text is not None and self.globs.matches(text)
+        return text is not None and (self.globs.matches_as_written(text) if written else self.globs.matches(text))
 
 
 Condition = Presence | Comparison | Like
@@ -117,13 +120,15 @@ def holds(conditions: Sequence[Test], values: Iterable[Json], reader: Reader, *,
     return (all if allow else any)(_meets(conditions, value, reader, allow) for value in found)
 
 
-def holds_scalar(conditions: Sequence[Condition], values: Iterable[Json]) -> bool:
+def holds_scalar(conditions: Sequence[Condition], values: Iterable[Json], *, written: bool = False) -> bool:
     """As `holds` for a profile's ``when``: scalars as they stand, containers are only present."""
     found = [value for value in values if value is not None]
     if not found:
         return any(c is Presence.ABSENT or (isinstance(c, Like) and c.negated) for c in conditions)
     return Presence.PRESENT in conditions or any(
-        not isinstance(c, Presence) and c.meets(value, closed=False) for c in conditions for value in found
+        not isinstance(c, Presence) and c.meets(value, closed=False, written=written)
+        for c in conditions
+        for value in found
     )
 
 
@@ -140,7 +145,7 @@ def _meets(conditions: Sequence[Test], value: Json, reader: Reader, allow: bool)
     if not scalars:  # an empty container: there is nothing to compare
         return not allow and any(isinstance(c, Comparison) for c in tests)
     if allow:
-        return all(any(c.meets(one, closed=False) for c in tests) for one in scalars)
+        return all(any(c.meets(one, closed=False, written=True) for c in tests) for one in scalars)
     return any(c.meets(one, closed=True) for c in tests for one in scalars)
 
 

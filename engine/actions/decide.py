@@ -91,11 +91,17 @@ class CompiledRule:
         """The globs of ``action``, ``resource``, ``environment`` or ``profile``; empty when not given."""
         return next((globs for key, globs in self.globs if key == name), ())
 
+    def takes(self, globs: Sequence[Glob], text: str) -> bool:
+        """Whether one of ``globs`` matches ``text``: look-alikes too, unless the rule lets something pass."""
+        if self.allows:
+            return any(glob.matches_as_written(text) for glob in globs)
+        value = fold(text)
+        return any(glob.matches_folded(value) for glob in globs)
+
     def miss(self, action: Action) -> str | None:
         """The first key that does not hold, with what it wanted; None if the rule matches."""
         for name, globs in self.globs:
-            value = fold(getattr(action, name))
-            if not any(glob.matches_folded(value) for glob in globs):
+            if not self.takes(globs, getattr(action, name)):
                 return f"{name} is not {_either(globs)}"
         return self.miss_beside_names(action)
 
@@ -116,8 +122,8 @@ class CompiledRule:
             return not self.allows
         acting = [p for p in principals if p.role is not PrincipalRole.BENEFICIARY]
         asked = [p for p in acting if not self.allows or p.role is PrincipalRole.INITIATOR]
-        ids = [fold(text) for p in asked for text in (p.subject, f"{p.issuer}:{p.subject}")]
-        return any(glob.matches_folded(one) for glob in self.actor for one in ids)
+        ids = [text for p in asked for text in (p.subject, f"{p.issuer}:{p.subject}")]
+        return any(self.takes(self.actor, one) for one in ids)
 
     def _param(self, path: Path, conditions: Sequence[Condition], tests: Sequence[Test], params: Json) -> bool:
         if isinstance(params, str) and path.steps != ("**",) and Reader().inside(params) is None:
@@ -170,10 +176,10 @@ class CompiledRules:
         if known is None:
             if len(self._named) >= _KNOWN_NAMES:
                 self._named.clear()
-            value, known = fold(text), 0
+            known = 0
             for number, rule in enumerate(self.rules):
                 globs = rule.globs_of(name)
-                if not globs or any(glob.matches_folded(value) for glob in globs):
+                if not globs or rule.takes(globs, text):
                     known |= 1 << number
             self._named[name, text] = known
         return known

@@ -81,7 +81,7 @@ def _actions(source: _Source, wanted: Wanted | None) -> Iterator[Action]:
     for record in (node for path in profile.at for node in path.find(source.root, reader)):
         if not _fits(profile.when, record, reader):
             continue
-        if any(_fits(where, record, reader) for where in profile.unless):
+        if any(_fits(where, record, reader, written=True) for where in profile.unless):
             continue
         calls = [
             (call, node)
@@ -143,9 +143,9 @@ def _texts(path: Path, node: Json, reader: Reader) -> str | None:
     return ",".join(texts) if texts else None
 
 
-def _fits(where: Where, node: Json, reader: Reader) -> bool:
+def _fits(where: Where, node: Json, reader: Reader, *, written: bool = False) -> bool:
     for path, conditions in where.tests:  # noqa: SIM110 (asked of each record, and a generator costs as much again)
-        if not holds_scalar(conditions, path.find(node, reader)):
+        if not holds_scalar(conditions, path.find(node, reader), written=written):
             return False
     return True
 

@@ -1,7 +1,9 @@
 """Globs: ``*`` matches anything, ASCII letters match in both cases, white space matches any run of it.
 
-Matching is on UTF-8 bytes and folds ASCII only, because that is what the gate can do: a glob must never match
-text for which its gate literal is silent.
+Matching is on UTF-8 bytes. Characters that look like ASCII count as what they look like, and those that are not seen as
+nothing (`engine.layers.lookalikes`), so that nobody renames a tool past a rule; what lets an action pass asks for the
+name as it is written. A glob must never match text for which its gate literal is silent: so of a record beyond ASCII
+the gate is asked again, with its characters taken for what they look like.
 """
 
 from __future__ import annotations
@@ -12,14 +14,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from detectors.patterns import byte_regex
+from engine.layers.lookalikes import plain
 
 _HEAD = 128  # characters
 _SPACE = re.compile(rb"[ \t\n\r\f\v]+")
 
 
 def fold(text: str) -> bytes:
-    """``text`` as globs see it: lower-case in ASCII, runs of white space as one blank, trimmed."""
-    return _SPACE.sub(b" ", text.encode("utf-8", "surrogatepass")).strip(b" ").lower()
+    """``text`` as globs see it: no look-alikes, lower-case in ASCII, runs of white space as one blank, trimmed."""
+    return _written_so(plain(text.encode("utf-8", "surrogatepass")))
+
+
+def _written_so(data: bytes) -> bytes:
+    return _SPACE.sub(b" ", data).strip(b" ").lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +41,7 @@ class Glob:
         """The glob written as ``text``. Raises ValueError for control characters, which no rule can mean."""
         if any(ord(char) < 32 and char not in "\t\n\r" for char in text):
             raise ValueError("a glob cannot hold control characters")
-        data = _SPACE.sub(b" ", text.encode("utf-8", "surrogatepass")).strip(b" ").lower()
-        return cls(text, tuple(data.split(b"*")))
+        return cls(text, tuple(fold(text).split(b"*")))
 
     def matches(self, text: str) -> bool:
         """Whether the whole of ``text`` matches; linear in its length times the number of stars."""
@@ -44,6 +50,13 @@ class Glob:
             if not self.may_begin(head):
                 return False
         return self.matches_folded(fold(text))
+
+    def matches_as_written(self, text: str) -> bool:
+        """As `matches`, but nothing counts as what it looks like: for rules that let something pass."""
+        if text.isascii() and self.text.isascii():
+            return self.matches(text)
+        glob, data = (_written_so(one.encode("utf-8", "surrogatepass")) for one in (self.text, text))
+        return Glob(self.text, tuple(glob.split(b"*"))).matches_folded(data)
 
     def may_begin(self, head: bytes) -> bool:
         """Whether a text that begins with ``head``, folded, may match."""
@@ -90,6 +103,10 @@ class AnyGlob:
             if not any(glob.may_begin(head) for glob in self._globs):
                 return False
         return self._regex.fullmatch(fold(text)) is not None
+
+    def matches_as_written(self, text: str) -> bool:
+        """As `Glob.matches_as_written`."""
+        return any(glob.matches_as_written(text) for glob in self._globs)
 
 
 def _written(run: bytes) -> str:

@@ -29,7 +29,7 @@ _BLOCK = frozenset([0x00, 0x03, 0x04, 0x20, 0x24, 0xD8, 0xDC, 0xDD, 0xFE, 0xFF])
 """Of UTF-16, the half of each character that says which block it is of: ASCII, and those of `lookalikes`."""
 _UNSEEN = (0xE2, [0x80, 0x81], [*range(0x8B, 0x90), *range(0xA0, 0xB0)])
 UTF16: Sequence[Row] = [  # in either order
-    _row(*(range(0x10, 0x80), [0x00, 0x04, 0x24]) * 6),
+    _row(*([*range(0x10, 0x80), *range(0x91, 0xD0)], [0x00, 0x03, 0x04, 0x24]) * 6),
     _row(*(_ASCII, 0x00, [*range(0x0B, 0x10), *range(0x60, 0x70)], 0x20) * 2),  # zero-width characters
     _row(*(0x00, _ASCII, 0x20, [*range(0x0B, 0x10), *range(0x60, 0x70)]) * 2),
     _row(*(_ASCII, 0x00, 0xAD, 0x00) * 2),  # soft hyphens
@@ -50,9 +50,13 @@ ROWS: Sequence[Row] = [
     _row(_ASCII, 0xEF, 0xB8, range(0x80, 0x90), _ASCII),  # variation selectors
     _row(_ASCII, 0xC2, 0xAD, _ASCII),  # soft hyphens
     _row(*_CYRILLIC, _ASCII, *_CYRILLIC, _ASCII, *_CYRILLIC),
-    *(_row(_ASCII, *_CYRILLIC, *[_ASCII] * between, *_CYRILLIC, _ASCII) for between in range(2, 5)),
-    _row(_ASCII, *_GREEK, _ASCII, _ASCII, *_GREEK, _ASCII),
+    *(_row(_ASCII, _ASCII, *letter, _ASCII, _ASCII) for letter in (_CYRILLIC, _GREEK)),  # one letter alone
 ]
+
+CLOSE: Sequence[Row] = [
+    _row(_ASCII, *one, _ASCII, _ASCII, *other) for one in (_CYRILLIC, _GREEK) for other in (_CYRILLIC, _GREEK)
+]
+"""Letters of other scripts close to each other: in hexadecimal alone, where a row costs nothing."""
 
 
 def in_base64(row: Row) -> bytes:
@@ -94,7 +98,7 @@ def _class(chars: set[int] | set[str]) -> bytes:
 
 IN_BASE64 = b"|".join(map(in_base64, ROWS))
 """What announces such texts in base64."""
-IN_HEX = b"|".join(map(in_hex, ROWS))
+IN_HEX = b"|".join(map(in_hex, [*ROWS, *CLOSE]))
 """What announces them in hexadecimal."""
 UTF16_IN_HEX = b"|".join(map(in_hex, UTF16))
 

@@ -27,12 +27,19 @@ QUOTED_ROW = rb"=[0-9a-fA-F]{2}=[0-9a-fA-F]{2}"
 ROW = 5
 """So many single characters in a row of an array spell something."""
 _BEYOND = rb"[\xc2-\xf4][\x80-\xbf]{1,3}"
-_ONE = rb"(?:[^\"\\\x80-\xff]|%b|(?:\\{1,8}u[0-9a-fA-F]{4}){1,2})" % _BEYOND
+_SPELLED = rb"[=%][0-9a-fA-F]{2}"
+_ONE = (
+    rb"(?:[^\"\\\x80-\xff]|%b|%b|(?:\\{1,8}u[0-9a-fA-F]{4}){1,2}|\\{1,15}[\"\\/nrtbf])"  # so an array of arrays, too
+    % (_BEYOND, _SPELLED)
+)
 _ROWS = b"|".join(
     b"%b%b(?:%b, ?%b%b){%d}" % (quote, _ONE, quote, quote, _ONE, ROW - 1)
     for quote in (rb'"', rb'\\"', rb'\\\\\\"', rb'\\\\\\\\\\\\\\"')
 )
-_ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0-9a-fA-F]{4})?|[nrtbf\"/])?)" % _BEYOND
+_ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0-9a-fA-F]{4})?|[nrtbf\"/])?)" % (
+    _BEYOND,
+    _SPELLED,
+)
 IN_ARRAY = rb'(?:\\{0,15}"%b\\{0,15}", ?){4,}\\{0,15}"%b\\{0,15}"' % (_ANY_ONE, _ANY_ONE)
 """Where such characters stand, all of a row: as they are or escaped."""
 LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS))
@@ -76,6 +83,18 @@ QUOTED_PRINTABLE = Spelling(
     re.compile(rb"=([0-9a-fA-F]{2})|(?<=[^\n]{60})=\r?\n"),
     lambda match: bytes([int(match[1], 16)]) if match[1] is not None else b"",
 )
+
+
+def is_one(text: bytes) -> bool:
+    """Whether a text is one character, in UTF-8, or spells one in quoted-printable or percent-encoding."""
+    if len(text) == 1:
+        return True
+    if text[:1] in (b"=", b"%"):
+        return _ONE_SPELLED.fullmatch(text) is not None
+    return len(text) in (2, 3, 4) and text[0] >= 0xC2 and len(text.decode(errors="replace")) == 1
+
+
+_ONE_SPELLED = re.compile(_SPELLED)
 
 
 def folded(text: bytes) -> tuple[str, Unescaped] | None:

@@ -7,6 +7,7 @@ all: zero-width characters, soft hyphens, marks of direction, tags.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _COMPATIBLE = [
@@ -25,16 +26,19 @@ _SAME = {
     "ɡɑı": "gai",
     "‐‑‒–—−": "------",
     "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f": " " * 13,
+    "\u0085\u1680\u2028\u2029\u205f\u3000": " " * 6,
     "․。": "..",
 }  # fmt: skip
 _UNSEEN = [
     (0x00AD, 0x00AD),
     (0x034F, 0x034F),
+    (0x115F, 0x1160),
     (0x061C, 0x061C),
     (0x180E, 0x180E),
     (0x200B, 0x200F),
     (0x202A, 0x202E),
     (0x2060, 0x206F),
+    (0x3164, 0x3164),
     (0xFE00, 0xFE0F),
     (0xFEFF, 0xFEFF),
     (0xE0000, 0xE007F),
@@ -57,6 +61,15 @@ def _table() -> dict[bytes, bytes]:
 PLAIN = _table()
 """From a character, in UTF-8, to what it stands for: one ASCII character, or nothing."""
 
+_BEYOND = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")
+
+
+def plain(text: bytes) -> bytes:
+    """``text`` with what its characters stand for. What stands for a quote or a backslash stays: JSON stays JSON."""
+    return text if text.isascii() else _BEYOND.sub(lambda match: _NAMED.get(match[0], match[0]), text)
+
+
+_NAMED = {char: meant for char, meant in PLAIN.items() if meant not in (b'"', b"\\")}
 _LETTER = rb"(?:[\xce-\xd4][\x80-\xbf]|\xc9[\x91\xa1]|\xc4\xb1)"
 _SPACE = rb"(?:\xe2\x80[\x80-\x95\xaf]|\xc2\xa0|\xe2\x88\x92)"
 TRIGGER = b"|".join(

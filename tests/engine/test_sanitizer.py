@@ -341,3 +341,17 @@ def _share(sanitizer: Sanitizer) -> None:
     """Hypothesis runs many examples with one sanitizer."""
     global _shared  # noqa: PLW0603
     _shared = lambda: sanitizer  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    "action", ["db.export\u00a0", "\u2003db.export", "db.ex\u200bport", "db.ｅxpоrt", "db.export\ufe0f"]
+)
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_look_alike_of_an_action_is_held_as_the_action_is(
+    sanitizer: Sanitizer, action: str, ascii_only: bool
+) -> None:
+    """Spaces beyond ASCII, what is not seen, and look-alikes in an action's name, as they are or escaped."""
+    data = json.dumps({**EXPORT, "action": action}, ensure_ascii=ascii_only).encode()
+    assert isinstance(
+        sanitizer.sanitize([ActivityRecord(Position("activity", 0, 1), None, data, (), 0)], NOW)[0], Diverted
+    )

@@ -44,6 +44,7 @@ ENCODINGS: dict[str, Encode] = {
     "soft hyphens": lambda text: re.sub(r"(?<=\w\w)(?=\w)", "\u00ad", text),
     "joined": "\u2060".join,
     "cyrillic": lambda text: text.translate(_CYRILLIC),
+    "greek": lambda text: text.translate(_GREEK),
     "circled": lambda text: re.sub("[a-z]", lambda match: chr(0x24D0 - 97 + ord(match[0])), text),
     "selectors": "\ufe0f".join,
     "byte order marks": lambda text: re.sub(r"(?<=\w\w)(?=\w)", "\ufeff", text),
@@ -63,6 +64,7 @@ CONTAINERS: dict[str, Encode] = {
 
 _ALNUM = re.compile(r"[^\W_](?=\w)")
 _CYRILLIC = str.maketrans("aeopcxABEKMHOPCTX", "аеорсхАВЕКМНОРСТХ")
+_GREEK = str.maketrans("aikopuvxABEHIKMNOPTXYZ", "αικορυνχΑΒΕΗΙΚΜΝΟΡΤΧΥΖ")
 _UNSEEN = re.compile("[\u00ad\ufe00-\ufe0f\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
@@ -101,7 +103,7 @@ def _decoded(text: str) -> Iterator[str]:
     yield re.sub(r"\\x([0-9a-f]{2})", lambda m: chr(int(m[1], 16)), text)
     if not text.isascii():
         seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
-        yield seen.translate({value: key for key, value in _CYRILLIC.items()})
+        yield seen.translate({written: meant for alike in (_CYRILLIC, _GREEK) for meant, written in alike.items()})
     if "\\" in text:
         yield (
             re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)

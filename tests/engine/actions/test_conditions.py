@@ -30,12 +30,29 @@ from engine.actions.tree import Reader, parse
         ("", "x", False),
         ("rm -rf *", " rm \t -rf\n/", True),
         ("rm -rf*", "rm-rf", False),
-        ("*k*", "\u212a", False),  # KELVIN SIGN is no K here, since the gate could not see it
+        ("*k*", "\u212a", True),  # KELVIN SIGN
+        ("db.drop", "db.drop\u00a0", True),
+        ("db.drop", "\u2003db.dr\u200bop", True),
+        ("db.drop", "ｄｂ.drор", True),
+        ("удалить*", "удалить все", True),
+        ("db.drop", "db.drøp", False),
     ],
 )
 def test_globs_match_whole_texts(glob: str, text: str, matches: bool) -> None:
-    """A star is anything, ASCII case does not count, a blank is any white space."""
+    """A star is anything, ASCII case does not count, a blank is any white space, look-alikes are what they look like."""
     assert Glob.of(glob).matches(text) is matches
+
+
+@pytest.mark.parametrize("text", ["db.read\u00a0", "db.re\u200bad", "ｄｂ.read", "db.reаd"])
+def test_what_is_allowed_is_allowed_as_it_is_written(text: str) -> None:
+    """A look-alike of a name that passes does not; a name in another script does, by its own rule."""
+    assert Glob.of("db.read").matches(text)
+    assert not Glob.of("db.read").matches_as_written(text)
+    assert Glob.of(text).matches_as_written(text)
+    for condition, met in (("db.read", False), ("!db.read", False)):
+        assert holds([parse_condition(condition)], [text], Reader(), allow=True) is met
+    for condition, met in (("db.read", True), ("!db.read", True)):
+        assert holds([parse_condition(condition)], [text], Reader()) is met
 
 
 @given(st.text(alphabet="aAb* ", max_size=8), st.text(alphabet="aAb ", max_size=8))

@@ -21,6 +21,7 @@ from engine.actions.profile import shipped_profiles
 from engine.actions.rules import Rule
 from engine.actions.tree import parse
 from engine.escapes import spell_out
+from engine.layers import lookalikes
 
 PROFILES = shipped_profiles()
 WHO = Principals.of()
@@ -36,7 +37,7 @@ class Gate:
         self.gate = detectors.gate.Gate(patterns, [stage]) if patterns else None
 
     def hits(self, data: bytes) -> bool:
-        return self.gate is not None and bool(self.gate.hits(data))
+        return self.gate is not None and any(map(self.gate.hits, {data, lookalikes.plain(data)}))
 
 
 def rules(*matches: dict[str, Any], effect: str = "review") -> CompiledRules:
@@ -59,7 +60,7 @@ def effect(data: bytes, compiled: CompiledRules) -> Effect:
 PIECES = [
     "export", "db.", "tool:", "prod", "rm -rf", "rm  -rf", "rm\n-rf", 'a"b', "x\\y", "https://h/p", "k8s:", "K", "é",
     "ec2", ".amazonaws.com", ":", "create", "/", "pods", "exec", ",", " ", "\t", "drop table", "admin", "{", "[", "42",
-    "tool",
+    "tool", "\u00a0", "\u2003", "\u200b", "ｐｒｏｄ", "аdmin", "exp\u00adort", "＂", "＼",
 ]  # fmt: skip
 styles = st.builds(Style, st.sampled_from(["", " ", "\n", "\t", "\r\n  "]), st.booleans())
 SHAPES = ["generic", "openai", "anthropic", "mcp", "cloudtrail", "kubernetes"]
@@ -132,7 +133,20 @@ def test_a_record_that_a_rule_holds_back_holds_one_of_its_patterns(
 
 
 DEFAULT_GATE = Gate(gate_patterns(compiled_defaults(), PROFILES))
-NAMES = ["db.export", "bash", "run_sql", "terraform", "iam.create_role", "deploy", "refund", "http_request", "rollback"]
+NAMES = [
+    "db.export",
+    "db.export\u2003",
+    "b\u200bash",
+    "ｔｅｒｒａｆｏｒｍ",
+    "bash",
+    "run_sql",
+    "terraform",
+    "iam.create_role",
+    "deploy",
+    "refund",
+    "http_request",
+    "rollback",
+]
 COMMANDS = [
     "rm -rf /",
     "rm  -r x",
