@@ -18,7 +18,7 @@ Hits = Callable[[bytes], Sequence[int]]
 Numbered = tuple[int, bytes]
 """A pattern and its id."""
 
-_FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
+FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
 
 
 class Stage(NamedTuple):
@@ -121,14 +121,15 @@ class Gate:
 
 
 def _database(patterns: Sequence[Numbered]) -> hs.Database:
-    database = gatecache.load(patterns, _FLAGS)
+    database = gatecache.load(patterns, FLAGS)
     if database is None:
-        database = _compile(patterns)
-        gatecache.save(patterns, _FLAGS, database)
+        database = compiled(patterns)
+        gatecache.save(patterns, FLAGS, database)
     return database
 
 
-def _compile(patterns: Sequence[Numbered]) -> hs.Database:
+def compiled(patterns: Sequence[Numbered]) -> hs.Database:
+    """These patterns together. Raises ValueError naming the first that does not compile."""
     try:
         return _together(patterns)
     except hs.HyperscanError:
@@ -144,5 +145,5 @@ def _together(patterns: Sequence[Numbered]) -> hs.Database:
     database = hs.Database(mode=hs.HS_MODE_BLOCK)
     count = len(patterns)
     ids, texts = [i for i, _ in patterns], [text for _, text in patterns]
-    database.compile(expressions=texts, ids=ids, elements=count, flags=[_FLAGS] * count)
+    database.compile(expressions=texts, ids=ids, elements=count, flags=[FLAGS] * count)
     return database
