@@ -50,8 +50,9 @@ ROWS: Sequence[Row] = [
     _row(_ASCII, 0xEF, 0xB8, range(0x80, 0x90), _ASCII),  # variation selectors
     _row(_ASCII, 0xC2, 0xAD, _ASCII),  # soft hyphens
     _row(*_CYRILLIC, _ASCII, *_CYRILLIC, _ASCII, *_CYRILLIC),
-    *(_row(_ASCII, _ASCII, *letter, _ASCII, _ASCII) for letter in (_CYRILLIC, _GREEK)),  # one letter alone
 ]
+ALONE: Sequence[Row] = [_row(_ASCII, _ASCII, *letter, _ASCII, _ASCII) for letter in (_CYRILLIC, _GREEK)]
+"""A letter of another script alone: few bits of a row, so that what stands around it counts as well."""
 
 CLOSE: Sequence[Row] = [
     _row(_ASCII, *one, _ASCII, _ASCII, *other) for one in (_CYRILLIC, _GREEK) for other in (_CYRILLIC, _GREEK)
@@ -59,9 +60,12 @@ CLOSE: Sequence[Row] = [
 """Letters of other scripts close to each other: in hexadecimal alone, where a row costs nothing."""
 
 
-def in_base64(row: Row) -> bytes:
-    """A pattern for what ``row`` is in base64 or base64url, wherever it begins in a group."""
-    return b"|".join(_at(row, place) for place in range(3))
+def in_base64(row: Row, most: int = 16) -> bytes:
+    """A pattern for what ``row`` is in base64 or base64url, wherever it begins in a group.
+
+    It begins and ends with characters of which at most ``most`` may stand there.
+    """
+    return b"|".join(_at(row, place, most) for place in range(3))
 
 
 def in_hex(row: Row) -> bytes:
@@ -70,10 +74,10 @@ def in_hex(row: Row) -> bytes:
     return b"".join(_class({p[0] for p in two}) + _class({p[1] for p in two}) for two in map(set, pairs))
 
 
-def _at(row: Row, place: int) -> bytes:
+def _at(row: Row, place: int, most: int) -> bytes:
     """The characters that the row decides, where its first byte is the ``place``-th of a group of three.
 
-    At the ends only those of which few may stand there.
+    At the ends only those of which at most ``most`` may stand there.
     """
     out: list[set[int]] = []
     for char in range(-(-place * 8 // 6), (place + len(row)) * 8 // 6):
@@ -83,7 +87,7 @@ def _at(row: Row, place: int) -> bytes:
         low = {byte >> shift & 63 for byte in row[last]}
         high = {byte << 8 - shift & 63 for byte in row[first]} if last > first else {0}
         out.append({_ALPHABET[one | two] for one in high for two in low})
-    few = [at for at, chars in enumerate(out) if len(chars) <= 16]
+    few = [at for at, chars in enumerate(out) if len(chars) <= most]
     return b"".join(map(_class, out[few[0] : few[-1] + 1]))
 
 
@@ -96,9 +100,9 @@ def _class(chars: set[int] | set[str]) -> bytes:
     return b"[" + plain.replace(b"-", b"\\-") + b"]"
 
 
-IN_BASE64 = b"|".join(map(in_base64, ROWS))
+IN_BASE64 = b"|".join([*map(in_base64, ROWS), *(in_base64(row, 32) for row in ALONE)])
 """What announces such texts in base64."""
-IN_HEX = b"|".join(map(in_hex, [*ROWS, *CLOSE]))
+IN_HEX = b"|".join(map(in_hex, [*ROWS, *ALONE, *CLOSE]))
 """What announces them in hexadecimal."""
 UTF16_IN_HEX = b"|".join(map(in_hex, UTF16))
 
