@@ -29,6 +29,7 @@ _HOT = (
     "detectors/patterns.py",
     "engine/candidates.py",
     "engine/cleaning.py",
+    "engine/parts.py",
     "engine/redaction.py",
     "engine/sanitizer.py",
     "engine/views.py",

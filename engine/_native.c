@@ -1,10 +1,11 @@
-/* What `engine/jsontext.py` (locate), `engine/escapes.py` (unescape_bytes, raw_offset), `detectors/anchors.py` (scan)
- * and `detectors/gateform.py` (has_digits) do, compiled; and, in `_needles.h`, `detectors/needletable.py` (find).
+/* What `engine/jsontext.py` (locate), `engine/touched.py` (touched), `engine/escapes.py` (unescape_bytes, raw_offset),
+ * `detectors/anchors.py` (scan) and `detectors/gateform.py` (has_digits) do, compiled; and, in `_needles.h`,
+ * `detectors/needletable.py` (find).
  *
  * The Python functions are the reference, and tests hold the two equal on any input. Input are bytes objects, which
- * do not change while they are read; no Python code runs in between, apart from the garbage collector. Nothing
- * recurses: the containers around a value are frames on a stack of our own. Each function that can fail says so by
- * what it returns, with an exception set.
+ * do not change while they are read; no Python code runs in between, apart from the garbage collector and what
+ * `touched` asks for: which rules read a key. Nothing recurses: the containers around a value are frames on a stack of
+ * our own. Each function that can fail says so by what it returns, with an exception set.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

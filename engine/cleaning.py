@@ -59,7 +59,7 @@ class Cleaner:
     certain: frozenset[str]
     key_of: Callable[[bytes], TenantKey | None]
     limits: Limits
-    readers: Readers
+    readers: Readers = field(repr=False)
     parts: Parts = field(default_factory=Parts)
 
     @property

@@ -37,6 +37,9 @@ class Readers(dict[tuple[frozenset[int], bytes], tuple[frozenset[int], bytes]]):
         super().__init__()
         self._rules = rules
 
+    def __repr__(self) -> str:  # never the names
+        return f"Readers({len(self)} known)"
+
     def __missing__(self, pair: tuple[frozenset[int], bytes]) -> tuple[frozenset[int], bytes]:
         """Works it out, and keeps it: both come again and again."""
         rules, name = pair

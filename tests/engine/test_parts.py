@@ -149,6 +149,13 @@ def test_nothing_is_kept_when_a_batch_is_done(load: Load) -> None:
     assert not sanitizer.cleaner.parts.known  # nor outside of a batch
 
 
+def test_names_that_were_read_are_in_no_repr(cleaner: Cleaner) -> None:
+    """A member's name may be anything."""
+    cleaner.clean(b'{"hunter2":{"to":"jane@corp.example"},"hunter3":"jane@corp.example"}')
+    assert any(name == b"hunter3" for _, name in cleaner.readers)
+    assert "hunter" not in repr(cleaner) + repr(cleaner.readers)
+
+
 def test_how_much_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """In number and in bytes: beyond that it begins anew."""
     part = Part((), ((0, (), Finding("r", "E", 0, 1, 1.0), parts.Method.MASK),), (), {})
