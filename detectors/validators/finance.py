@@ -43,7 +43,8 @@ _ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
         (9792, 9792, (16,)),  # Troy
         (6062, 6062, (16,)),  # Hipercard
         (1946, 1946, (16,)),  # BankCard
-        (11, 19, (15,)),  # UATP, and what JCB had before; those that begin with 10 are account ids of networks
+        (11, 15, (15,)),  # UATP; what begins with 10 is an id of a social network, with 16 to 18 a time
+        (19, 19, (15,)),
     )
 )
 
