@@ -22,7 +22,6 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
 _SOURCE = "engine/_native.c"
-_INCLUDED = ("engine/_needles.h",)
 _MODULE = "engine._native"
 _HOT = (
     "detectors/finding.py",
@@ -106,8 +105,7 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
 
 def _command(source: Path, scratch: Path) -> build_ext:
     """The command that compiles ``source`` into ``scratch``; the library knows which source it was made from."""
-    texts = [source, *(source.with_name(Path(one).name) for one in _INCLUDED)]
-    digest = hashlib.sha256(b"".join(text.read_bytes() for text in texts)).hexdigest()
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
     extension = Extension(_MODULE, [str(source)], define_macros=[("SOURCE_DIGEST", f"x{digest}")])
     command = build_ext(Distribution({"name": "sluicegate", "ext_modules": [extension]}))
     command.build_lib = str(scratch)

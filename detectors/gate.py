@@ -18,7 +18,7 @@ Hits = Callable[[bytes], Sequence[int]]
 Numbered = tuple[int, bytes]
 """A pattern and its id."""
 
-FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
+_FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
 
 
 class Stage(NamedTuple):
@@ -121,15 +121,14 @@ class Gate:
 
 
 def _database(patterns: Sequence[Numbered]) -> hs.Database:
-    database = gatecache.load(patterns, FLAGS)
+    database = gatecache.load(patterns, _FLAGS)
     if database is None:
-        database = compiled(patterns)
-        gatecache.save(patterns, FLAGS, database)
+        database = _compile(patterns)
+        gatecache.save(patterns, _FLAGS, database)
     return database
 
 
-def compiled(patterns: Sequence[Numbered]) -> hs.Database:
-    """These patterns together. Raises ValueError naming the first that does not compile."""
+def _compile(patterns: Sequence[Numbered]) -> hs.Database:
     try:
         return _together(patterns)
     except hs.HyperscanError:
@@ -145,5 +144,5 @@ def _together(patterns: Sequence[Numbered]) -> hs.Database:
     database = hs.Database(mode=hs.HS_MODE_BLOCK)
     count = len(patterns)
     ids, texts = [i for i, _ in patterns], [text for _, text in patterns]
-    database.compile(expressions=texts, ids=ids, elements=count, flags=[FLAGS] * count)
+    database.compile(expressions=texts, ids=ids, elements=count, flags=[_FLAGS] * count)
     return database

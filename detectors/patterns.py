@@ -22,8 +22,6 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gate import Gate, Probe, Stage
 from detectors.gateform import DIGITS, gate_form, least_length, needs_digits
-from detectors.needlegate import MOST_PATTERNS, Digits, NeedleGate
-from detectors.needletable import Seeker
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS, Validator
 
@@ -270,8 +268,8 @@ class PatternDetector:
 
     ``extra`` are patterns of the caller, in Hyperscan's syntax, that ride along in the same gate: their ids
     follow those of the rules; ``stages`` says which of them come behind a trigger, ``probe``
-    which of them is looked for by other means as well. ``scan`` looks for anchors, ``has_digits`` for `DIGITS`,
-    ``seeker`` for needles, if that is quicker than the gate alone. Raises ValueError naming what does not compile.
+    which of them is looked for by other means as well. ``scan`` looks for anchors, ``has_digits`` for `DIGITS`, if
+    that is quicker than the gate. Raises ValueError naming what does not compile.
     """
 
     def __init__(
@@ -284,17 +282,15 @@ class PatternDetector:
         max_candidates: int = MAX_CANDIDATES,
         scan: Scan = scan_pure,
         has_digits: Callable[[bytes], bool] | None = None,
-        seeker: Seeker | None = None,
     ) -> None:
         self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
         self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
-        gates = [rule.gate for rule in self.rules] + list(extra)
-        numeric = frozenset(number for number, rule in enumerate(self.rules) if rule.numeric)
-        if seeker is not None and has_digits is not None and len(gates) <= MOST_PATTERNS:
-            self.gate: Gate = NeedleGate(gates, seeker, Digits(numeric, has_digits), probe)
-        else:
-            digits = Stage([DIGITS], numeric, has_digits)
-            self.gate = Gate(gates, [stage for stage in (digits, *stages) if stage.ids], probe)
+        numeric = Stage([DIGITS], {number for number, rule in enumerate(self.rules) if rule.numeric}, has_digits)
+        self.gate = Gate(
+            [rule.gate for rule in self.rules] + list(extra),
+            [stage for stage in (numeric, *stages) if stage.ids],
+            probe,
+        )
         self._max_candidates = max_candidates
         self._anchored = scan
         self._remembers = False

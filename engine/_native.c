@@ -1,6 +1,5 @@
 /* What `engine/jsontext.py` (locate), `engine/touched.py` (touched), `engine/escapes.py` (unescape_bytes, raw_offset),
- * `detectors/anchors.py` (scan) and `detectors/gateform.py` (has_digits) do, compiled; and, in `_needles.h`,
- * `detectors/needletable.py` (find).
+ * `detectors/anchors.py` (scan) and `detectors/gateform.py` (has_digits) do, compiled.
  *
  * The Python functions are the reference, and tests hold the two equal on any input. Input are bytes objects, which
  * do not change while they are read; no Python code runs in between, apart from the garbage collector and what
@@ -1092,10 +1091,6 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return ends.found;
 }
 
-/* --- needles ------------------------------------------------------------------------------------------------- */
-
-#include "_needles.h"
-
 /* --- the module ---------------------------------------------------------------------------------------------- */
 
 static int fill(PyObject *module)
@@ -1147,8 +1142,6 @@ static PyMethodDef functions[] = {
     {"announces", announces, METH_O, "engine.layers.announces_pure"},
     {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "detectors.anchors.scan_pure"},
-    {"needles", needles, METH_VARARGS, "A table of needles for find, from a detectors.needletable.Packed"},
-    {"find", (PyCFunction)(void (*)(void))find, METH_FASTCALL, "detectors.needletable.find_pure, of such a table"},
     {NULL, NULL, 0, NULL},
 };
 

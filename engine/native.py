@@ -9,11 +9,9 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
-from functools import partial
 from types import ModuleType
 
 from detectors.anchors import Scan, scan_pure
-from detectors.needletable import Find, Packed, Seeker
 
 
 def _load() -> tuple[ModuleType | None, str]:
@@ -37,17 +35,6 @@ scan: Scan = compiled.scan if compiled else scan_pure
 
 has_digits: Callable[[bytes], bool] | None = compiled.has_digits if compiled else None
 """Looks for what numbers have in common, see `detectors.gateform`; None where the gate itself is as quick."""
-
-
-def _seeker_of(helper: ModuleType) -> Seeker:
-    def seek(table: Packed) -> Find:
-        return partial(helper.find, helper.needles(*table))
-
-    return seek
-
-
-seeker: Seeker | None = _seeker_of(compiled) if compiled else None
-"""Looks for the needles of rules; None where the gate itself is quicker."""
 
 
 def description() -> str:
