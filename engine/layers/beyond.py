@@ -51,7 +51,7 @@ ROWS: Sequence[Row] = [
     _row(_ASCII, 0xC2, 0xAD, _ASCII),  # soft hyphens
     _row(*_CYRILLIC, _ASCII, *_CYRILLIC, _ASCII, *_CYRILLIC),
 ]
-ALONE: Sequence[Row] = [_row(_ASCII, _ASCII, *letter, _ASCII, _ASCII) for letter in (_CYRILLIC, _GREEK)]
+ALONE: Sequence[Row] = [_row(*[_ASCII] * 3, *letter, *[_ASCII] * 3) for letter in (_CYRILLIC, _GREEK)]
 """A letter of another script alone: few bits of a row, so that what stands around it counts as well."""
 
 CLOSE: Sequence[Row] = [
