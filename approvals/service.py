@@ -30,6 +30,8 @@ PUBLISHER = "sluicegate-approvals"
 ID_PREFIX = "req_"  # what request ids begin with; nobody has to type it
 REMINDER_MS = 86_400_000  # Kafka forgets after a week how far a publisher got that publishes nothing
 STAND_BY_SECONDS = 1.0
+FENCES = 3  # in a row, each within a minute: two services of two databases would go on like that for ever
+SOON_MS = 60_000
 MIN_PREFIX = 4  # characters of a request id that are enough, if only one id begins with them
 
 _log = logging.getLogger("sluicegate.approvals")
@@ -160,7 +162,7 @@ class Service:
 
     def _run(self) -> None:
         self.health.running = True
-        pause = 0.5
+        pause, connected_at, fences = 0.5, 0, 0
         while not self._stop.is_set():
             try:
                 if not self._leads():
@@ -169,6 +171,7 @@ class Service:
                 with ExitStack() as resources:
                     reader, publisher = self.connect(resources)
                     self.health.leads, self.health.problem, pause = True, "", 0.5
+                    connected_at = self.clock()
                     while not self._stop.is_set() and self._leads():
                         self.step(reader, publisher)
             except (BrokerUnavailable, TransactionAborted, OperationalError) as error:
@@ -177,9 +180,16 @@ class Service:
                 self._stop.wait(pause)
                 pause = min(pause * 2, 30.0)
             except (Fenced, NotLeading) as error:
-                if self._surely_leads():  # so it was no instance of this database: going on would be wrong
+                if not self._surely_leads():
+                    continue
+                # No instance of this database. It may have been us: a broker that hung can still carry out what was
+                # asked of it before the outage, and that fences the publisher that was made after.
+                fences = fences + 1 if self.clock() - connected_at < SOON_MS else 1
+                if fences == FENCES:
                     self._trouble(f"stopped: {error}")
                     break
+                self._trouble(f"{error}; taking it back")
+                self._stop.wait(pause)
             except SluicegateError as error:
                 self._trouble(f"stopped: {error}")
                 break
