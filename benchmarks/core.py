@@ -111,13 +111,13 @@ class GateAlone:
         self._gate = policy.detector.gate
 
     def task(self, name: str, corpus: Corpus) -> Task:
-        """One call for each record of ``corpus``."""
+        """``corpus``, in the batches of the core."""
         gate = self._gate
+        batches = [list(values) for values in _batched(corpus.records)]
 
         def run() -> None:
-            hits = gate.hits
-            for record in corpus.records:
-                hits(record)
+            for values in batches:
+                gate.hits_of_each(values)
 
         return Task(name, run, len(corpus.records), corpus.size)
 

@@ -1,20 +1,20 @@
 """The gate: Hyperscan passes over raw bytes that say which patterns may match there.
 
-Most records pass the gate in silence, and that one call is all that they cost. Patterns that are dear to look for
-and never match without something cheap (a run of digits, a word) have a pass of their own, behind that trigger.
+Most records pass the gate in silence, and that is all that they cost. Patterns that are dear to look for and never match
+without something cheap (a run of digits, a word) have a pass of their own, behind that trigger.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hyperscan as hs
 
 from detectors import gatecache
+from detectors.words import Words
 
-Hits = Callable[[bytes], Sequence[int]]
 Numbered = tuple[int, bytes]
 """A pattern and its id."""
 
@@ -39,30 +39,44 @@ class Probe(NamedTuple):
     function: Callable[[bytes], bool]
 
 
+class _Pass(NamedTuple):
+    """A pass behind a trigger, or behind what ``tells`` that it is worth it; ``words`` are its ids that hit by words."""
+
+    trigger: int
+    tells: Callable[[bytes], bool] | None
+    database: hs.Database
+    words: frozenset[int]
+
+
 class Gate:
     """Patterns compiled together. A pattern's id is its place in ``patterns``. An id hits by ``probe`` too.
 
     ``patterns`` and the triggers of ``stages`` are regular expressions over bytes as Hyperscan reads them (no
-    lookaround); what several ids share is looked for once. Raises ValueError naming the first that does not
-    compile. Usable from several threads.
+    lookaround); what several ids share is looked for once. The ids of ``words`` hit by those and not by their patterns.
+    Raises ValueError naming the first that does not compile. Usable from several threads.
     """
 
-    def __init__(self, patterns: Sequence[bytes], stages: Iterable[Stage] = (), probe: Probe | None = None) -> None:
+    def __init__(
+        self,
+        patterns: Sequence[bytes],
+        stages: Iterable[Stage] = (),
+        probe: Probe | None = None,
+        words: Words | None = None,
+    ) -> None:
         self.patterns = tuple(patterns)
         self._probe = probe
+        self._words = words
+        by_words = frozenset(words.ids if words is not None else ())
         count = len(patterns)
         self._same: dict[int, list[int]] = {}  # further ids of a pattern, by the first
-        later: set[int] = set()
+        later: set[int] = set(by_words)
         triggers: list[tuple[int, bytes]] = []
-        self._later: list[tuple[int, hs.Database]] = []
-        self._probed: list[tuple[Callable[[bytes], bool], hs.Database]] = []
-        for number, (texts, ids, tells) in enumerate(stages):
-            database = _database(self._once(sorted(ids)))
-            if tells is not None:
-                self._probed.append((tells, database))
-            else:
-                triggers += [(count + number, text) for text in texts]
-                self._later.append((count + number, database))
+        self._later: list[_Pass] = []
+        for number, (texts, ids, tells) in enumerate(stages, count):
+            database = _database(self._once(sorted(set(ids) - by_words)))
+            self._later.append(_Pass(number, tells, database, by_words.intersection(ids)))
+            if tells is None:
+                triggers += [(number, text) for text in texts]
             later.update(ids)
         self._first = _database([*self._once([i for i in range(count) if i not in later]), *triggers])
         self._local = threading.local()
@@ -75,49 +89,61 @@ class Gate:
                 self._same.setdefault(one, []).append(number)
         return [(number, text) for text, number in first.items()]
 
-    @property
-    def hits(self) -> Hits:
-        """Tells which patterns match somewhere in given data, each once. To be used in this thread only."""
+    def hits(self, data: bytes) -> Sequence[int]:
+        """Which patterns match somewhere in ``data``, each once."""
+        return self.hits_of_each((data,))[0]
+
+    def hits_of_each(self, texts: Sequence[bytes]) -> list[list[int]]:
+        """`hits` of each of ``texts``.
+
+        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together.
+        """
+        found: list[list[int]] = [[] for _ in texts]
+        scratch, *scratches = self._scratches()
+        scan = self._first.scan
+        for data, hits in zip(texts, found, strict=True):
+            scan(data, _add, 0, hits, scratch)
+        if self._words is not None:
+            words = self._words
+            for data, hits in zip(texts, found, strict=True):
+                hits += words(data)
+        if self._probe is not None:
+            probed, probe = self._probe
+            for data, hits in zip(texts, found, strict=True):
+                if probe(data) and probed not in hits:
+                    hits.append(probed)
+        for (trigger, tells, database, by_words), scratch in zip(self._later, scratches, strict=True):
+            scan = database.scan
+            for data, hits in zip(texts, found, strict=True):
+                if tells(data) if tells is not None else trigger in hits:
+                    scan(data, _add, 0, hits, scratch)
+                elif by_words and hits:
+                    hits[:] = [number for number in hits if number not in by_words]
+        self._tidy(found)
+        return found
+
+    def _tidy(self, found: Iterable[list[int]]) -> None:
+        """Takes the triggers out, and adds the ids that share a pattern with one."""
+        count, same = len(self.patterns), self._same
+        for hits in found:
+            if hits:
+                if max(hits) >= count:
+                    hits[:] = [number for number in hits if number < count]
+                for number in same.keys() & hits if same else ():
+                    hits += same[number]
+
+    def _scratches(self) -> Sequence[hs.Scratch]:
+        """Those of this thread: for the first pass, and for the later ones."""
         try:
-            return self._local.hits  # type: ignore[no-any-return]
+            return self._local.scratches  # type: ignore[no-any-return]
         except AttributeError:
-            hits = self._local.hits = self._scanner()
-            return hits
+            databases = [self._first, *(one.database for one in self._later)]
+            scratches = self._local.scratches = [hs.Scratch(database) for database in databases]
+            return scratches
 
-    def _scanner(self) -> Hits:
-        found: list[int] = []
-        add = found.append
-        scan, scratch, count = self._first.scan, hs.Scratch(self._first), len(self.patterns)
-        same, shared = self._same, self._same.keys()
-        probed, probe = self._probe or (0, lambda _: False)
-        later = [(trigger, database.scan, hs.Scratch(database)) for trigger, database in self._later]
-        probed_stages = [(tells, database.scan, hs.Scratch(database)) for tells, database in self._probed]
 
-        def on_match(number: int, start: int, end: int, flags: int, context: object) -> None:
-            add(number)
-
-        def hits(data: bytes) -> Sequence[int]:
-            try:
-                scan(data, on_match, 0, None, scratch)
-                if probe(data) and probed not in found:
-                    add(probed)
-                for tells, scan_more, its_scratch in probed_stages:
-                    if tells(data):
-                        scan_more(data, on_match, 0, None, its_scratch)
-                if not found:
-                    return ()
-                if max(found) >= count:
-                    for trigger, scan_more, its_scratch in later:
-                        if trigger in found:
-                            scan_more(data, on_match, 0, None, its_scratch)
-                    found[:] = [number for number in found if number < count]
-                for number in shared & found if shared else ():
-                    found.extend(same[number])
-                return found.copy()
-            finally:
-                found.clear()
-
-        return hits
+def _add(number: int, _start: int, _end: int, _flags: int, hits: Any) -> None:
+    hits.append(number)
 
 
 def _database(patterns: Sequence[Numbered]) -> hs.Database:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -24,6 +23,7 @@ from detectors.gate import Gate, Probe, Stage
 from detectors.gateform import DIGITS, gate_form, least_length, needs_digits
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS, Validator
+from detectors.words import Find, Words, letter_forms
 
 MAX_CANDIDATES = 20_000
 _KNOWN_KEYS = 1024  # of a rule, at most
@@ -172,6 +172,12 @@ class CompiledRule:
             self._anchors = anchors_of(key, fold=True) if key else anchors_of(pattern)
         return self._anchors
 
+    @property
+    def words(self) -> Sequence[str]:
+        """The context words that announce the rule, and that its gate is a pattern of; none if something else does."""
+        rule = self.rule
+        return () if rule.gate or rule.key else rule.context
+
     def places(self, raw: bytes) -> Iterator[tuple[int, int]]:
         """Stretches of raw, still escaped bytes: each finding, or the key that it stands under, touches one."""
         if self._place is None:
@@ -268,8 +274,8 @@ class PatternDetector:
 
     ``extra`` are patterns of the caller, in Hyperscan's syntax, that ride along in the same gate: their ids
     follow those of the rules; ``stages`` says which of them come behind a trigger, ``probe``
-    which of them is looked for by other means as well. ``scan`` looks for anchors, ``has_digits`` for `DIGITS`, if
-    that is quicker than the gate. Raises ValueError naming what does not compile.
+    which of them is looked for by other means as well. ``scan`` looks for anchors; ``has_digits`` for `DIGITS`, and
+    ``find_words`` for context words, if they are quicker than the gate. Raises ValueError naming what does not compile.
     """
 
     def __init__(
@@ -282,14 +288,17 @@ class PatternDetector:
         max_candidates: int = MAX_CANDIDATES,
         scan: Scan = scan_pure,
         has_digits: Callable[[bytes], bool] | None = None,
+        find_words: Find | None = None,
     ) -> None:
         self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
         self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
+        spoken = {number: rule.words for number, rule in enumerate(self.rules) if rule.words}
         numeric = Stage([DIGITS], {number for number, rule in enumerate(self.rules) if rule.numeric}, has_digits)
         self.gate = Gate(
             [rule.gate for rule in self.rules] + list(extra),
             [stage for stage in (numeric, *stages) if stage.ids],
             probe,
+            Words(spoken, find_words) if find_words is not None else None,
         )
         self._max_candidates = max_candidates
         self._anchored = scan
@@ -461,15 +470,7 @@ def _letter(char: str) -> str:
     """A letter as a pattern over UTF-8: beyond ASCII in both cases, and ``é`` also as ``e``, with or without a mark."""
     if char.isascii():
         return re.escape(char)
-    base, *marks = list(unicodedata.normalize("NFD", char))
-    forms = [_utf8(form) for form in dict.fromkeys((char.lower(), char.upper()))]
-    if base.isascii():
-        forms.append(f"{base}(?:{_utf8(''.join(marks))})?")
-    return f"(?:{'|'.join(forms)})"
-
-
-def _utf8(text: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in text.encode())
+    return "(?:" + "|".join("".join(f"\\x{byte:02x}" for byte in form) for form in letter_forms(char)) + ")"
 
 
 def _each(search: Search, text: bytes, least: int = 0) -> Iterator[Sequence[tuple[int, int]]]:

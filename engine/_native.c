@@ -1,5 +1,6 @@
 /* What `engine/jsontext.py` (locate), `engine/touched.py` (touched), `engine/escapes.py` (unescape_bytes, raw_offset),
- * `detectors/anchors.py` (scan) and `detectors/gateform.py` (has_digits) do, compiled.
+ * `detectors/anchors.py` (scan), `detectors/gateform.py` (has_digits) do, compiled; and what finds the
+ * words of `detectors/words.py`.
  *
  * The Python functions are the reference, and tests hold the two equal on any input. Input are bytes objects, which
  * do not change while they are read; no Python code runs in between, apart from the garbage collector and what
@@ -1091,6 +1092,172 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return ends.found;
 }
 
+/* --- words --------------------------------------------------------------------------------------------------- */
+
+enum { THREE = 1 << 12, ROOTS = 256 * 4, STATE = 8, EDGE = 4, MOST_NUMBERS = 4096 };
+
+/* A bit for each of 64 bytes that is a letter, a small letter, beyond ASCII, a backslash. */
+typedef struct {
+    uint64_t letters, small, high, slashes;
+} Letters;
+
+#ifdef __SSE2__
+static void mark_letters(const byte *p, int shift, Letters *marks)
+{
+    __m128i c = _mm_loadu_si128((const __m128i *)p);
+    __m128i folded = _mm_or_si128(c, _mm_set1_epi8(0x20));
+    __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(folded, _mm_set1_epi8('a' - 1)),
+                                   _mm_cmplt_epi8(folded, _mm_set1_epi8('z' + 1)));
+    __m128i small = _mm_and_si128(letter, _mm_cmpeq_epi8(c, folded));
+    marks->letters |= (uint64_t)_mm_movemask_epi8(letter) << shift;
+    marks->small |= (uint64_t)_mm_movemask_epi8(small) << shift;
+    marks->high |= (uint64_t)_mm_movemask_epi8(c) << shift;
+    marks->slashes |= (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(c, _mm_set1_epi8('\\'))) << shift;
+}
+#else
+static void mark_letters(const byte *p, int shift, Letters *marks)
+{
+    for (int i = 0; i < 16; i++) {
+        const byte folded = p[i] | 0x20;
+        const bool letter = folded >= 'a' && folded <= 'z';
+        marks->letters |= (uint64_t)letter << (shift + i);
+        marks->small |= (uint64_t)(letter && p[i] == folded) << (shift + i);
+        marks->high |= (uint64_t)(p[i] >= 0x80) << (shift + i);
+        marks->slashes |= (uint64_t)(p[i] == '\\') << (shift + i);
+    }
+}
+#endif
+
+/* An automaton of `detectors.words`: bits for the first three bytes of words, and for the second to the fourth, by the
+ * five low bits of each, which a letter has in either case; where each first byte leads; states; edges. */
+typedef struct {
+    const byte *first, *second, *roots, *states, *edges;
+    uint32_t state_count, edge_count;
+} Automaton;
+
+static uint32_t number_at(const byte *p)
+{
+    uint32_t number;
+    memcpy(&number, p, 4);
+    return number;
+}
+
+static bool read_automaton(Automaton *automaton, PyObject *given)
+{
+    const Py_ssize_t head = 2 * THREE + ROOTS + 4, size = PyBytes_GET_SIZE(given);
+    const byte *p = (const byte *)PyBytes_AS_STRING(given);
+    if (size < head)
+        return false;
+    const Py_ssize_t states = number_at(p + 2 * THREE + ROOTS), left = size - head - states * STATE;
+    if (left < 0 || left % EDGE != 0)
+        return false;
+    *automaton = (Automaton){
+        .first = p, .second = p + THREE, .roots = p + 2 * THREE, .states = p + head, .edges = p + head + states * STATE,
+        .state_count = (uint32_t)states, .edge_count = (uint32_t)(left / EDGE),
+    };
+    return true;
+}
+
+static byte small_letter(byte c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+/* Where `state` leads by the byte `c`; 0, which is the root, if nowhere. */
+static uint32_t next_state(const Automaton *automaton, uint32_t state, byte c)
+{
+    const byte *p = automaton->states + (size_t)state * STATE;
+    uint16_t count;
+    memcpy(&count, p + 6, 2);
+    const uint32_t first = number_at(p);
+    if ((uint64_t)first + count > automaton->edge_count)
+        return 0;
+    for (const byte *edge = automaton->edges + (size_t)first * EDGE; count > 0; count--, edge += EDGE) {
+        const uint32_t to = number_at(edge);
+        if ((to & 0xFF) == c)
+            return to >> 8 < automaton->state_count ? to >> 8 : 0;
+    }
+    return 0;
+}
+
+static bool has_three(const byte *bits, const byte *p)
+{
+    const int three = (p[0] & 31) << 10 | (p[1] & 31) << 5 | (p[2] & 31);
+    return bits[three >> 3] >> (three & 7) & 1;
+}
+
+/* Notes the words that begin at `at`; whether there are any. */
+static bool words_at(const Automaton *automaton, const byte *p, Py_ssize_t at, Py_ssize_t size, uint64_t *found)
+{
+    bool any = false;
+    uint32_t state = number_at(automaton->roots + small_letter(p[at]) * 4);
+    while (state != 0 && state < automaton->state_count && ++at <= size) {
+        uint16_t word;
+        memcpy(&word, automaton->states + (size_t)state * STATE + 4, 2);
+        if (word != 0 && word <= MOST_NUMBERS && (at == size || p[at] < 'a' || p[at] > 'z')) {
+            found[(word - 1) / 64] |= (uint64_t)1 << (word - 1) % 64;
+            any = true;
+        }
+        state = at < size ? next_state(automaton, state, small_letter(p[at])) : 0;
+    }
+    return any;
+}
+
+static PyObject *numbers_of(const uint64_t *found)
+{
+    Py_ssize_t count = 0;
+    for (int word = 0; word < MOST_NUMBERS / 64; word++)
+        count += __builtin_popcountll(found[word]);
+    PyObject *numbers = PyTuple_New(count);
+    for (int word = 0, place = 0; numbers != NULL && word < MOST_NUMBERS / 64; word++)
+        for (uint64_t left = found[word]; left != 0; left &= left - 1) {
+            PyObject *number = PyLong_FromLong(word * 64 + lowest(left));
+            if (number == NULL) {
+                Py_DECREF(numbers);
+                return NULL;
+            }
+            PyTuple_SET_ITEM(numbers, place++, number);
+        }
+    return numbers;
+}
+
+static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    (void)module;
+    Automaton automaton;
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || !read_automaton(&automaton, args[1]))
+        return PyErr_Format(PyExc_TypeError, "find_words takes bytes and an automaton of detectors.words");
+    const byte *p = (const byte *)PyBytes_AS_STRING(args[0]);
+    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    uint64_t found[MOST_NUMBERS / 64] = {0};
+    uint64_t letter_before = 0, small_before = 0, slashes_before = 0; /* of the block before, what this one goes on from */
+    bool any = false;
+    byte last[64];
+    for (Py_ssize_t block = 0; block < size; block += 64) {
+        const byte *q = p + block;
+        if (block + 64 > size) { /* the rest, with zeros after it */
+            memset(last, 0, sizeof last);
+            memcpy(last, q, (size_t)(size - block));
+            q = last;
+        }
+        Letters marks = {0, 0, 0, 0};
+        for (int part = 0; part < 4; part++)
+            mark_letters(q + 16 * part, 16 * part, &marks);
+        uint64_t starts = ~(marks.letters << 1 | letter_before); /* behind what is no letter */
+        starts |= (marks.small << 1 | small_before) & ~marks.small; /* behind a small letter */
+        starts |= marks.slashes << 2 | slashes_before; /* behind an escape */
+        for (uint64_t left = starts & (marks.letters | marks.high); left != 0; left &= left - 1) {
+            const Py_ssize_t at = block + lowest(left);
+            if (at + 4 > size || (has_three(automaton.first, p + at) && has_three(automaton.second, p + at + 1)))
+                any |= words_at(&automaton, p, at, size, found);
+        }
+        letter_before = marks.letters >> 63;
+        small_before = marks.small >> 63;
+        slashes_before = marks.slashes >> 62;
+    }
+    return any ? numbers_of(found) : PyTuple_New(0);
+}
+
 /* --- the module ---------------------------------------------------------------------------------------------- */
 
 static int fill(PyObject *module)
@@ -1141,6 +1308,7 @@ static PyMethodDef functions[] = {
     {"touched", (PyCFunction)(void (*)(void))touched_places, METH_FASTCALL, "engine.touched.touched_pure"},
     {"announces", announces, METH_O, "engine.layers.announces_pure"},
     {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
+    {"find_words", (PyCFunction)(void (*)(void))find_words, METH_FASTCALL, "detectors.words.Find"},
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "detectors.anchors.scan_pure"},
     {NULL, NULL, 0, NULL},
 };

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from detectors.anchors import Scan, scan_pure
+from detectors.words import Find
 
 
 def _load() -> tuple[ModuleType | None, str]:
@@ -35,6 +36,10 @@ scan: Scan = compiled.scan if compiled else scan_pure
 
 has_digits: Callable[[bytes], bool] | None = compiled.has_digits if compiled else None
 """Looks for what numbers have in common, see `detectors.gateform`; None where the gate itself is as quick."""
+
+
+find_words: Find | None = compiled.find_words if compiled else None
+"""Looks for context words, see `detectors.words`; None where the gate itself is as quick."""
 
 
 def description() -> str:

@@ -134,20 +134,16 @@ class Sanitizer:
         self.cleaner.parts.forget()
         return out
 
-    def _gated(self, records: Sequence[ActivityRecord], limit: int) -> list[Sequence[int] | None]:
+    def _gated(self, records: Sequence[ActivityRecord], limit: int) -> Sequence[Sequence[int] | None]:
         """What of the gate hits on each value of at most ``limit`` bytes; None where it fails.
 
         All of a batch in a row: the gate's tables and what reading needs do not fit into a processor's cache together.
         """
-        hits = self._gate.hits
-        out: list[Sequence[int] | None] = []
-        for record in records:
-            value = record.value
-            try:
-                out.append(hits(value) if value and len(value) <= limit else ())
-            except Exception:  # it is asked again where the record is read, and quarantined
-                out.append(None)
-        return out
+        values = [one if (one := record.value) and len(one) <= limit else b"" for record in records]
+        try:
+            return self._gate.hits_of_each(values)
+        except Exception:  # each is asked again where it is read, and quarantined if that fails
+            return [None] * len(values)
 
     def _looked_at(self, value: bytes, hits: Sequence[int]) -> Sequence[int]:
         """``hits``, and the actions that the value announces once look-alikes are taken for what they look like."""

@@ -30,7 +30,7 @@ from engine.actions.rules import Rule
 from engine.actions.times import duration
 from engine.candidates import ESCAPES
 from engine.layers import DEAR, LITERAL, announces
-from engine.native import has_digits, scan
+from engine.native import find_words, has_digits, scan
 from engine.neighbours import SIGNS
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, Paths, PolicyFile
@@ -92,6 +92,7 @@ def load_policy(
             max_candidates=file.limits.candidates,
             scan=scan,
             has_digits=has_digits,
+            find_words=find_words,
         )
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None

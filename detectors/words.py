@@ -1,0 +1,169 @@
+r"""Lists of context words, looked for together in one pass over raw bytes.
+
+Context words announce rules whose own shape says little (nine digits), so there are more than a thousand of them, and
+as patterns they are dear. As words they are cheap: most bytes begin none, and most words are told from the listed ones
+by their first two letters. Here they become an automaton for the compiled helper; where there is no helper, the gate
+looks for the patterns of `detectors.patterns`, which are the reference.
+
+A word begins at the start, behind what is no letter, behind an escape such as ``\n``, or with a capital (or what is
+beyond ASCII) behind a small letter (``userSSN``); it ends where no small letter follows. Its parts may be joined by a
+space, a dash, an underscore or nothing; what is beyond ASCII is in either case, and ``é`` also ``e``, with or without
+a mark.
+"""
+
+from __future__ import annotations
+
+import struct
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
+
+Find = Callable[[bytes, bytes], tuple[int, ...]]
+"""Which words of an automaton stand somewhere in given bytes: their numbers, in order, each once."""
+
+MOST_NUMBERS = 4096  # that the helper tells apart
+_MOST_KNOWN = 4096  # combinations of words that are kept
+_ESCAPED = frozenset('"\\/\n\r\t\b\f')  # JSON may write these in other ways
+_THREES = 1 << 12  # bytes
+_STATE = struct.Struct("=IHH")  # the first edge, the number of the words that end here plus 1, how many edges
+_EDGE = struct.Struct("=I")  # the state, and in the lowest 8 bits the byte
+
+
+class Automaton(NamedTuple):
+    """``states`` as the helper reads them, and for each number the lists whose words have it."""
+
+    states: bytes
+    lists: list[frozenset[int]]
+
+
+class Words:
+    """Finds which of several ``lists`` of words, each with an id, have a word somewhere in given bytes.
+
+    ``ids`` are those of the lists that it looks for: none with a word that JSON may write in other ways, or that begins
+    with neither a letter nor what is beyond ASCII.
+    """
+
+    __slots__ = ("_automaton", "_find", "_known", "ids")
+
+    def __init__(self, lists: Mapping[int, Sequence[str]], find: Find) -> None:
+        plain = {number: words for number, words in lists.items() if all(map(_is_plain, words))}
+        automaton = automaton_of(plain)
+        if len(automaton.lists) > MOST_NUMBERS:
+            plain, automaton = {}, automaton_of({})
+        self.ids = frozenset(plain)
+        self._automaton = automaton
+        self._find = find
+        self._known: dict[tuple[int, ...], frozenset[int]] = {}
+
+    def __call__(self, data: bytes) -> frozenset[int]:
+        """The ids of the lists of which a word stands in ``data``."""
+        states, lists = self._automaton
+        found = self._find(data, states)
+        ids = self._known.get(found)
+        if ids is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            ids = self._known[found] = frozenset[int]().union(*[lists[number] for number in found])
+        return ids
+
+
+def _is_plain(word: str) -> bool:
+    first = word[:1]
+    return len(word.encode()) > 1 and _ESCAPED.isdisjoint(word) and (first.isalpha() or not first.isascii())
+
+
+def letter_forms(char: str) -> list[bytes]:
+    """How a character of a context word may be written, ASCII in small letters."""
+    if char == " ":
+        return [b"", b" ", b"_", b"-"]
+    if char.isascii():
+        return [char.lower().encode()]
+    parts = unicodedata.normalize("NFD", char)
+    found = [char.lower(), char.upper()]
+    if parts[0].isascii():
+        found += [parts[0].lower(), parts.lower()]
+    return [form.encode() for form in dict.fromkeys(found)]
+
+
+class _Rest(NamedTuple):
+    """What is still to come of a word: some bytes, and then its letters from ``at`` on."""
+
+    bytes: bytes
+    word: str
+    at: int
+    number: int  # its list
+
+
+def automaton_of(lists: Mapping[int, Sequence[str]]) -> Automaton:
+    """The words of ``lists``, each of two bytes or more, as one automaton without loops.
+
+    ``states`` holds a bit for the first three bytes of each word, one for its second to fourth (see `_threes`), for
+    each first byte the state that it leads to (or 0), the number of states, the states and their edges.
+    """
+    numbers: dict[frozenset[int], int] = {}
+    start = frozenset(rest for number, words in lists.items() for word in words for rest in _begin(word, 0, number))
+    order: dict[frozenset[_Rest], int] = {start: 0}
+    roots = [0] * 256
+    states, edges = bytearray(), bytearray()
+    for state in (waiting := [start]):
+        ended = frozenset(rest.number for rest in state if not rest.bytes)
+        word = numbers.setdefault(ended, len(numbers)) + 1 if ended else 0
+        following = _steps(state)
+        states += _STATE.pack(len(edges) // _EDGE.size, word, len(following))
+        for byte, after in following:
+            if after not in order:
+                order[after] = len(order)
+                waiting.append(after)
+            edges += _EDGE.pack(order[after] << 8 | byte)
+            if state is start:
+                roots[byte] = order[after]
+    head = struct.pack("=257I", *roots, len(order))
+    first, second = _threes(_heads(start, 4))
+    return Automaton(first + second + head + bytes(states + edges), list(numbers))
+
+
+def _heads(state: frozenset[_Rest], size: int) -> Iterable[tuple[int, ...]]:
+    """The first ``size`` bytes of all words, and words that are shorter."""
+    if any(not rest.bytes for rest in state) or not size:
+        yield ()
+    if size:
+        for byte, after in _steps(state):
+            for head in _heads(after, size - 1):
+                yield byte, *head
+
+
+def _threes(heads: Iterable[tuple[int, ...]]) -> tuple[bytes, bytes]:
+    """A bit for each three first bytes, and for those after the first, by the five low bits of each.
+
+    What a letter has there is the same in either case. Behind a short word anything may stand.
+    """
+    out = bytearray(_THREES), bytearray(_THREES)
+    for head in heads:
+        for bits, three in zip(out, (head[:3], head[1:4]), strict=True):
+            choices = [[byte & 31] for byte in three] + [range(32)] * (3 - len(three))
+            for one, two, last in product(*choices):
+                bits[(one << 10 | two << 5 | last) >> 3] |= 1 << (last & 7)
+    return bytes(out[0]), bytes(out[1])
+
+
+def _begin(word: str, at: int, number: int) -> Iterable[_Rest]:
+    """What is to come of a word from the letter ``at`` on; without bytes if it ends here."""
+    if at == len(word):
+        yield _Rest(b"", word, at, number)
+        return
+    for form in letter_forms(word[at]):
+        if form:
+            yield _Rest(form, word, at + 1, number)
+        else:
+            yield from _begin(word, at + 1, number)
+
+
+def _steps(state: frozenset[_Rest]) -> list[tuple[int, frozenset[_Rest]]]:
+    """Where each byte leads, the bytes in order."""
+    out: dict[int, set[_Rest]] = {}
+    for some, word, at, number in state:
+        if some:
+            after = [_Rest(some[1:], word, at, number)] if len(some) > 1 else _begin(word, at, number)
+            out.setdefault(some[0], set()).update(after)
+    return [(byte, frozenset(after)) for byte, after in sorted(out.items())]
