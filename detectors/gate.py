@@ -1,7 +1,7 @@
 """The gate: Hyperscan passes over raw bytes that say which patterns may match there.
 
-Most records pass the gate in silence, and that is all that they cost. Patterns that are dear to look for and never match
-without something cheap (a run of digits, a word) have a pass of their own, behind that trigger.
+Most records pass the gate in silence, and that is all that they cost. Patterns that are dear to look for and never
+match without something cheap (a run of digits, a word) have a pass of their own, behind that trigger.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Probe(NamedTuple):
 
 
 class _Pass(NamedTuple):
-    """A pass behind a trigger, or behind what ``tells`` that it is worth it; ``words`` are its ids that hit by words."""
+    """A pass behind a trigger, or where ``tells`` says it is worth it; ``words`` are its ids that hit by words."""
 
     trigger: int
     tells: Callable[[bytes], bool] | None
-    database: hs.Database
+    database: hs.Database | None
     words: frozenset[int]
 
 
@@ -99,8 +99,7 @@ class Gate:
         Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together.
         """
         found: list[list[int]] = [[] for _ in texts]
-        scratch, *scratches = self._scratches()
-        scan = self._first.scan
+        (scan, scratch), *later = self._scans()
         for data, hits in zip(texts, found, strict=True):
             scan(data, _add, 0, hits, scratch)
         if self._words is not None:
@@ -112,8 +111,7 @@ class Gate:
             for data, hits in zip(texts, found, strict=True):
                 if probe(data) and probed not in hits:
                     hits.append(probed)
-        for (trigger, tells, database, by_words), scratch in zip(self._later, scratches, strict=True):
-            scan = database.scan
+        for (trigger, tells, _, by_words), (scan, scratch) in zip(self._later, later, strict=True):
             for data, hits in zip(texts, found, strict=True):
                 if tells(data) if tells is not None else trigger in hits:
                     scan(data, _add, 0, hits, scratch)
@@ -132,21 +130,29 @@ class Gate:
                 for number in same.keys() & hits if same else ():
                     hits += same[number]
 
-    def _scratches(self) -> Sequence[hs.Scratch]:
-        """Those of this thread: for the first pass, and for the later ones."""
+    def _scans(self) -> Sequence[tuple[Callable[..., object], hs.Scratch | None]]:
+        """How this thread scans, and where it may scratch: for the first pass, and for the later ones."""
         try:
-            return self._local.scratches  # type: ignore[no-any-return]
+            return self._local.scans  # type: ignore[no-any-return]
         except AttributeError:
             databases = [self._first, *(one.database for one in self._later)]
-            scratches = self._local.scratches = [hs.Scratch(database) for database in databases]
-            return scratches
+            scans = [(_nothing, None) if one is None else (one.scan, hs.Scratch(one)) for one in databases]
+            self._local.scans = scans
+            return scans
+
+
+def _nothing(*_: object) -> None:
+    """Scans for no pattern."""
 
 
 def _add(number: int, _start: int, _end: int, _flags: int, hits: Any) -> None:
     hits.append(number)
 
 
-def _database(patterns: Sequence[Numbered]) -> hs.Database:
+def _database(patterns: Sequence[Numbered]) -> hs.Database | None:
+    """None without patterns: Hyperscan knows no empty database."""
+    if not patterns:
+        return None
     database = gatecache.load(patterns, _FLAGS)
     if database is None:
         database = _compile(patterns)

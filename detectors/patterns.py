@@ -156,7 +156,7 @@ class CompiledRule:
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
         self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
         if rule.context:
-            self._context = _tests(byte_regex(_context_pattern(rule.context)), _ANYWHERE)
+            self._context = _tests(byte_regex(context_pattern(rule.context)), _ANYWHERE)
         allow = "|".join(f"(?:{one})" for one in rule.allow)
         self._allow = _tests(_part("allow", byte_regex, f"(?i:{allow})"), _WHOLE) if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
@@ -434,7 +434,7 @@ def _gate_of(rule: Rule) -> bytes:
     if rule.key:
         return (gate_form(f"(?i){rule.key}", tail=False) + KEY_END).encode("ascii")
     if rule.context:
-        return _context_pattern(rule.context, raw=True).encode("ascii")
+        return context_pattern(rule.context, raw=True).encode("ascii")
     return _part("pattern", partial(gate_form, finds=True), rule.pattern).encode("ascii")  # type: ignore[no-any-return]
 
 
@@ -445,7 +445,7 @@ def _place_of(rule: Rule) -> Any:
     return byte_regex(gate_form(rule.pattern, finds=True))
 
 
-def _context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
+def context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
     """A pattern for these words as words: ``ssn`` is in ``user_ssn`` and ``userSSN``, not in ``lessness``.
 
     With ``raw``, for the gate: a word may also follow an escape such as ``\\n``.

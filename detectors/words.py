@@ -15,9 +15,15 @@ from __future__ import annotations
 
 import struct
 import unicodedata
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import NamedTuple
+
+import orjson
+
+from detectors import cachefile
 
 Find = Callable[[bytes, bytes], tuple[int, ...]]
 """Which words of an automaton stand somewhere in given bytes: their numbers, in order, each once."""
@@ -48,7 +54,7 @@ class Words:
 
     def __init__(self, lists: Mapping[int, Sequence[str]], find: Find) -> None:
         plain = {number: words for number, words in lists.items() if all(map(_is_plain, words))}
-        automaton = automaton_of(plain)
+        automaton = _kept(plain)
         if len(automaton.lists) > MOST_NUMBERS:
             plain, automaton = {}, automaton_of({})
         self.ids = frozenset(plain)
@@ -66,6 +72,19 @@ class Words:
                 self._known.clear()
             ids = self._known[found] = frozenset[int]().union(*[lists[number] for number in found])
         return ids
+
+
+def _kept(lists: Mapping[int, Sequence[str]]) -> Automaton:
+    """`automaton_of` these lists, kept for the next start."""
+    name = f"words-{cachefile.digest([cachefile.code(Path(__file__).parent), orjson.dumps(list(lists.items()))])}.json"
+    data = cachefile.load(name)
+    if data is not None:
+        states, found = orjson.loads(data)
+        return Automaton(b64decode(states), [frozenset(one) for one in found])
+    automaton = automaton_of(lists)
+    plain = b64encode(automaton.states).decode(), [sorted(one) for one in automaton.lists]
+    cachefile.save(name, orjson.dumps(plain))
+    return automaton
 
 
 def _is_plain(word: str) -> bool:

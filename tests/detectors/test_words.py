@@ -1,0 +1,137 @@
+"""Context words: found where the patterns of the gate would find them, on any bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from detectors.catalogue import load_rules, shipped_files
+from detectors.gate import Gate
+from detectors.patterns import PatternDetector, context_pattern
+from detectors.rule import Rule
+from detectors.words import MOST_NUMBERS, Words, automaton_of
+from engine.native import find_words, has_digits
+
+pytestmark = pytest.mark.skipif(find_words is None, reason="only the compiled helper looks for words")
+
+LISTS: dict[int, Sequence[str]] = {
+    3: ["ssn", "social security", "SS"],
+    5: ["passport", "pass", "id"],
+    8: ["cédula", "numéro de sécurité sociale", "паспорт"],
+    9: ["身份证", "driver's license"],
+}
+PATTERNS = {number: re.compile(context_pattern(words, raw=True).encode()) for number, words in LISTS.items()}
+PIECES = [word for words in LISTS.values() for word in words] + [
+    "\\n", "\\", "n", " ", "_", "-", '"', ":", "é", "É", "e\u0301", "a", "Z", "1", "и", "И", "SSN", "userSSN", "\x00",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def words() -> Words:
+    """The lists, looked for by the helper."""
+    assert find_words is not None
+    return Words(LISTS, find_words)
+
+
+def expected(data: bytes) -> set[int]:
+    """The lists whose pattern matches."""
+    return {number for number, pattern in PATTERNS.items() if pattern.search(data)}
+
+
+@settings(max_examples=2000)
+@given(parts=st.lists(st.sampled_from(PIECES), max_size=12), fold=st.sampled_from([str, str.upper, str.title]))
+@example(parts=["a" * 61, "\\n", "ssn"], fold=str)
+@example(parts=["a" * 62, "\\n", "ssn"], fold=str)
+@example(parts=["x" * 63, "SSN"], fold=str)
+@example(parts=[" " * 63, "id"], fold=str)
+def test_words_are_where_the_pattern_finds_one(words: Words, parts: list[str], fold: type[str]) -> None:
+    """No list is missed that its pattern announces; in ASCII, none is named that it does not."""
+    data = fold("".join(parts)).encode()
+    found = words(data)
+    assert found >= expected(data)
+    if data.isascii() and b"\\" not in data:
+        assert found == expected(data)
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_can_be_read(words: Words, data: bytes) -> None:
+    """Whatever the bytes are, nothing that a pattern announces is missed."""
+    assert words(data) >= expected(data)
+
+
+@pytest.mark.parametrize("size", range(0, 140, 7))
+def test_a_word_is_found_wherever_it_stands(words: Words, size: int) -> None:
+    """Also over the ends of the blocks that the helper reads, and at the end of the text."""
+    for before in (b".", b"x"):
+        data = before * size + b" ssn"
+        assert words(data) == {3}, size
+        assert words(data + b"s" * 70) == frozenset()
+
+
+def test_the_gate_is_the_same_with_and_without_the_helper() -> None:
+    """The shipped rules' words announce the same rules by the helper as by their patterns."""
+    rules = load_rules(*shipped_files())
+    by_pattern, by_words = (
+        PatternDetector(rules, has_digits=has_digits, find_words=find) for find in (None, find_words)
+    )
+    assert sum(len(rule.words) for rule in by_words.rules) > 1000
+    for rule in by_words.rules:
+        for word in rule.words:
+            for text in (f"the {word} 123456789", f'{{"a":"{word.title()}_123.456.789"}}', f"{word}s", f"x{word}"):
+                data = text.encode()
+                assert set(by_words.gate.hits(data)) >= set(by_pattern.gate.hits(data)), text
+                if text.isascii():
+                    assert sorted(by_words.gate.hits(data)) == sorted(by_pattern.gate.hits(data)), text
+
+
+def test_words_of_numbers_need_digits() -> None:
+    """A rule for numbers is announced by its word only where there are digits enough."""
+    example = {
+        "references": ["https://www.ssa.gov"],
+        "examples": ["ssn «123456789»"],
+        "counter_examples": ["ssn 12345"],
+    }
+    about = {
+        "id": "ssn",
+        "name": "SSN",
+        "entity": "US_SSN",
+        "pattern": r"\b(\d{9})\b",
+        "context": ["ssn"],
+        "score": 0.8,
+    }
+    rule = Rule.model_validate(about | example)
+    gate = PatternDetector([rule], has_digits=has_digits, find_words=find_words).gate
+    assert gate.hits(b"ssn 123456789") == [0]
+    assert not gate.hits(b"ssn 12345")
+
+
+def test_lists_that_the_helper_cannot_look_for_stay_patterns() -> None:
+    """A word that JSON may write in other ways, one that begins with a digit, and more lists than can be told apart."""
+    assert find_words is not None
+    assert Words({1: ["a/b"], 2: ["2fa"], 3: ["otp"]}, find_words).ids == {3}
+    many = Words(
+        {number: [f"word{'abcdefghij'[number % 10]}{number}"] for number in range(MOST_NUMBERS + 1)}, find_words
+    )
+    assert not many.ids
+    assert many(b"worda0 ") == frozenset()
+
+
+def test_patterns_and_words_hit_together() -> None:
+    """A gate has ids of both kinds, each reported once, for each of several texts."""
+    assert find_words is not None
+    gate = Gate([b"abc", b"never", b"abc"], words=Words({1: ["ssn"]}, find_words))
+    assert [sorted(hits) for hits in gate.hits_of_each([b"abc", b"ssn", b"", b"an ssn, abc"])] == [
+        [0, 2], [1], [], [0, 1, 2],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("states", [b"", b"\x00" * 100, automaton_of({1: ["ssn"]}).states[:-1]])
+def test_what_is_no_automaton_is_refused(states: bytes) -> None:
+    """The helper never reads beyond what it is given."""
+    assert find_words is not None
+    with pytest.raises(TypeError, match="automaton"):
+        find_words(b"the ssn is", states)
