@@ -79,6 +79,7 @@ class Gate:
                 triggers += [(number, text) for text in texts]
             later.update(ids)
         self._first = _database([*self._once([i for i in range(count) if i not in later]), *triggers])
+        self._plain = not (self._later or self._same or probe or words)  # one pass tells all
         self._local = threading.local()
 
     def _once(self, ids: Iterable[int]) -> list[Numbered]:
@@ -91,7 +92,12 @@ class Gate:
 
     def hits(self, data: bytes) -> Sequence[int]:
         """Which patterns match somewhere in ``data``, each once."""
-        return self.hits_of_each((data,))[0]
+        if not self._plain:
+            return self.hits_of_each((data,))[0]
+        hits: list[int] = []
+        scan, scratch = self._scans()[0]
+        scan(data, _add, 0, hits, scratch)
+        return hits
 
     def hits_of_each(self, texts: Sequence[bytes]) -> list[list[int]]:
         """`hits` of each of ``texts``.

@@ -77,10 +77,10 @@ class NameReader:
         asked: list[int] = []
         passages: list[list[Passage]] = []
         read: list[list[View] | None] = []
-        hits = self._gate.hits if self._gate is not None else None
+        gate = self._gate
         for number, record in enumerate(records):
             value = record.value
-            if not value or len(value) > most or (hits is not None and not hits(value)):
+            if not value or len(value) > most or (gate is not None and not gate.hits(value)):
                 continue
             try:
                 found, views = self._texts(value, form_of(record.position.topic))
