@@ -448,14 +448,24 @@ def _place_of(rule: Rule) -> Any:
 def context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
     """A pattern for these words as words: ``ssn`` is in ``user_ssn`` and ``userSSN``, not in ``lessness``.
 
-    With ``raw``, for the gate: a word may also follow an escape such as ``\\n``.
+    One of two bytes stands alone: random ids and digests are full of ``cf``. With ``raw``, for the gate, a word may also
+    follow an escape such as ``\\n``.
     """
-    any_word = "|".join(gate_form(_word(word), trim=False) for word in words)
-    ascii_words = [word for word in words if word[:2].isascii()]
-    capital = "|".join(word[0].upper() + f"(?i:{gate_form(_word(word[1:]), trim=False)})" for word in ascii_words)
-    before = r"(?:^|[^A-Za-z]|\\[nrtbf])" if raw else "(?:^|[^A-Za-z])"
-    inside = f"|[a-z](?:{capital})" if capital else ""
-    return f"(?:{before}(?i:{any_word}){inside})(?:$|[^a-z])"
+    short = [word for word in words if len(word.encode()) == 2]
+    long = [word for word in words if word not in short]
+    escape = r"|\\[nrtbf]" if raw else ""
+    branches = []
+    if long:
+        capital = "|".join(word[0].upper() + f"(?i:{_forms([word[1:]])})" for word in long if word[:2].isascii())
+        inside = f"|[a-z](?:{capital})" if capital else ""
+        branches.append(f"(?:(?:^|[^A-Za-z]{escape})(?i:{_forms(long)}){inside})(?:$|[^a-z])")
+    if short:
+        branches.append(f"(?:^|[^A-Za-z0-9]{escape})(?i:{_forms(short)})(?:$|[^A-Za-z0-9])")
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
+def _forms(words: Sequence[str]) -> str:
+    return "|".join(gate_form(_word(word), trim=False) for word in words)
 
 
 def _word(word: str) -> str:

@@ -6,9 +6,9 @@ by their first two letters. Here they become an automaton for the compiled helpe
 looks for the patterns of `detectors.patterns`, which are the reference.
 
 A word begins at the start, behind what is no letter, behind an escape such as ``\n``, or with a capital (or what is
-beyond ASCII) behind a small letter (``userSSN``); it ends where no small letter follows. Its parts may be joined by a
-space, a dash, an underscore or nothing; what is beyond ASCII is in either case, and ``é`` also ``e``, with or without
-a mark.
+beyond ASCII) behind a small letter (``userSSN``); it ends where no small letter follows. One of two bytes stands alone,
+apart from digits too. Its parts may be joined by a space, a dash, an underscore or nothing; what is beyond ASCII is in
+either case, and ``é`` also ``e``, with or without a mark.
 """
 
 from __future__ import annotations

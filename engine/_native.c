@@ -1186,15 +1186,30 @@ static bool has_three(const byte *bits, const byte *p)
     return bits[three >> 3] >> (three & 7) & 1;
 }
 
-/* Notes the words that begin at `at`; whether there are any. */
-static bool words_at(const Automaton *automaton, const byte *p, Py_ssize_t at, Py_ssize_t size, uint64_t *found)
+static bool is_alnum(byte c)
+{
+    const byte letter = c | 0x20;
+    return is_digit(c) || (letter >= 'a' && letter <= 'z');
+}
+
+/* Whether p[start:end], two bytes, stands alone: no letter or digit beside it, unless it is that of an escape. */
+static bool is_alone(const byte *p, Py_ssize_t start, Py_ssize_t end, Py_ssize_t size)
+{
+    const bool before = start == 0 || !is_alnum(p[start - 1]) || (start > 1 && p[start - 2] == '\\');
+    return before && (end == size || !is_alnum(p[end]));
+}
+
+/* Notes the words that begin at `start`; whether there are any. */
+static bool words_at(const Automaton *automaton, const byte *p, Py_ssize_t start, Py_ssize_t size, uint64_t *found)
 {
     bool any = false;
+    Py_ssize_t at = start;
     uint32_t state = number_at(automaton->roots + small_letter(p[at]) * 4);
     while (state != 0 && state < automaton->state_count && ++at <= size) {
         uint16_t word;
         memcpy(&word, automaton->states + (size_t)state * STATE + 4, 2);
-        if (word != 0 && word <= MOST_NUMBERS && (at == size || p[at] < 'a' || p[at] > 'z')) {
+        if (word != 0 && word <= MOST_NUMBERS && (at == size || p[at] < 'a' || p[at] > 'z') &&
+            (at - start > 2 || is_alone(p, start, at, size))) {
             found[(word - 1) / 64] |= (uint64_t)1 << (word - 1) % 64;
             any = true;
         }

@@ -57,6 +57,14 @@ def test_words_are_where_the_pattern_finds_one(words: Words, parts: list[str], f
         assert found == expected(data)
 
 
+@pytest.mark.parametrize(("text", "found"), [("id 1", True), ("_id:", True), ("\\nid ", True), ("userId", False), ("3id", False),
+    ("id4", False), ("\x15id\x10", True), ("ids", False)])  # fmt: skip
+def test_a_word_of_two_letters_stands_alone(words: Words, text: str, found: bool) -> None:
+    """Ids and digests are full of two letters between digits and capitals."""
+    assert (5 in words(text.encode())) is found
+    assert bool(PATTERNS[5].search(text.encode())) is found
+
+
 @given(data=st.binary(max_size=200))
 def test_any_bytes_can_be_read(words: Words, data: bytes) -> None:
     """Whatever the bytes are, nothing that a pattern announces is missed."""
