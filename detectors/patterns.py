@@ -448,8 +448,8 @@ def _place_of(rule: Rule) -> Any:
 def context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
     """A pattern for these words as words: ``ssn`` is in ``user_ssn`` and ``userSSN``, not in ``lessness``.
 
-    One of two bytes stands alone: random ids and digests are full of ``cf``. With ``raw``, for the gate, a word may also
-    follow an escape such as ``\\n``.
+    One of two bytes stands alone: random ids and digests are full of ``cf``. With ``raw``, for the gate, a word may
+    also follow an escape such as ``\\n``.
     """
     short = [word for word in words if len(word.encode()) == 2]
     long = [word for word in words if word not in short]
