@@ -33,6 +33,8 @@ _ANCHORS = 64  # in one table
 _KNOWN_TEXTS = 10_000  # of a batch, at most
 _LONG = 256  # bytes; longer texts seldom come twice
 _MOST_ANCHORS = 2_000  # in one text; beyond, the rules' own patterns say more narrowly where to read
+_SEVERAL = 8  # matches of a rule in one text, each of which is judged by itself
+_SPARSE = 256  # bytes for each sign that may separate scalars
 _WRITTEN = re.compile(rb"\[[A-Z][A-Z0-9_]*(?::[\w-]+:[0-9a-f]{32})?\]|^[A-Z0-9_]*\]|\[[A-Z0-9_]*$")
 """What a redaction wrote, and what a window cuts of it: its words say nothing about what stands beside it."""
 
@@ -58,7 +60,7 @@ Search = Callable[[bytes, int, int], Sequence[tuple[int, int]]]
 """The first match in ``text[pos:end]``: its span and those of its groups, (-1, -1) for none."""
 
 
-def _search_of(regex: Any) -> Search:
+def search_of(regex: Any) -> Search:
     """The search that google-re2 has in C++: the Python around it costs as much again, and makes an object of each."""
     inner = getattr(regex, "_regexp", None)
     if inner is not None and hasattr(inner, "Match"):
@@ -71,17 +73,30 @@ def _search_of(regex: Any) -> Search:
     return search
 
 
-def _tests(regex: Any, anchor: Any) -> Callable[[bytes], bool]:
-    """Whether it matches a text: past the wrapper, as `_search_of`."""
+def spans_of(search: Search, text: bytes, pos: int, most: int) -> list[tuple[int, int]]:
+    """The first ``most`` matches in ``text``, from ``pos`` on, one behind the other; none of them is empty."""
+    size, out = len(text), list[tuple[int, int]]()
+    while len(out) < most:
+        span = search(text, pos, size)[0]
+        if span[0] < 0:
+            break
+        out.append(span)
+        pos = span[1]
+    return out
+
+
+_ANYWHERE, _WHOLE = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_BOTH
+
+
+def teller(regex: Any, *, whole: bool = False) -> Callable[[bytes], bool]:
+    """Tells whether ``regex`` matches somewhere in a text, or all of it: past the wrapper, as `search_of`."""
+    anchor = _WHOLE if whole else _ANYWHERE
     inner = getattr(regex, "_regexp", None)
     if inner is not None and hasattr(inner, "Match"):
         match = inner.Match
         return lambda text: match(anchor, text, 0, len(text))[0][0] >= 0
-    test = regex.fullmatch if anchor is _WHOLE else regex.search
+    test = regex.fullmatch if whole else regex.search
     return lambda text: test(text) is not None
-
-
-_ANYWHERE, _WHOLE = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_BOTH
 
 
 class Budget:
@@ -156,12 +171,12 @@ class CompiledRule:
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
         self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
         if rule.context:
-            self._context = _tests(byte_regex(_context_pattern(rule.context)), _ANYWHERE)
+            self._context = teller(byte_regex(_context_pattern(rule.context)))
         allow = "|".join(f"(?:{one})" for one in rule.allow)
-        self._allow = _tests(_part("allow", byte_regex, f"(?i:{allow})"), _WHOLE) if allow else None
+        self._allow = teller(_part("allow", byte_regex, f"(?i:{allow})"), whole=True) if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
         self._least = least_length(rule.pattern)
-        self._search = search = _search_of(regex)
+        self._search = search = search_of(regex)
         return search
 
     @property
@@ -175,7 +190,7 @@ class CompiledRule:
     def places(self, raw: bytes) -> Iterator[tuple[int, int]]:
         """Stretches of raw, still escaped bytes: each finding, or the key that it stands under, touches one."""
         if self._place is None:
-            self._place = _search_of(_place_of(self.rule))
+            self._place = search_of(_place_of(self.rule))
         for groups in _each(self._place, raw):
             yield groups[0]
 
@@ -183,15 +198,30 @@ class CompiledRule:
         """The findings of this rule in ``text``. Raises BudgetExceeded."""
         value, key = text
         rule = self.rule
-        out = []
-        if self.reads(key):
-            for start, end in self.spans(value):
-                budget.take()
+        out: list[Finding] = []
+        if not self.reads(key):
+            return out
+        judged: dict[object, float | None] = {}
+        for number, (start, end) in enumerate(self.spans(value)):
+            budget.take()
+            if number < _SEVERAL:
                 score = self._judge(value, key, start, end)
-                if score is not None:
-                    start, end = _whole_characters(value, start, end)
-                    out.append(Finding(rule.id, rule.entity, start, end, score))
+            else:  # such a text mostly says the same again and again
+                seen = self._seen(value, start, end)
+                if seen not in judged:
+                    judged[seen] = self._judge(value, key, start, end)
+                score = judged[seen]
+            if score is not None:
+                start, end = _whole_characters(value, start, end)
+                out.append(Finding(rule.id, rule.entity, start, end, score))
         return out
+
+    def _seen(self, value: bytes, start: int, end: int) -> object:
+        """All that the checks see of a match, apart from the key."""
+        if not self.rule.context:
+            return value[start:end]
+        window = self.rule.context_window
+        return value[max(0, start - window) : start], value[start:end], value[end : end + window]
 
     def reads(self, key: bytes) -> bool:
         """Whether the rule reads what stands under ``key`` at all."""
@@ -370,6 +400,8 @@ class PatternDetector:
         found: list[Span] = []
         if anchors is not None:
             spans = self._anchored(raw, *anchors, min(_MOST_ANCHORS, self._max_candidates))
+            if spans is None and _is_sparse(raw):
+                return [(0, len(raw), rule) for rule in rules]
             if spans is None:
                 others = list(rules)
             else:
@@ -401,14 +433,20 @@ class PatternDetector:
         return known
 
 
+def _is_sparse(raw: bytes) -> bool:
+    """Whether a text can hold but a few scalars and pairs for its length, so that most of it is read in any case."""
+    return (raw.count(b'"') + raw.count(b",") + raw.count(b"=")) * _SPARSE < len(raw)
+
+
 def entropy(data: bytes) -> float:
     """Shannon entropy in bits per byte."""
     size = len(data)
     if not size:
         return 0.0
     counts = Counter(data).values()
-    most = _WEIGHTS if size < len(_WEIGHTS) else [_weight(n) for n in range(max(counts) + 1)]
-    return math.log2(size) - sum([most[n] for n in counts]) / size
+    if size < len(_WEIGHTS):
+        return math.log2(size) - sum([_WEIGHTS[n] for n in counts]) / size
+    return math.log2(size) - sum([_weight(n) for n in counts]) / size
 
 
 def _weight(count: int) -> float:

@@ -319,11 +319,17 @@ class Cleaner:
         return Cleaned(write(views), told, dropped=False)
 
     def _told(
-        self, redactions: Iterable[tuple[View, Finding, Method]], shown: dict[bytes, bytes]
+        self, redactions: Sequence[tuple[View, Finding, Method]], shown: dict[bytes, bytes]
     ) -> tuple[Redaction, ...]:
+        paths: dict[View, str] = {}
+        for view, _, _ in redactions:
+            if view not in paths:
+                paths[view] = _path(view, shown)
         return tuple(
-            Redaction(_path(view, shown), f.start, f.end, f.rule_id, f.entity, method.value, f.score)
-            for view, f, method in redactions
+            [
+                Redaction(paths[view], f.start, f.end, f.rule_id, f.entity, method.value, f.score)
+                for view, f, method in redactions
+            ]
         )
 
 
