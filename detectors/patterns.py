@@ -33,6 +33,7 @@ _ANCHORS = 64  # in one table
 _KNOWN_TEXTS = 10_000  # of a batch, at most
 _LONG = 256  # bytes; longer texts seldom come twice
 _MOST_ANCHORS = 2_000  # in one text; beyond, the rules' own patterns say more narrowly where to read
+_LONG_KEY = 1024  # bytes, beyond which a key is looked at once, and its end with each value
 _SEVERAL = 8  # matches of a rule in one text, each of which is judged by itself
 _SPARSE = 256  # bytes for each sign that may separate scalars
 _WRITTEN = re.compile(rb"\[[A-Z][A-Z0-9_]*(?::[\w-]+:[0-9a-f]{32})?\]|^[A-Z0-9_]*\]|\[[A-Z0-9_]*$")
@@ -138,6 +139,7 @@ class CompiledRule:
         "_not_key",
         "_place",
         "_search",
+        "_told",
         "_validator",
         "gate",
         "numeric",
@@ -156,6 +158,7 @@ class CompiledRule:
         self._place: Any = None
         self._anchors: tuple[Anchor, ...] | None = None
         self._keyed = rule.key is not None or rule.not_key is not None
+        self._told = b"", False  # the last key that was asked for context words, and whether it has one
         self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
         if known is None:
             known = Known(_part("gate", _gate_of, rule), needs_digits(rule.pattern))
@@ -284,13 +287,21 @@ class CompiledRule:
         return rule.score
 
     def _has_context(self, has: Callable[[bytes], bool], value: bytes, key: bytes, start: int, end: int) -> bool:
-        if key and has(key):
+        if key and self._tells(has, key):
             return True
         window = self.rule.context_window
         for text in (value[max(0, start - window) : start], value[end : end + window]):
             if text and has(_WRITTEN.sub(b"[]", text) if b"[" in text or b"]" in text else text):
                 return True
         return False
+
+    def _tells(self, has: Callable[[bytes], bool], key: bytes) -> bool:
+        """Whether the key has a context word: asked again and again of the values of an array."""
+        known, tells = self._told
+        if known is not key and known != key:
+            tells = has(key)
+            self._told = key, tells
+        return tells
 
 
 class PatternDetector:
@@ -324,6 +335,7 @@ class PatternDetector:
         self._max_candidates = max_candidates
         self._anchored = scan
         self._remembers = False
+        self._long_key: tuple[bytes, Sequence[int]] = b"", ()  # and what hits on it: thousands may stand under it
         self.known: dict[tuple[Text, frozenset[int]], list[Finding]] = {}
         self._readers: dict[tuple[frozenset[int], bytes], frozenset[int]] = {}
         self._tables: dict[tuple[int, ...], tuple[Table | None, list[int]]] = {}
@@ -365,6 +377,7 @@ class PatternDetector:
     def forget(self) -> None:
         """Forgets them, and keeps no more: to be called when the batch is done."""
         self._remembers = False
+        self._long_key = b"", ()
         self.known.clear()
 
     def read(self, text: Text, rules: Iterable[int], budget: Budget | None = None) -> list[Finding]:
@@ -387,7 +400,13 @@ class PatternDetector:
     def hits(self, text: Text) -> Sequence[int]:
         """What of the gate hits on ``text``: rules, and the caller's own patterns."""
         value, key = text
-        return self.gate.hits(key + b'":' + value if key else value)
+        if len(key) <= _LONG_KEY:
+            return self.gate.hits(key + b'":' + value if key else value)
+        known, hits = self._long_key
+        if known != key:
+            hits = self.gate.hits(key + b'":')
+            self._long_key = key, hits
+        return [*{*hits, *self.gate.hits(key[-_LONG_KEY:] + b'":' + value)}]
 
     def places(self, raw: bytes, rules: Iterable[int]) -> list[Span]:
         """Where in raw, still escaped bytes these rules may find something, by the start.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from html import escape as html_escape
 from html.entities import html5
 
@@ -147,8 +148,11 @@ def unquoted_printable(text: bytes) -> tuple[str, Unescaped] | None:
 
 def plain_key(key: bytes) -> bytes:
     """A key as rules on keys read it: without look-alikes, unless it is a word of a script that has them."""
-    if key.isascii():
-        return key
+    return key if key.isascii() else _plain_key(key)
+
+
+@lru_cache(maxsize=64)
+def _plain_key(key: bytes) -> bytes:
     plain = FOLDING.text(key)
     return key if _OTHER_SCRIPT.search(plain) else plain
 
