@@ -141,6 +141,7 @@ class CompiledRule:
         "_search",
         "_told",
         "_validator",
+        "_words",
         "gate",
         "numeric",
         "rule",
@@ -158,6 +159,7 @@ class CompiledRule:
         self._place: Any = None
         self._anchors: tuple[Anchor, ...] | None = None
         self._keyed = rule.key is not None or rule.not_key is not None
+        self._words: Callable[[bytes], bool] | None = None
         self._told = b"", False  # the last key that was asked for context words, and whether it has one
         self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
         if known is None:
@@ -210,6 +212,8 @@ class CompiledRule:
             if number < _SEVERAL:
                 score = self._judge(value, key, start, end)
             else:  # such a text mostly says the same again and again
+                if number == _SEVERAL and not self._mentions(value, key):
+                    break
                 seen = self._seen(value, start, end)
                 if seen not in judged:
                     judged[seen] = self._judge(value, key, start, end)
@@ -218,6 +222,14 @@ class CompiledRule:
                 start, end = _whole_characters(value, start, end)
                 out.append(Finding(rule.id, rule.entity, start, end, score))
         return out
+
+    def _mentions(self, value: bytes, key: bytes) -> bool:
+        """Whether a context word, if the rule has any, stands somewhere, be it within another word."""
+        if self._context is None or (key and self._tells(self._context, key)):
+            return True
+        if self._words is None:
+            self._words = teller(byte_regex(_any_word(self.rule.context)))
+        return self._words(value)
 
     def _seen(self, value: bytes, start: int, end: int) -> object:
         """All that the checks see of a match, apart from the key."""
@@ -498,12 +510,15 @@ def _context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
 
     With ``raw``, for the gate: a word may also follow an escape such as ``\\n``.
     """
-    any_word = "|".join(gate_form(_word(word), trim=False) for word in words)
     ascii_words = [word for word in words if word[:2].isascii()]
     capital = "|".join(word[0].upper() + f"(?i:{gate_form(_word(word[1:]), trim=False)})" for word in ascii_words)
     before = r"(?:^|[^A-Za-z]|\\[nrtbf])" if raw else "(?:^|[^A-Za-z])"
     inside = f"|[a-z](?:{capital})" if capital else ""
-    return f"(?:{before}(?i:{any_word}){inside})(?:$|[^a-z])"
+    return f"(?:{before}{_any_word(words)}{inside})(?:$|[^a-z])"
+
+
+def _any_word(words: Sequence[str]) -> str:
+    return f"(?i:{'|'.join(gate_form(_word(word), trim=False) for word in words)})"
 
 
 def _word(word: str) -> str:

@@ -86,7 +86,55 @@ FULL_OF_FINDINGS: dict[str, Callable[[int], bytes]] = {
     "named values": _elements(lambda number: {"name": "DB_PASSWORD", "value": f"hunter{number}x9"}),
     "tokens between placeholders": _lines(lambda number: f"[EMAIL_ADDRESS] {_encoded('mail ' + _mail(number))}"),
     "passwords in URLs": _lines(lambda number: f"postgres://user{number}:pa55w0rd{number}@db{number}.example.com/x"),
+    "values under one long key": lambda size: json.dumps({"k" * (size // 2): [_mail(1)] * (size // 60)}).encode(),
+    "escaped values under a long key": lambda size: json.dumps(
+        {"k" * (size // 2): ["a%40b.com"] * (size // 30)}
+    ).encode(),
 }
+NOTHING_IN_IT = {
+    "percent-encoding": "%41",
+    "percent-encoding, now and then": "%41 ",
+    "quoted-printable": "=41",
+    "quoted-printable with breaks": "a=\n",
+    "references": "&#65;",
+    "backslashes": "\\x41",
+    "escapes of JSON": "\\u0041",
+    "letters of two scripts": "jа",
+    "unseen characters": "a\u200b",
+    "joined quotes": "a''",
+    "base64": "aGVsbG8gd29ybGQg ",
+    "hexadecimal": "616263646566676869 ",
+    "gzip": "H4sIAAAAAAAAAAAAAAAA ",
+    "pairs": "a=b ",
+    "pairs with escapes": 'a="b\\u0041" ',
+    "words": "password ",
+    "options": " --password ",
+    "numbers": "0170 ",
+    "numbers in context": "phone 0170 ",
+    "cards that fail": "4111111111111112 ",
+    "addresses that fail": "999.999.999.999 ",
+    "colons": "1:2:",
+    "at signs": "a@",
+    "keys": '{"a":',
+    "one letter": "A",
+}
+STEPS = 16  # of Python for a byte of the text; a text is read a few times over, in C
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("name", NOTHING_IN_IT)
+def test_a_text_with_nothing_in_it_is_read_in_a_few_steps(name: str, form: str) -> None:
+    """However a text looks, as long as nothing is found it takes a bounded number of steps for each byte."""
+    unit = NOTHING_IN_IT[name]
+
+    def make(size: int) -> bytes:
+        text = "x=y " + unit * (size // len(unit.encode()))
+        return json.dumps({"message": text}, ensure_ascii=False).encode() if form == "json" else text.encode()
+
+    (few, _), (many, cleaned) = work(make(4_000)), work(make(16_000))
+    assert cleaned.redactions == ()
+    assert many <= 5 * few + 1_000
+    assert many <= 16_000 * STEPS
 
 
 @pytest.mark.parametrize("name", FULL_OF_FINDINGS)
