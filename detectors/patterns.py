@@ -33,6 +33,9 @@ _ANCHORS = 64  # in one table
 _KNOWN_TEXTS = 10_000  # of a batch, at most
 _LONG = 256  # bytes; longer texts seldom come twice
 _MOST_ANCHORS = 2_000  # in one text; beyond, the rules' own patterns say more narrowly where to read
+_LONG_KEY = 1024  # bytes, beyond which a key is looked at once, and its end with each value
+_SEVERAL = 8  # matches of a rule in one text, each of which is judged by itself
+_SPARSE = 256  # bytes for each sign that may separate scalars
 _WRITTEN = re.compile(rb"\[[A-Z][A-Z0-9_]*(?::[\w-]+:[0-9a-f]{32})?\]|^[A-Z0-9_]*\]|\[[A-Z0-9_]*$")
 """What a redaction wrote, and what a window cuts of it: its words say nothing about what stands beside it."""
 
@@ -58,7 +61,7 @@ Search = Callable[[bytes, int, int], Sequence[tuple[int, int]]]
 """The first match in ``text[pos:end]``: its span and those of its groups, (-1, -1) for none."""
 
 
-def _search_of(regex: Any) -> Search:
+def search_of(regex: Any) -> Search:
     """The search that google-re2 has in C++: the Python around it costs as much again, and makes an object of each."""
     inner = getattr(regex, "_regexp", None)
     if inner is not None and hasattr(inner, "Match"):
@@ -71,17 +74,30 @@ def _search_of(regex: Any) -> Search:
     return search
 
 
-def _tests(regex: Any, anchor: Any) -> Callable[[bytes], bool]:
-    """Whether it matches a text: past the wrapper, as `_search_of`."""
+def spans_of(search: Search, text: bytes, pos: int, most: int) -> list[tuple[int, int]]:
+    """The first ``most`` matches in ``text``, from ``pos`` on, one behind the other; none of them is empty."""
+    size, out = len(text), list[tuple[int, int]]()
+    while len(out) < most:
+        span = search(text, pos, size)[0]
+        if span[0] < 0:
+            break
+        out.append(span)
+        pos = span[1]
+    return out
+
+
+_ANYWHERE, _WHOLE = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_BOTH
+
+
+def teller(regex: Any, *, whole: bool = False) -> Callable[[bytes], bool]:
+    """Tells whether ``regex`` matches somewhere in a text, or all of it: past the wrapper, as `search_of`."""
+    anchor = _WHOLE if whole else _ANYWHERE
     inner = getattr(regex, "_regexp", None)
     if inner is not None and hasattr(inner, "Match"):
         match = inner.Match
         return lambda text: match(anchor, text, 0, len(text))[0][0] >= 0
-    test = regex.fullmatch if anchor is _WHOLE else regex.search
+    test = regex.fullmatch if whole else regex.search
     return lambda text: test(text) is not None
-
-
-_ANYWHERE, _WHOLE = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_BOTH
 
 
 class Budget:
@@ -123,7 +139,9 @@ class CompiledRule:
         "_not_key",
         "_place",
         "_search",
+        "_told",
         "_validator",
+        "_words",
         "gate",
         "numeric",
         "rule",
@@ -141,6 +159,8 @@ class CompiledRule:
         self._place: Any = None
         self._anchors: tuple[Anchor, ...] | None = None
         self._keyed = rule.key is not None or rule.not_key is not None
+        self._words: Callable[[bytes], bool] | None = None
+        self._told = b"", False  # the last key that was asked for context words, and whether it has one
         self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
         if known is None:
             known = Known(_part("gate", _gate_of, rule), needs_digits(rule.pattern))
@@ -156,12 +176,12 @@ class CompiledRule:
         self._key = _part("key", byte_regex, f"(?i:{rule.key})") if rule.key else None
         self._not_key = _part("not_key", byte_regex, f"(?i:{rule.not_key})") if rule.not_key else None
         if rule.context:
-            self._context = _tests(byte_regex(context_pattern(rule.context)), _ANYWHERE)
+            self._context = teller(byte_regex(context_pattern(rule.context)))
         allow = "|".join(f"(?:{one})" for one in rule.allow)
-        self._allow = _tests(_part("allow", byte_regex, f"(?i:{allow})"), _WHOLE) if allow else None
+        self._allow = teller(_part("allow", byte_regex, f"(?i:{allow})"), whole=True) if allow else None
         self._validator = VALIDATORS[rule.validator] if rule.validator else None
         self._least = least_length(rule.pattern)
-        self._search = search = _search_of(regex)
+        self._search = search = search_of(regex)
         return search
 
     @property
@@ -181,7 +201,7 @@ class CompiledRule:
     def places(self, raw: bytes) -> Iterator[tuple[int, int]]:
         """Stretches of raw, still escaped bytes: each finding, or the key that it stands under, touches one."""
         if self._place is None:
-            self._place = _search_of(_place_of(self.rule))
+            self._place = search_of(_place_of(self.rule))
         for groups in _each(self._place, raw):
             yield groups[0]
 
@@ -189,15 +209,40 @@ class CompiledRule:
         """The findings of this rule in ``text``. Raises BudgetExceeded."""
         value, key = text
         rule = self.rule
-        out = []
-        if self.reads(key):
-            for start, end in self.spans(value):
-                budget.take()
+        out: list[Finding] = []
+        if not self.reads(key):
+            return out
+        judged: dict[object, float | None] = {}
+        for number, (start, end) in enumerate(self.spans(value)):
+            budget.take()
+            if number < _SEVERAL:
                 score = self._judge(value, key, start, end)
-                if score is not None:
-                    start, end = _whole_characters(value, start, end)
-                    out.append(Finding(rule.id, rule.entity, start, end, score))
+            else:  # such a text mostly says the same again and again
+                if number == _SEVERAL and not self._mentions(value, key):
+                    break
+                seen = self._seen(value, start, end)
+                if seen not in judged:
+                    judged[seen] = self._judge(value, key, start, end)
+                score = judged[seen]
+            if score is not None:
+                start, end = _whole_characters(value, start, end)
+                out.append(Finding(rule.id, rule.entity, start, end, score))
         return out
+
+    def _mentions(self, value: bytes, key: bytes) -> bool:
+        """Whether a context word, if the rule has any, stands somewhere, be it within another word."""
+        if self._context is None or (key and self._tells(self._context, key)):
+            return True
+        if self._words is None:
+            self._words = teller(byte_regex(_any_word(self.rule.context)))
+        return self._words(value)
+
+    def _seen(self, value: bytes, start: int, end: int) -> object:
+        """All that the checks see of a match, apart from the key."""
+        if not self.rule.context:
+            return value[start:end]
+        window = self.rule.context_window
+        return value[max(0, start - window) : start], value[start:end], value[end : end + window]
 
     def reads(self, key: bytes) -> bool:
         """Whether the rule reads what stands under ``key`` at all."""
@@ -260,13 +305,21 @@ class CompiledRule:
         return rule.score
 
     def _has_context(self, has: Callable[[bytes], bool], value: bytes, key: bytes, start: int, end: int) -> bool:
-        if key and has(key):
+        if key and self._tells(has, key):
             return True
         window = self.rule.context_window
         for text in (value[max(0, start - window) : start], value[end : end + window]):
             if text and has(_WRITTEN.sub(b"[]", text) if b"[" in text or b"]" in text else text):
                 return True
         return False
+
+    def _tells(self, has: Callable[[bytes], bool], key: bytes) -> bool:
+        """Whether the key has a context word: asked again and again of the values of an array."""
+        known, tells = self._told
+        if known is not key and known != key:
+            tells = has(key)
+            self._told = key, tells
+        return tells
 
 
 class PatternDetector:
@@ -303,6 +356,7 @@ class PatternDetector:
         self._max_candidates = max_candidates
         self._anchored = scan
         self._remembers = False
+        self._long_key: tuple[bytes, Sequence[int]] = b"", ()  # and what hits on it: thousands may stand under it
         self.known: dict[tuple[Text, frozenset[int]], list[Finding]] = {}
         self._readers: dict[tuple[frozenset[int], bytes], frozenset[int]] = {}
         self._tables: dict[tuple[int, ...], tuple[Table | None, list[int]]] = {}
@@ -344,6 +398,7 @@ class PatternDetector:
     def forget(self) -> None:
         """Forgets them, and keeps no more: to be called when the batch is done."""
         self._remembers = False
+        self._long_key = b"", ()
         self.known.clear()
 
     def read(self, text: Text, rules: Iterable[int], budget: Budget | None = None) -> list[Finding]:
@@ -366,7 +421,13 @@ class PatternDetector:
     def hits(self, text: Text) -> Sequence[int]:
         """What of the gate hits on ``text``: rules, and the caller's own patterns."""
         value, key = text
-        return self.gate.hits(key + b'":' + value if key else value)
+        if len(key) <= _LONG_KEY:
+            return self.gate.hits(key + b'":' + value if key else value)
+        known, hits = self._long_key
+        if known != key:
+            hits = self.gate.hits(key + b'":')
+            self._long_key = key, hits
+        return [*{*hits, *self.gate.hits(key[-_LONG_KEY:] + b'":' + value)}]
 
     def places(self, raw: bytes, rules: Iterable[int]) -> list[Span]:
         """Where in raw, still escaped bytes these rules may find something, by the start.
@@ -379,6 +440,8 @@ class PatternDetector:
         found: list[Span] = []
         if anchors is not None:
             spans = self._anchored(raw, *anchors, min(_MOST_ANCHORS, self._max_candidates))
+            if spans is None and _is_sparse(raw):
+                return [(0, len(raw), rule) for rule in rules]
             if spans is None:
                 others = list(rules)
             else:
@@ -410,14 +473,20 @@ class PatternDetector:
         return known
 
 
+def _is_sparse(raw: bytes) -> bool:
+    """Whether a text can hold but a few scalars and pairs for its length, so that most of it is read in any case."""
+    return (raw.count(b'"') + raw.count(b",") + raw.count(b"=")) * _SPARSE < len(raw)
+
+
 def entropy(data: bytes) -> float:
     """Shannon entropy in bits per byte."""
     size = len(data)
     if not size:
         return 0.0
     counts = Counter(data).values()
-    most = _WEIGHTS if size < len(_WEIGHTS) else [_weight(n) for n in range(max(counts) + 1)]
-    return math.log2(size) - sum([most[n] for n in counts]) / size
+    if size < len(_WEIGHTS):
+        return math.log2(size) - sum([_WEIGHTS[n] for n in counts]) / size
+    return math.log2(size) - sum([_weight(n) for n in counts]) / size
 
 
 def _weight(count: int) -> float:
@@ -456,16 +525,16 @@ def context_pattern(words: Sequence[str], *, raw: bool = False) -> str:
     escape = r"|\\[nrtbf]" if raw else ""
     branches = []
     if long:
-        capital = "|".join(word[0].upper() + f"(?i:{_forms([word[1:]])})" for word in long if word[:2].isascii())
+        capital = "|".join(word[0].upper() + _any_word([word[1:]]) for word in long if word[:2].isascii())
         inside = f"|[a-z](?:{capital})" if capital else ""
-        branches.append(f"(?:(?:^|[^A-Za-z]{escape})(?i:{_forms(long)}){inside})(?:$|[^a-z])")
+        branches.append(f"(?:(?:^|[^A-Za-z]{escape}){_any_word(long)}{inside})(?:$|[^a-z])")
     if short:
-        branches.append(f"(?:^|[^A-Za-z0-9]{escape})(?i:{_forms(short)})(?:$|[^A-Za-z0-9])")
+        branches.append(f"(?:^|[^A-Za-z0-9]{escape}){_any_word(short)}(?:$|[^A-Za-z0-9])")
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
-def _forms(words: Sequence[str]) -> str:
-    return "|".join(gate_form(_word(word), trim=False) for word in words)
+def _any_word(words: Sequence[str]) -> str:
+    return f"(?i:{'|'.join(gate_form(_word(word), trim=False) for word in words)})"
 
 
 def _word(word: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
-from detectors.patterns import PatternDetector, byte_regex
+from detectors.patterns import PatternDetector, byte_regex, search_of, spans_of
 from engine.escapes import unescape, unescape_bytes
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL
@@ -31,7 +31,13 @@ _HIDING = (IN_ARRAY + b"|" + ESCAPES, LITERAL, DEAR)
 """Escapes and layers, which hide from the gate what they spell. Apart: the states of one automaton for all of them do
 not fit into what google-re2 keeps, and it would work them out anew for each text."""
 _HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
-_PLACES = tuple(byte_regex(pattern.decode()) for pattern in _HIDING)
+_PLACES = tuple(
+    tuple(search_of(byte_regex(f"(?:{pattern.decode()}){rest}")) for rest in (r'[^"\s,;&?]*', '[^"]*'))
+    for pattern in _HIDING
+)
+"""Where these stand, each with what follows in the same value, and with what follows up to the next quote. What else is
+hidden there is hidden in what is read for the first, and a text may hold nothing but escapes."""
+_MOST_HIDDEN = 200  # places of one of the patterns in one text; beyond, from quote to quote
 _HIDDEN_ONLY = frozenset({_HIDDEN})
 _NAMED = -2  # in place of a rule: a word of a name, which a model found somewhere in the record
 _NAMED_ONLY = frozenset({_NAMED})
@@ -106,7 +112,7 @@ class CandidateReader:
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
         if self._hidden:
-            spans += [(*match.span(), _HIDDEN) for pattern in _PLACES for match in pattern.finditer(text)]
+            spans += _hidden_in(text)
             spans.sort()
         if self._words is not None:
             spans += self._named(text, self._words)
@@ -221,14 +227,27 @@ class CandidateReader:
     def _pairs(self, root: View, spans: Sequence[Span]) -> None:
         following, near = 0, list[Span]()
         for view in pairs(root):
-            low = view.start - len(view.key) - 2  # where its key begins: before an equals sign and perhaps a quote
+            key = view.key
+            low = view.start - len(key) - 2  # where its key begins: before an equals sign and perhaps a quote
             while following < len(spans) and spans[following][0] < view.start + view.length:
                 near.append(spans[following])
                 following += 1
-            near = [span for span in near if span[1] > low]
-            rules = frozenset(rule for _, _, rule in near)
-            if rules or self._knows_all:
-                self._found.append((view, rules - _NAMED_ONLY, view.key, None))
+            if near:
+                near = [span for span in near if span[1] > low]
+            if near or self._knows_all:
+                rules = frozenset([rule for _, _, rule in near])
+                self._found.append((view, rules - _NAMED_ONLY, key, None))
+
+
+def _hidden_in(text: bytes) -> list[Span]:
+    """The stretches of a text in which escapes or layers stand."""
+    out: list[Span] = []
+    for value, quoted in _PLACES:
+        spans = spans_of(value, text, 0, _MOST_HIDDEN)
+        if len(spans) == _MOST_HIDDEN:
+            spans += spans_of(quoted, text, spans[-1][1], sys.maxsize)
+        out += [(start, end, _HIDDEN) for start, end in spans]
+    return out
 
 
 def handed_down(detector: PatternDetector, text: bytes, key: bytes, rules: Iterable[int]) -> list[Span]:

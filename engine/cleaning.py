@@ -17,7 +17,7 @@ from engine.candidates import Candidate, CandidateReader
 from engine.joins import joined, people, words_of
 from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
-from engine.memory import Memory, Sought, lingers, recalled, remembered, sought
+from engine.memory import Lingers, Memory, Recall, remembered, sought
 from engine.names import Names, added
 from engine.neighbours import keys_of
 from engine.parts import PartReader, Parts
@@ -194,8 +194,8 @@ class Cleaner:
         everything = [view for view, _, _, _ in candidates]
         cleaned = self._rewrite(everything, selected)
         if memory and not cleaned.dropped:
-            forms = sought(memory)
-            if lingers(cleaned.text, forms) or (hidden and _any_lingers(everything, forms)):
+            lingers = Lingers(sought(memory))
+            if lingers(cleaned.text) or (hidden and _any_lingers(everything, lingers)):
                 return self.clean_all(data, form, names=names)
         return cleaned
 
@@ -211,7 +211,7 @@ class Cleaner:
         text, redactions, forms = spliced
         if not redactions:
             return Cleaned(data, (), dropped=False)
-        if forms and lingers(text, forms):
+        if forms and Lingers(forms)(text):
             return None
         return Cleaned(text, tuple(redactions), dropped=False)
 
@@ -244,7 +244,8 @@ class Cleaner:
         self, everything: Sequence[View], views: Sequence[View], found: Sequence[list[Finding]]
     ) -> list[tuple[View, list[Finding]]]:
         """The findings that the policy wants redacted, by view, in order of the views."""
-        pairs = [(view, fs) for view, fs in zip(views, found, strict=True) if fs and not within(view, self.entities)]
+        spans: dict[View, Sequence[tuple[int, int]]] = {}
+        pairs = [(v, fs) for v, fs in zip(views, found, strict=True) if fs and not within(v, self.entities, spans)]
         if not self.places:
             return [(view, resolve(self._wanted(view.text, fs))) for view, fs in pairs]
         by_view = {id(view): fs for view, fs in pairs}
@@ -318,11 +319,17 @@ class Cleaner:
         return Cleaned(write(views), told, dropped=False)
 
     def _told(
-        self, redactions: Iterable[tuple[View, Finding, Method]], shown: dict[bytes, bytes]
+        self, redactions: Sequence[tuple[View, Finding, Method]], shown: dict[bytes, bytes]
     ) -> tuple[Redaction, ...]:
+        paths: dict[View, str] = {}
+        for view, _, _ in redactions:
+            if view not in paths:
+                paths[view] = _path(view, shown)
         return tuple(
-            Redaction(_path(view, shown), f.start, f.end, f.rule_id, f.entity, method.value, f.score)
-            for view, f, method in redactions
+            [
+                Redaction(paths[view], f.start, f.end, f.rule_id, f.entity, method.value, f.score)
+                for view, f, method in redactions
+            ]
         )
 
 
@@ -331,17 +338,18 @@ def _lingering(
 ) -> list[list[Finding]]:
     """What rewritten views still hold of what is remembered, by view; empty if nothing."""
     known = {id(view): findings for view, findings in selected}
-    forms = sought(memory)
-    left = [not is_read_above(view) and lingers(apply(view.text, view.edits), forms) for view in views]
+    lingers = Lingers(sought(memory))
+    left = [not is_read_above(view) and lingers(apply(view.text, view.edits)) for view in views]
     if not any(left):
         return []
-    return [recalled(v.readable, known.get(id(v), ()), memory) if it else [] for v, it in zip(views, left, strict=True)]
+    recall = Recall(memory)
+    return [recall(view.readable, known.get(id(view), ())) if it else [] for view, it in zip(views, left, strict=True)]
 
 
-def _any_lingers(views: Iterable[View], forms: Sought) -> bool:
+def _any_lingers(views: Iterable[View], lingers: Lingers) -> bool:
     """Whether rewritten views below the record still hold something that its own text does not show."""
     return any(
-        not _stands_in_record(view) and not is_read_above(view) and lingers(apply(view.text, view.edits), forms)
+        not _stands_in_record(view) and not is_read_above(view) and lingers(apply(view.text, view.edits))
         for view in views
     )
 
@@ -378,13 +386,16 @@ def _keep_apart(views: Iterable[View], changed: Sequence[View]) -> dict[bytes, b
         if view.kind == "key" and not view.edits and _container(view) in containers:
             taken[_container(view)].add(view.text)
     shown = {}
+    numbers: dict[tuple[tuple[int, int], bytes], int] = {}  # the last that was given
     for view in changed:
-        names = taken[_container(view)]
+        container = _container(view)
+        names = taken[container]
         new = plain = apply(view.text, view.edits)
-        number = 1
+        number = numbers.get((container, plain), 1)
         while new in names:
             number += 1
             new = plain + b"#%d" % number
+        numbers[container, plain] = number
         names.add(new)
         view.edits = [Edit(0, len(view.text), new)]
         shown[view.text] = new

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from engine.native import compiled
 
@@ -38,14 +39,18 @@ class Piece(NamedTuple):
 
 
 class Spelling(NamedTuple):
-    """A way to write bytes as escapes: what an escape looks like, and the bytes (at least one) that it spells."""
+    """A way to write bytes as escapes: what an escape looks like, and the bytes that it spells.
+
+    ``whole`` decodes a text to the same, more quickly: texts may be nothing but escapes.
+    """
 
     pattern: re.Pattern[bytes]
     decode: Callable[[re.Match[bytes]], bytes]
+    whole: Callable[[bytes], bytes] | None = None
 
     def text(self, raw: bytes) -> bytes:
         """``raw`` decoded."""
-        return self.pattern.sub(self.decode, raw)
+        return self.whole(raw) if self.whole is not None else self.pattern.sub(self.decode, raw)
 
     def pieces(self, raw: bytes) -> Iterator[Piece]:
         """The escapes in ``raw``, in order."""
@@ -106,7 +111,21 @@ def spell_out(raw: bytes) -> bytes:
 
     Not JSON any more: what the gate reads to see what such escapes hide.
     """
-    return _SPELLED.sub(_spelled_out, raw)
+    return _SPELLED.sub(once(_spelled_out), raw)
+
+
+def once(decode: Callable[[re.Match[bytes]], bytes]) -> Callable[[re.Match[bytes]], bytes]:
+    """``decode`` for one text: what is written in the same way is decoded once."""
+    known: dict[bytes, bytes] = {}
+
+    def decoded(match: re.Match[bytes]) -> bytes:
+        written = match[0]
+        text = known.get(written)
+        if text is None:
+            text = known[written] = decode(match)
+        return text
+
+    return decoded
 
 
 def unquote(raw: bytes) -> Unescaped:
@@ -173,4 +192,4 @@ def _escaped(match: re.Match[bytes]) -> bytes:
 
 _start = attrgetter("start")
 JSON = Spelling(_ESCAPE, _decoded)
-PERCENT_ENCODING = Spelling(_PERCENT, lambda match: bytes([int(match[1], 16)]))
+PERCENT_ENCODING = Spelling(_PERCENT, lambda match: bytes([int(match[1], 16)]), unquote_to_bytes)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from detectors.finding import Finding
 from detectors.patterns import PatternDetector
 from engine.layers import base64text
 from engine.layers.model import Purse
+from engine.occurrences import Values
 
 Memory = Mapping[bytes, Finding]
 """What is looked for, and the finding that told of it."""
@@ -44,58 +45,88 @@ def certain_rules(detector: PatternDetector) -> frozenset[str]:
 def remembered(found: Iterable[tuple[bytes, Iterable[Finding]]], certain: Collection[str]) -> dict[bytes, Finding]:
     """What to look for, by the texts of a record and what was found in them."""
     memory: dict[bytes, Finding] = {}
+    seen: set[bytes] = set()
     for text, findings in found:
         for finding in findings:
             if finding.rule_id in certain and finding.score >= _CERTAIN:
                 value = text[finding.start : finding.end]
+                if value in seen:
+                    continue
+                seen.add(value)
                 for one in (value, *_passwords(value)):
                     if len(one) >= _SHORTEST and (len(one) >= _LONG or not _WORDS.fullmatch(one)):
                         memory.setdefault(one, finding)
     return memory
 
 
-def sought(memory: Memory) -> Sought:
-    """What `lingers` looks for."""
+def sought(memory: Iterable[bytes]) -> Sought:
+    """What `Lingers` looks for."""
     forms = [form for value in memory for form in (value, *_forms(value))]
     return [(form, _SLASHED.sub(b"", form)) for form in forms]
 
 
-def lingers(text: bytes, forms: Sought) -> bool:
-    """Whether a record may still hold something remembered, however it is escaped."""
-    for form, _ in forms:
-        if form in text:
+class Lingers:
+    """Tells of texts whether they hold one of ``forms``, those of what is remembered."""
+
+    __slots__ = ("_always", "_bare", "_forms")
+
+    def __init__(self, forms: Sought) -> None:
+        self._forms = Values(form for form, _ in forms)
+        bare = {bare for _, bare in forms}
+        self._always = b"" in bare  # of nothing but backslashes: any text may hold it
+        self._bare = Values(bare - {b""})
+
+    def __call__(self, text: bytes) -> bool:
+        """Whether ``text`` may still hold one, however it is escaped."""
+        if self._always or self._forms.stand_in(text):
             return True
-    plain = _SLASHED.sub(b"", text) if b"\\" in text else text
-    return any(bare in plain and (plain is not text or bare != form) for form, bare in forms)
+        return self._bare.stand_in(_SLASHED.sub(b"", text) if b"\\" in text else text)
 
 
-def recalled(text: bytes, known: Sequence[Finding], memory: Memory) -> list[Finding]:
-    """Where ``text`` holds something remembered, beside what is ``known`` of it."""
-    taken = bytearray(len(text))  # a mark for each byte that is found already
-    for finding in known:
-        taken[finding.start : finding.end] = b"\1" * (finding.end - finding.start)
-    out = []
-    for value, told in sorted(memory.items(), key=lambda item: -len(item[0])):
-        spans = [*_places(text, value, whole=len(value) < _LONG)]
-        for form in _forms(value):
-            for start, end in _places(text, form, whole=False):
-                after = _RUN.match(text, end)
-                spans.append((start, after.end() if after else end))
-        for start, end in spans:
-            if taken.find(1, start, end) < 0:
+class Recall:
+    """Finds what a record gave away in its texts."""
+
+    __slots__ = ("_owners", "_remembered", "_values")
+
+    def __init__(self, memory: Memory) -> None:
+        self._remembered = sorted(memory.items(), key=lambda item: -len(item[0]))
+        self._owners: dict[bytes, list[int]] = {}  # from a form to what is remembered, longest first
+        for number, (value, _) in enumerate(self._remembered):
+            for form in (value, *_forms(value)):
+                self._owners.setdefault(form, []).append(number)
+        self._values = Values(self._owners)
+
+    def __call__(self, text: bytes, known: Sequence[Finding]) -> list[Finding]:
+        """Where ``text`` holds something remembered, beside what is ``known`` of it."""
+        places = self._values.places(text)
+        taken = bytearray(len(text))  # a mark for each byte that is found already
+        for finding in known:
+            taken[finding.start : finding.end] = b"\1" * (finding.end - finding.start)
+        out = []
+        for number in sorted({number for form in places for number in self._owners[form]}):
+            value, told = self._remembered[number]
+            for start, end, is_encoded in _spans(text, value, places):
+                if taken.find(1, start, end) >= 0:
+                    continue
+                if is_encoded and (after := _RUN.match(text, end)) is not None:
+                    end = after.end()
+                    if taken.find(1, start, end) >= 0:
+                        continue
                 taken[start:end] = b"\1" * (end - start)
                 out.append(told._replace(start=start, end=end))
-    return out
+        return out
 
 
-def _places(text: bytes, value: bytes, *, whole: bool) -> Iterable[tuple[int, int]]:
-    """Where ``value`` stands; with ``whole``, not within a longer word."""
-    at = text.find(value)
-    while at >= 0:
+def _spans(text: bytes, value: bytes, places: Mapping[bytes, Sequence[int]]) -> Iterator[tuple[int, int, bool]]:
+    """Where ``value`` stands, and where one of its encoded forms does; a short value not within a longer word."""
+    whole = len(value) < _LONG
+    for at in places.get(value, ()):
         end = at + len(value)
         if not whole or not (_joins(text[max(at - 1, 0) : at + 1]) or _joins(text[end - 1 : end + 1])):
-            yield at, end
-        at = text.find(value, at + 1)
+            yield at, end, False
+    for form in _forms(value):
+        for at in places.get(form, ()):
+            yield at, at + len(form), True
 
 
 def _joins(pair: bytes) -> bool:

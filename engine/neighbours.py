@@ -44,18 +44,18 @@ Container = tuple[int, tuple[bytes | int, ...]]
 
 def keys_of(views: Sequence[View]) -> list[bytes]:
     """The key that each of ``views`` is read under: its own, or one that tells more of it."""
-    members: dict[Container, Members] = {}
+    neighbours = _Neighbours()
     held: list[Members | None] = []
     for view in views:
         step = view.step
         if view.kind == "key" or step is None or _is_pair(view):
             held.append(None)
             continue
-        beside = members.setdefault(_container(view, step), {})
+        beside = neighbours.members.setdefault(_container(view, step), {})
         beside[step.name] = view.text
         held.append(beside)
     return [
-        view.key if beside is None or view.step is None else _named(view, view.step, beside, members) or view.key
+        view.key if beside is None or view.step is None else neighbours.name(view, view.step, beside) or view.key
         for view, beside in zip(views, held, strict=True)
     ]
 
@@ -65,48 +65,73 @@ def _is_pair(view: View) -> bool:
     return view.member is None and view.parent is not None and view.parent.parent is None
 
 
-def _named(view: View, step: Step, beside: Members, members: dict[Container, Members]) -> bytes:
-    if isinstance(step.name, int):
-        before = beside.get(step.name - 1, b"")
-        if _OPTION.fullmatch(before) and not _FILE.search(before):
-            return before.lstrip(b"-")
-        if _is_argument(step.name, view.text, before, beside):
-            return b"password"
-        if step.name == 1 and len(beside) == 2 and _TELLING.fullmatch(before):
-            return before
-    elif step.name.lower().endswith((b"value", b"val")):
-        for name, text in beside.items():
-            if isinstance(name, bytes) and name.lower().endswith((b"name", b"key")) and _TELLING.fullmatch(text):
-                return text
-    return _held(view, step, members)
+class _Neighbours:
+    """What stands beside and above the values of a record. What is found out of a container or key is kept:
+    a thousand values may stand in one.
+    """
 
+    __slots__ = ("_holders", "_names", "_programs", "members")
 
-def _is_argument(number: int, text: bytes, before: bytes, beside: Members) -> bool:
-    """Whether this element of an argument list is the password that a known program is given by a short option."""
-    for place in range(min(number, 3)):  # behind sudo, env or the like
-        program = _PROGRAM.fullmatch(beside.get(place, b""))
-        if program is not None:
-            if program[1].startswith((b"mysql", b"mariadb")):
+    def __init__(self) -> None:
+        self.members: dict[Container, Members] = {}
+        self._names: dict[int, bytes] = {}
+        self._programs: dict[int, list[bytes]] = {}
+        self._holders: dict[bytes, tuple[bytes, bytes] | None] = {}
+
+    def name(self, view: View, step: Step, beside: Members) -> bytes:
+        """What a value is called by what stands around it; empty if nothing tells."""
+        if isinstance(step.name, int):
+            before = beside.get(step.name - 1, b"")
+            if _OPTION.fullmatch(before) and not _FILE.search(before):
+                return before.lstrip(b"-")
+            if self._is_argument(step.name, view.text, before, beside):
+                return b"password"
+            if step.name == 1 and len(beside) == 2 and _TELLING.fullmatch(before):
+                return before
+        elif step.name.lower().endswith((b"value", b"val")) and (told := self._told(beside)):
+            return told
+        return self._held(view, step)
+
+    def _told(self, beside: Members) -> bytes:
+        """The name that a member of the object gives the value beside it."""
+        told = self._names.get(id(beside))
+        if told is None:
+            names = (
+                text
+                for name, text in beside.items()
+                if isinstance(name, bytes) and name.lower().endswith((b"name", b"key")) and _TELLING.fullmatch(text)
+            )
+            told = self._names[id(beside)] = next(names, b"")
+        return told
+
+    def _is_argument(self, number: int, text: bytes, before: bytes, beside: Members) -> bool:
+        """Whether this element of an argument list is the password that a known program is given by a short option."""
+        programs = self._programs.get(id(beside))
+        if programs is None:  # behind sudo, env or the like
+            found = [_PROGRAM.fullmatch(beside.get(place, b"")) for place in range(3)]
+            programs = self._programs[id(beside)] = [one[1] if one is not None else b"" for one in found]
+        for program in filter(None, programs[:number]):
+            if program.startswith((b"mysql", b"mariadb")):
                 return text.startswith(b"-p") and len(text) > 2
-            return before in _ASKED.get(program[1], (b"-p", b"-P")) and (program[1] != b"curl" or b":" in text)
-    return False
+            return before in _ASKED.get(program, (b"-p", b"-P")) and (program != b"curl" or b":" in text)
+        return False
 
-
-def _held(view: View, step: Step, members: dict[Container, Members]) -> bytes:
-    """The name of what holds the value; empty if it tells nothing."""
-    own = step.name.lower() if isinstance(step.name, bytes) else b""
-    above = step.parent
-    while above is not None and isinstance(above.name, int):
-        above = above.parent
-    if above is None or not isinstance(above.name, bytes):
-        return b""
-    if above.name in (b"data", b"stringData") and own:
-        top = members.get(_container(view, above), {})
-        return b"password" if top.get(b"kind") == b"Secret" else b""
-    holder = _HOLDER.fullmatch(above.name)
-    if holder is None or not (holder[2] or own in _VALUES):
-        return b""
-    return holder[1]
+    def _held(self, view: View, step: Step) -> bytes:
+        """The name of what holds the value; empty if it tells nothing."""
+        own = step.name.lower() if isinstance(step.name, bytes) else b""
+        above = step.parent
+        while above is not None and isinstance(above.name, int):
+            above = above.parent
+        if above is None or not isinstance(above.name, bytes):
+            return b""
+        if above.name in (b"data", b"stringData") and own:
+            top = self.members.get(_container(view, above), {})
+            return b"password" if top.get(b"kind") == b"Secret" else b""
+        if above.name not in self._holders:
+            found = _HOLDER.fullmatch(above.name)
+            self._holders[above.name] = (found[1], found[2]) if found is not None else None
+        holder = self._holders[above.name]
+        return b"" if holder is None or not (holder[1] or own in _VALUES) else holder[0]
 
 
 def _container(view: View, step: Step) -> Container:

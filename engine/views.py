@@ -40,7 +40,11 @@ _SPELLS = byte_regex(
 _SIGNS = b"&\\%='\""
 _announces = announces or announces_pure
 BRACE = re.compile(rb"[{\[]")
-_PAIR = re.compile(rb"""([^\s="',;&?]{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
+_LONGEST_KEY = 128
+_KEY_ENDS = re.compile(rb"""[^\s="',;&?]=""")
+_NO_KEY = bytes.maketrans(b"""\t\n\r\v\f="',;&?""", b" " * 12)
+"""Makes of all that is no part of a key a space."""
+_VALUE = re.compile(rb"""(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
 TRIES = 8
 """How many braces of a text are tried as the start of a JSON document."""
 
@@ -411,21 +415,23 @@ def pairs(root: View) -> list[View]:
     """The values of ``key=value`` pairs as views, so that rules on keys see them. The text stays readable."""
     if b"=" not in root.readable:
         return []
-    views = []
-    for match in _PAIR.finditer(root.readable):
-        quoted = match.group(2) is not None
-        low, high = match.span(match.lastindex or 0)
+    text, views, at = root.readable, list[View](), 0
+    spaced = text.translate(_NO_KEY)
+    for ending in _KEY_ENDS.finditer(text):
+        equals = ending.end() - 1
+        value = _VALUE.match(text, equals + 1) if equals > at else None
+        if value is None:
+            continue
+        begin = max(at, equals - _LONGEST_KEY)
+        key = text[spaced.rfind(b" ", begin, equals) + 1 or begin : equals]
+        at = value.end()
+        quoted = value.group(1) is not None
+        low, high = value.span(value.lastindex or 0)
+        if low == high:
+            continue
         raw = root.text[low:high]
         source = unescape(raw) if quoted and b"\\" in raw else None
-        step = Step(root.step, match.group(1))
-        view = View(
-            "string" if quoted else "text",
-            source.text if source else raw,
-            step,
-            root,
-            low,
-            high - low,
-            source,
-        )
-        views.append(view)
+        step = Step(root.step, key)
+        kind = "string" if quoted else "text"
+        views.append(View(kind, source.text if source else raw, step, root, low, high - low, source))
     return views

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
+from operator import itemgetter
 
 from detectors.finding import Finding
 from engine.redaction import PLACEHOLDER, TYPED
@@ -22,17 +23,28 @@ def is_written(value: bytes, entities: Collection[str]) -> bool:
     return match is not None and (match[1] is None or match[1].decode() in entities)
 
 
-def within(view: View, entities: Collection[str]) -> bool:
-    """Whether ``view`` is of a layer that stands in what a redaction wrote: a token's characters may spell anything."""
+def within(view: View, entities: Collection[str], known: dict[View, Sequence[tuple[int, int]]]) -> bool:
+    """Whether ``view`` is of a layer that stands in what a redaction wrote: a token's characters may spell anything.
+
+    ``known`` keeps where that stands in each text that was asked for.
+    """
     while (parent := view.parent) is not None:
-        start, end = view.start, view.start + view.length
-        if view.encode is not None and any(
-            match.start() <= start and end <= match.end() and match[1].decode() in entities
-            for match in TYPED.finditer(parent.text)
-        ):
-            return True
+        if view.encode is not None:
+            spans = known.get(parent)
+            if spans is None:
+                spans = known[parent] = _written_spans(parent.text, entities)
+            at = bisect_right(spans, view.start, key=itemgetter(0)) - 1
+            if at >= 0 and view.start + view.length <= spans[at][1]:
+                return True
         view = parent
     return False
+
+
+def _written_spans(text: bytes, entities: Collection[str]) -> list[tuple[int, int]]:
+    """Where something stands in ``text`` that a redaction wrote."""
+    if b"[" not in text and b"5B" not in text:
+        return []
+    return [match.span() for match in TYPED.finditer(text) if match[1].decode() in entities]
 
 
 def unwritten(text: bytes, findings: list[Finding], entities: Collection[str], scan: Scan) -> list[Finding]:
@@ -41,9 +53,7 @@ def unwritten(text: bytes, findings: list[Finding], entities: Collection[str], s
     Where one begins there and reaches beyond (``[DB_PASSWORD:k1:…]@host`` reads as a password and its value), it
     may hide another that begins later: ``scan`` then reads the text again with masks in place of placeholders.
     """
-    if b"[" not in text and b"5B" not in text:
-        return findings
-    spans = [match.span() for match in TYPED.finditer(text) if match[1].decode() in entities]
+    spans = _written_spans(text, entities)
     if not spans:
         return findings
     starts = [start for start, _ in spans]

@@ -13,9 +13,8 @@ import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterator
 
-import re2
-
-from engine.layers.beyond import IN_BASE64, from_utf8, utf16
+from detectors.patterns import byte_regex, search_of
+from engine.layers.beyond import IN_BASE64_APART, from_utf8, utf16
 from engine.layers.model import Layer, Purse, is_text
 
 _ANY = rb"[A-Za-z0-9+/_-]"
@@ -24,7 +23,8 @@ _GROUP = _FIRST + rb"[C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]" + _ANY
 TRIGGER = rb"(?:%b){3}%b%b" % (_GROUP, _FIRST, _ANY)
 ZIPPED = rb"H4sI[A-Za-z0-9+/_-]{16}"
 """What announces gzip."""
-_ANNOUNCED = re2.compile(b"|".join((TRIGGER, ZIPPED, IN_BASE64)))
+_ANNOUNCED = tuple(search_of(byte_regex(pattern.decode())) for pattern in (TRIGGER + b"|" + ZIPPED, *IN_BASE64_APART))
+"""Apart: the states of one automaton for all of them do not fit into what google-re2 keeps."""
 LEAST = re.compile(rb"[A-Za-z0-9+/_-]{14}")
 """What each text in base64 holds at least; those in hexadecimal hold it too."""
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)+[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/_-]{14,}={0,2}")
@@ -37,11 +37,28 @@ _CHUNK = 1024
 
 def find(text: bytes, purse: Purse) -> Iterator[Layer]:
     """The texts that ``text`` holds in base64. Raises BudgetExceeded."""
-    if _ANNOUNCED.search(text) is None:
+    if not _announced(text):
         return
+    known: dict[bytes, tuple[list[Layer], int]] = {}  # and how many bytes they unpack to: runs come again and again
     for match in _RUN.finditer(text):
-        if _ANNOUNCED.search(text, *match.span()) is not None:
-            yield from _run(match[0], match.start(), purse)
+        run, at = match[0], match.start()
+        if run in known:
+            found, size = known[run]
+            purse.take(size)
+        else:
+            left = purse.left
+            found = list(_run(run, 0, purse)) if _announced(run) else []
+            known[run] = found, left - purse.left
+        for kind, start, end, below, encode in found:
+            yield Layer(kind, at + start, at + end, below, encode)
+
+
+def _announced(text: bytes) -> bool:
+    size = len(text)
+    for search in _ANNOUNCED:  # noqa: SIM110 - no generator for each run
+        if search(text, 0, size)[0][0] >= 0:
+            return True
+    return False
 
 
 def _run(run: bytes, at: int, purse: Purse) -> Iterator[Layer]:
@@ -57,7 +74,7 @@ def _run(run: bytes, at: int, purse: Purse) -> Iterator[Layer]:
             yield from _parts(body[skip:], run[len(body) :], at + skip, purse)
     if len(lines) > 1 and not found:  # not one text in many lines, so perhaps each for itself
         for line in lines:
-            if _ANNOUNCED.search(line) is not None:
+            if _announced(line):
                 yield from _run(line.rstrip(b"\r"), at, purse)
             at += len(line) + 1
 
@@ -109,12 +126,12 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 def _writer(body: bytes, padding: bytes) -> Callable[[bytes], bytes]:
     """Writes a text as ``body`` is written: its alphabet, its padding, its lines."""
-    first, _, rest = body.partition(b"\n")
-    width, end = len(first.rstrip(b"\r")), b"\r\n" if first.endswith(b"\r") else b"\n"
-    url_safe = b"-" in body or b"_" in body
-    bare = not padding and (url_safe or len(body.translate(None, b"\r\n")) % 4 != 0)
 
     def write(text: bytes) -> bytes:
+        first, _, rest = body.partition(b"\n")
+        width, end = len(first.rstrip(b"\r")), b"\r\n" if first.endswith(b"\r") else b"\n"
+        url_safe = b"-" in body or b"_" in body
+        bare = not padding and (url_safe or len(body.translate(None, b"\r\n")) % 4 != 0)
         out = b2a_base64(text, newline=False)
         out = out.rstrip(b"=") if bare else out
         out = out.translate(_URL_SAFE) if url_safe else out

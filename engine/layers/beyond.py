@@ -100,8 +100,14 @@ def _class(chars: set[int] | set[str]) -> bytes:
     return b"[" + plain.replace(b"-", b"\\-") + b"]"
 
 
-IN_BASE64 = b"|".join([*map(in_base64, ROWS), *(in_base64(row, 32) for row in ALONE)])
-"""What announces such texts in base64."""
+IN_BASE64_APART = (
+    b"|".join(map(in_base64, UTF16)),
+    b"|".join(map(in_base64, ROWS[len(UTF16) :])),
+    b"|".join(in_base64(row, 32) for row in ALONE),
+)
+"""What announces such texts in base64, in parts."""
+IN_BASE64 = b"|".join(IN_BASE64_APART)
+"""The same in one pattern."""
 IN_HEX = b"|".join(map(in_hex, [*ROWS, *ALONE, *CLOSE]))
 """What announces them in hexadecimal."""
 UTF16_IN_HEX = b"|".join(map(in_hex, UTF16))
@@ -112,9 +118,8 @@ def utf16(data: bytes) -> str | None:
     pairs = len(data) // 2
     if pairs < 4:
         return None
-    odd, even = (
-        pairs - len(half.translate(None, _BLOCKS)) for half in (data[1 : 2 * pairs : 2], data[: 2 * pairs : 2])
-    )
+    odd = pairs - len(data[1 : 2 * pairs : 2].translate(None, _BLOCKS))
+    even = pairs - len(data[: 2 * pairs : 2].translate(None, _BLOCKS))
     encoding = "utf-16-le" if odd > even else "utf-16-be"
     if max(odd, even) * 4 < pairs * 3:
         return None

@@ -8,12 +8,16 @@ quoted-printable (``=40``: RFC 2045, section 6.7).
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import lru_cache
 from html import escape as html_escape
 from html.entities import html5
 
-from engine.escapes import Spelling, Unescaped
+from detectors.patterns import byte_regex, teller
+from engine.escapes import Spelling, Unescaped, once
 from engine.layers import lookalikes
 
+_HEX = "0123456789abcdefABCDEF"
 _NAMED = (
     rb"amp|quot|apos|lt|gt|commat|period|lowbar|num|colon|sol|bsol|plus|equals|dash|hyphen|nbsp|shy|zwn?j|comma|dollar"
 )
@@ -44,8 +48,8 @@ IN_ARRAY = rb'(?:\\{0,15}"%b\\{0,15}", ?){4,}\\{0,15}"%b\\{0,15}"' % (_ANY_ONE, 
 """Where such characters stand, all of a row: as they are or escaped."""
 LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS))
 """What announces these in raw bytes, where it begins with a literal."""
-_FOLDED = re.compile(b"|".join((_LITERAL, lookalikes.TRIGGER, lookalikes.SELECTORS)))
-_QUOTED = re.compile(_QUOTED_LITERAL + b"|" + QUOTED_ROW)
+_FOLDED = teller(byte_regex(b"|".join((_LITERAL, lookalikes.TRIGGER, lookalikes.SELECTORS)).decode()))
+_QUOTED = teller(byte_regex((_QUOTED_LITERAL + b"|" + QUOTED_ROW).decode()))
 _ROW = re.compile(QUOTED_ROW)
 _REFERENCE = re.compile(rb"&(?:#|%b;)" % _NAMED.replace(b"|", b";|"))
 
@@ -72,17 +76,42 @@ def _folded(match: re.Match[bytes]) -> bytes:
     return lookalikes.PLAIN.get(plain, plain)
 
 
-FOLDING = Spelling(
-    re.compile(
-        rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x([0-9a-fA-F]{2})"
-        rb"|((?<=[A-Za-z0-9])(?:''|\"\"|'\"|\"')(?=[A-Za-z0-9]))|([\xc2-\xf4][\x80-\xbf]{1,3})"
-    ),
-    _folded,
+_IN_ASCII = (
+    rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x([0-9a-fA-F]{2})"
+    rb"|((?<=[A-Za-z0-9])(?:''|\"\"|'\"|\"')(?=[A-Za-z0-9]))"
 )
-QUOTED_PRINTABLE = Spelling(
-    re.compile(rb"=([0-9a-fA-F]{2})|(?<=[^\n]{60})=\r?\n"),
-    lambda match: bytes([int(match[1], 16)]) if match[1] is not None else b"",
-)
+_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|''|\"\"|'\"|\"'"))
+_FOLDING = re.compile(_IN_ASCII + rb"|([\xc2-\xf4][\x80-\xbf]{1,3})")
+_PRINTABLE = re.compile(rb"=([0-9a-fA-F]{2})|(?<=[^\n]{60})=\r?\n")
+_BYTES = {(one + two).encode(): bytes.fromhex(one + two) for one in _HEX for two in _HEX}
+_CHARACTERS = {ord(char.decode()): meant.decode() for char, meant in lookalikes.PLAIN.items()}
+
+
+def _fold(text: bytes) -> bytes:
+    if not text.isascii() and not _MAY_BE_IN_ASCII(text):
+        with suppress(UnicodeDecodeError):
+            return text.decode().translate(_CHARACTERS).encode()
+    return _FOLDING.sub(once(_folded), text)
+
+
+def _unquoted(match: re.Match[bytes]) -> bytes:
+    return _BYTES[match[1]] if match[1] is not None else b""
+
+
+def _unquote(text: bytes) -> bytes:
+    if b"=\n" in text or b"=\r\n" in text:
+        return _PRINTABLE.sub(_unquoted, text)
+    known = _BYTES.get
+    first, *others = text.split(b"=")
+    out = [first]
+    for other in others:
+        byte = known(other[:2])
+        out.append(b"=" + other if byte is None else byte + other[2:])
+    return b"".join(out)
+
+
+FOLDING = Spelling(_FOLDING, _folded, _fold)
+QUOTED_PRINTABLE = Spelling(_PRINTABLE, _unquoted, _unquote)
 
 
 def is_one(text: bytes) -> bool:
@@ -99,7 +128,7 @@ _ONE_SPELLED = re.compile(_SPELLED)
 
 def folded(text: bytes) -> tuple[str, Unescaped] | None:
     """``text`` without look-alikes, references and ``\\xHH``, and the kind of view that it is; None if it has none."""
-    if _FOLDED.search(text) is None:
+    if not _FOLDED(text):
         return None
     plain = FOLDING.text(text)
     if plain == text:
@@ -109,7 +138,7 @@ def folded(text: bytes) -> tuple[str, Unescaped] | None:
 
 def unquoted_printable(text: bytes) -> tuple[str, Unescaped] | None:
     """``text`` decoded from quoted-printable, and the kind of view; None if it is none."""
-    if _QUOTED.search(text) is None:
+    if not _QUOTED(text):
         return None
     plain = QUOTED_PRINTABLE.text(text)
     if plain == text:
@@ -119,8 +148,11 @@ def unquoted_printable(text: bytes) -> tuple[str, Unescaped] | None:
 
 def plain_key(key: bytes) -> bytes:
     """A key as rules on keys read it: without look-alikes, unless it is a word of a script that has them."""
-    if key.isascii():
-        return key
+    return key if key.isascii() else _plain_key(key)
+
+
+@lru_cache(maxsize=64)
+def _plain_key(key: bytes) -> bytes:
     plain = FOLDING.text(key)
     return key if _OTHER_SCRIPT.search(plain) else plain
 

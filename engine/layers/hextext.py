@@ -31,6 +31,8 @@ def find(text: bytes, purse: Purse) -> Iterator[Layer]:
         for match in _PAIRS.finditer(text):
             if _WIDE.search(match[0]) is not None and (wide := _wide(match, purse)) is not None:
                 yield wide
+    if _ANNOUNCED.search(text) is None:  # then in none of its runs
+        return
     for match in _RUN.finditer(text):
         run = match[0]
         if _ANNOUNCED.search(run) is not None and utf16(data := bytes.fromhex(run.decode())) is None:

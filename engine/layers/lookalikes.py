@@ -66,10 +66,16 @@ _BEYOND = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")
 
 def plain(text: bytes) -> bytes:
     """``text`` with what its characters stand for. What stands for a quote or a backslash stays: JSON stays JSON."""
-    return text if text.isascii() else _BEYOND.sub(lambda match: _NAMED.get(match[0], match[0]), text)
+    if text.isascii():
+        return text
+    try:
+        return text.decode().translate(_CHARACTERS).encode()
+    except UnicodeDecodeError:
+        return _BEYOND.sub(lambda match: _NAMED.get(match[0], match[0]), text)
 
 
 _NAMED = {char: meant for char, meant in PLAIN.items() if meant not in (b'"', b"\\")}
+_CHARACTERS = {ord(char.decode()): meant.decode() for char, meant in _NAMED.items()}
 _LETTER = rb"(?:[\xce-\xd4][\x80-\xbf]|\xc9[\x91\xa1]|\xc4\xb1)"
 _SPACE = rb"(?:\xe2\x80[\x80-\x95\xaf]|\xc2\xa0|\xe2\x88\x92)"
 TRIGGER = b"|".join(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from strategies import rule
 
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
-from detectors.patterns import PatternDetector, entropy
+from detectors.patterns import Budget, CompiledRule, PatternDetector, entropy
 
 EMAIL = rule("email", r"(?i)\b[\w.+-]{1,64}@(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}\b")
 SSN = rule("ssn", r"\b\d{9}\b", context=["ssn", "social security"], context_window=20)
@@ -120,3 +123,44 @@ def test_context_words_are_of_any_script(text: str) -> None:
     assert spans(detector, text.encode()) == [b"123456789"]
     inner = json.dumps({"b": text}, ensure_ascii=False)
     assert detector.gate.hits(json.dumps({"a": inner}, ensure_ascii=False).encode())
+
+
+@given(st.lists(st.sampled_from(["123456789", "987654321", "12", "ssn", "SSN:", "lessness", "x" * 18]), max_size=60))
+@example(["123456789"] * 20 + ["ssn"] + ["123456789"] * 3)
+@example(["ssn", "123456789"] * 20)
+def test_many_matches_are_judged_as_each_by_itself(words: list[str]) -> None:
+    """However often a text says the same, each match is a finding if its own surroundings say so."""
+    compiled, value = CompiledRule(SSN), " ".join(words).encode()
+    alone = [span for span in compiled.spans(value) if compiled.refusal(value, b"", *span) is None]
+    assert [(one.start, one.end) for one in compiled.findings(Text(value), Budget())] == alone
+
+
+def test_numbers_in_a_text_without_a_context_word_are_left_early() -> None:
+    """Ten thousand numbers, and no word that makes one of them suspicious: a few are looked at, not all."""
+    assert CompiledRule(SSN).findings(Text(b"123456789 " * 10_000), Budget(10)) == []
+
+
+def test_equal_matches_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that repeats one candidate a thousand times asks the validator a few times."""
+    asked: list[bytes] = []
+    monkeypatch.setattr("detectors.patterns.VALIDATORS", {"luhn": lambda value: bool(asked.append(value))})
+    compiled = CompiledRule(rule("number", r"\b\d{9}\b", validator="luhn"))
+    assert compiled.findings(Text(b"123456789 " * 1_000), Budget()) == []
+    assert 0 < len(asked) < 20
+
+
+def test_a_long_key_is_asked_as_a_short_one_is() -> None:
+    """What hits on a key of thousands of bytes, and on what stands under it, is what hits on both together."""
+    detector = PatternDetector([PASSWORD, SSN, TOKEN])
+    key = b"user_ssn_" + b"k" * 5_000 + b"_password"
+    value = b"tok_Zx81mQp0Lr27Ty5VbN3w"
+    hits = detector.hits(Text(value, key))
+    assert sorted(hits) == sorted(detector.gate.hits(key + b'":' + value))
+    assert sorted(detector.hits(Text(b"x", key))) == sorted(detector.gate.hits(key + b'":x'))
+
+
+@given(st.binary(max_size=600))
+def test_entropy_of_long_texts_is_that_of_the_formula(data: bytes) -> None:
+    """Short or long, entropy is the mean of the surprise of each byte."""
+    shares = [data.count(byte) / len(data) for byte in set(data)]
+    assert entropy(data) == pytest.approx(-sum(share * math.log2(share) for share in shares), abs=1e-9)
