@@ -1,8 +1,8 @@
 r"""Spellings of single characters that a text may hold, beside JSON's and percent-encoding.
 
 Character references (``&#64;``, ``&quot;``: HTML Living Standard, section 13.5), ``\x40`` as C and nginx write it,
-quotes that a shell joins over (``key='a''b'``, ``key=a"b"``), and characters that look like ASCII; and, apart from these,
-quoted-printable (``=40``: RFC 2045, section 6.7).
+quotes that a shell joins over (``key='a''b'``, ``key=a"b"``), and characters that look like ASCII; and, apart from
+these, quoted-printable (``=40``: RFC 2045, section 6.7).
 """
 
 from __future__ import annotations
