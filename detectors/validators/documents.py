@@ -26,8 +26,9 @@ def icao_document(secret: bytes) -> bool:
 
 
 def de_id_card(secret: bytes) -> bool:
-    """The serial of a German identity card or passport; where a check digit follows, it has to be right."""
+    """The serial of a German identity card or passport, with a D or not; a check digit behind it has to be right."""
     text = secret.upper()
+    text = text[:9] if len(text) == 10 and text.endswith(b"D") else text
     if sum(48 <= byte <= 57 for byte in text) < 3:
         return False
     return len(text) < 10 or icao_document(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stdnum.ar import cbu, cuit
+from stdnum.at import tin as at_tin
 from stdnum.at import vnr
 from stdnum.au import abn, acn
 from stdnum.be import nn
@@ -18,6 +19,7 @@ from stdnum.ch import uid as ch_uid
 from stdnum.cl import rut
 from stdnum.cn import ric, uscc
 from stdnum.co import nit
+from stdnum.cy import vat as cy_vat
 from stdnum.cz import dic as cz_dic
 from stdnum.cz import rc
 from stdnum.de import idnr, stnr
@@ -32,6 +34,7 @@ from stdnum.eu import vat
 from stdnum.fi import ytunnus
 from stdnum.fr import nif, nir, siren, siret
 from stdnum.gb import nhs
+from stdnum.gb import vat as uk_vat
 from stdnum.gr import amka
 from stdnum.gr import vat as gr_vat
 from stdnum.gt import nit as gt_nit
@@ -113,12 +116,14 @@ from detectors.validators.national import (
     us_mbi,
     us_npi,
     us_ssn,
+    us_ssn_said,
     vn_cccd,
 )
 
 VALIDATORS: Mapping[str, Validator] = {
     "ar_cbu": checked(cbu),
     "ar_cuit": checked(cuit),
+    "at_tin": checked(at_tin),
     "at_vnr": checked(vnr),
     "au_abn": checked(abn),
     "au_acn": checked(acn),
@@ -138,6 +143,7 @@ VALIDATORS: Mapping[str, Validator] = {
     "cn_ric": checked(ric),
     "cn_uscc": checked(uscc),
     "co_nit": checked(nit),
+    "cy_vat": checked(cy_vat),
     "cz_dic": checked(cz_dic),
     "cz_rc": checked(rc),
     "de_id_card": de_id_card,
@@ -243,12 +249,14 @@ VALIDATORS: Mapping[str, Validator] = {
     "uk_nhs": checked(nhs),
     "uk_nino": uk_nino,
     "uk_utr": uk_utr,
+    "uk_vat": checked(uk_vat),
     "us_dea": us_dea,
     "us_ein": checked(ein),
     "us_itin": checked(itin),
     "us_mbi": us_mbi,
     "us_npi": us_npi,
     "us_ssn": us_ssn,
+    "us_ssn_said": us_ssn_said,
     "uy_rut": checked(uy_rut),
     "ve_rif": checked(rif),
     "vin": vin,

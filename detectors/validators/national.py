@@ -46,21 +46,21 @@ def checked(*modules: ModuleType) -> Validator:
 
 
 def us_ssn(secret: bytes) -> bool:
+    """A US social security number by its structure. Numbers known from advertisements and examples do not count."""
+    return us_ssn_said(secret) and re.sub(rb"[ .-]", b"", secret).decode("ascii") not in _SSN_NEVER_ISSUED
+
+
+def us_ssn_said(secret: bytes) -> bool:
     """A US social security number by its structure: area not 000, 666 or 9xx, group not 00, serial not 0000.
 
-    Source: https://www.ssa.gov/employer/randomization.html. Numbers known from advertisements do not count.
+    Source: https://www.ssa.gov/employer/randomization.html. For where words say that it is one: who writes so of an
+    example wants to see it gone.
     """
     digits = re.sub(rb"[ .-]", b"", secret).decode("ascii", "replace")
     if len(digits) != 9 or not digits.isdigit() or len(set(digits)) == 1:
         return False
     area, group, serial = digits[:3], digits[3:5], digits[5:]
-    return (
-        area not in ("000", "666")
-        and area < "900"
-        and group != "00"
-        and serial != "0000"
-        and digits not in _SSN_NEVER_ISSUED
-    )
+    return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
 
 
 def uk_nino(secret: bytes) -> bool:

@@ -38,19 +38,19 @@ def _host_v4(secret: bytes) -> bool:
 
 
 def ipv6(secret: bytes) -> bool:
-    """An IPv6 address of some host or network, with or without an embedded IPv4 address or a zone.
+    """An IPv6 address of some host or network, with or without an embedded IPv4 address, a zone or a prefix length.
 
     Not: loopback (``::1``), unspecified (``::``), multicast, nor two short groups around ``::`` (``ab::cd``), which
     in logs are more often names of a programming language; unless the first group is of a range that is in use.
     """
     try:
-        address = ipaddress.IPv6Address(secret.decode("ascii"))
+        address = ipaddress.IPv6Address(secret.partition(b"/")[0].decode("ascii"))
     except ValueError:
         return False
     text = str(address).partition("%")[0]
-    groups = [group for group in secret.partition(b"%")[0].split(b":") if group]
+    groups = [group for group in re.split(rb"[%/]", secret)[0].split(b":") if group]
     known = re.match(r"(?:2[0-9a-f]{3}|3[0-9a-f]{3}|f[cde][0-9a-f]{2}|64:ff9b):", text) is not None
-    digits = len(re.findall(rb"[0-9A-Fa-f]", secret))
+    digits = len(re.findall(rb"[0-9A-Fa-f]", secret.partition(b"/")[0]))
     nobody = address.is_loopback or address.is_unspecified or address.is_multicast
     return not nobody and digits >= 4 and (known or len(groups) >= 3 or b"." in secret)
 

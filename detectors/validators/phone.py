@@ -38,9 +38,20 @@ def national_phone(secret: bytes) -> bool:
 
 
 def mobile_phone(secret: bytes) -> bool:
-    """A mobile number with its leading zero (``09171234567``), in one of the regions above; no digits in order."""
+    """A mobile number with its leading zero (``09171234567``), in one of the regions above; no digits in order.
+
+    In Turkey, where every number is that long, a fixed line too.
+    """
     text = secret.decode("ascii", "replace")
-    return text != _IN_ORDER and any(_valid(text, region, mobile=True) for region in _REGIONS)
+    return text != _IN_ORDER and (
+        any(_valid(text, region, mobile=True) for region in _REGIONS) or turkish_phone(secret)
+    )
+
+
+def turkish_phone(secret: bytes) -> bool:
+    """A number of the Turkish plan as written inside the country, three different digits at least."""
+    text = secret.decode("ascii", "replace")
+    return len(set(text)) >= 3 and _valid(text, "TR")
 
 
 def written_phone(secret: bytes) -> bool:
@@ -69,6 +80,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "international_phone": international_phone,
     "mobile_phone": mobile_phone,
     "national_phone": national_phone,
+    "turkish_phone": turkish_phone,
     "us_phone": us_phone,
     "written_phone": written_phone,
 }

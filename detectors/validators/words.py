@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from operator import eq
@@ -192,6 +193,22 @@ def uncounted_token(secret: bytes) -> bool:
     return token(secret) and not _counted_up(secret)
 
 
+_PUBLISHED_GOOGLE_KEYS = frozenset(
+    """
+    2037abcaffb2 27a9a42931df 37f8f09bdf12 3a8b61d0f636 3f370c9dd822 49f777db995e 4c98242dcadc
+    8731261cb72d a19f89ab3555 a6c814bc555a dc0fcf046c61 e4a5542bb7fd ea9bb1082cf9 eb540d2b6ee2
+    """.split()
+)
+"""Of Google's keys in the samples of Firebase and Android, which stand in thousands of repositories and open nothing:
+the first digits of their SHA-256. Source: the allow-list in gitleaks' cmd/generate/config/rules/gcp.go
+"""
+
+
+def google_key(secret: bytes) -> bool:
+    """An `uncounted_token` that is none of the keys that Google published in its samples."""
+    return uncounted_token(secret) and hashlib.sha256(secret).hexdigest()[:12] not in _PUBLISHED_GOOGLE_KEYS
+
+
 def shaped_or_random(shape: re.Pattern[bytes]) -> Callable[[bytes], bool]:
     """A prefixed token in its documented ``shape``; one that is not must at least not be typed along the alphabet."""
     return lambda secret: uncounted_token(secret) or (token(secret) and shape.fullmatch(secret) is not None)
@@ -341,6 +358,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "cookie_pair": cookie_pair,
     "email": email,
     "field_password": field_password,
+    "google_key": google_key,
     "has_digits": has_digits,
     "long_token": long_token,
     "mixed": mixed,

@@ -1,8 +1,8 @@
 r"""Spellings of single characters that a text may hold, beside JSON's and percent-encoding.
 
 Character references (``&#64;``, ``&quot;``: HTML Living Standard, section 13.5), ``\x40`` as C and nginx write it,
-quotes that a shell joins over (``key='a''b'``), and characters that look like ASCII; and, apart from these,
-quoted-printable (``=40``: RFC 2045, section 6.7).
+quotes that a shell joins over (``key='a''b'``, ``key=a"b"``), and characters that look like ASCII; and, apart from
+these, quoted-printable (``=40``: RFC 2045, section 6.7).
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ _HEX = "0123456789abcdefABCDEF"
 _NAMED = (
     rb"amp|quot|apos|lt|gt|commat|period|lowbar|num|colon|sol|bsol|plus|equals|dash|hyphen|nbsp|shy|zwn?j|comma|dollar"
 )
-_JOINT = rb"[A-Za-z0-9](?:''|'\\{0,9}\"|\\{0,9}\"'|\\{1,9}\"\\{1,9}\"|\"\")[A-Za-z0-9]"
+_WORD = rb"[A-Za-z0-9_@.-]"
+_JOINTS = (
+    rb"%b(?:''|'\\{0,9}\"|\\{0,9}\"'|\\{1,9}\"\\{1,9}\"|\"\")%b" % (_WORD, _WORD),
+    rb"[A-Za-z0-9_@-]{4}\\{0,9}\"[A-Za-z0-9_@]",  # shorter ones stand before strings in code: rb"x"
+    rb"=[A-Za-z0-9_@.+/-]{2,64}(?:'[A-Za-z0-9_@.+/-]{3,64}'|\\{0,9}\"[A-Za-z0-9_@.+/-]{3,64}\\{0,9}\")",
+)
+"""Quotes within a word: one ends and one begins, or one begins behind a part without. Apostrophes only in ``key=…``."""
+_JOINT = b"|".join(_JOINTS)
 _LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]|%b" % (_NAMED, _JOINT)
 _QUOTED_LITERAL = (
     rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|[0-9]=2[eE][0-9]"
@@ -78,9 +85,9 @@ def _folded(match: re.Match[bytes]) -> bytes:
 
 _IN_ASCII = (
     rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x([0-9a-fA-F]{2})"
-    rb"|((?<=[A-Za-z0-9])(?:''|\"\"|'\"|\"')(?=[A-Za-z0-9]))"
+    rb"|((?<=[A-Za-z0-9_@.-])(?:''|\"\"|'\"|\"'|'(?=%b{3})|\")(?=[A-Za-z0-9_@.-]))" % _WORD
 )
-_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|''|\"\"|'\"|\"'"))
+_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|'|\""))
 _FOLDING = re.compile(_IN_ASCII + rb"|([\xc2-\xf4][\x80-\xbf]{1,3})")
 _PRINTABLE = re.compile(rb"=([0-9a-fA-F]{2})|(?<=[^\n]{60})=\r?\n")
 _BYTES = {(one + two).encode(): bytes.fromhex(one + two) for one in _HEX for two in _HEX}

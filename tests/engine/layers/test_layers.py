@@ -145,7 +145,10 @@ def test_each_layer_is_written_as_it_was_read(text: str, encoding: str, new: str
         ("login --password='Tr0ub'\"4dor9\" x", None),
         ("use 'ghp_16C7e42F292c69''12E7710c838347Ae178B4a' x", "use '[GITHUB_TOKEN]' x"),
         ("to=jane.doe''@corp.example", "to=[EMAIL_ADDRESS]"),
+        ('export GH=ghp_"16C7e42F292c6912E7710c838347Ae178B4a" x', 'export GH=[GITHUB_TOKEN]" x'),
+        ("export GH=ghp_'16C7e42F292c6912E7710c838347Ae178B4a' x", "export GH=[GITHUB_TOKEN]' x"),
         ("it''s in the o''clock", "it''s in the o''clock"),
+        ('f"it\'s" and rb"o\'clock"', 'f"it\'s" and rb"o\'clock"'),
     ],
 )
 def test_a_shell_s_quotes_join(cleaner: Cleaner, before: str, after: str | None) -> None:
