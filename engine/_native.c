@@ -865,9 +865,77 @@ static bool is_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
            (traits[p[at + 2]] & HEX) && (traits[p[at + 4]] & HEX) && (traits[p[at + 5]] & HEX);
 }
 
-/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, is beyond ASCII. */
+static bool is_joined(byte c)
+{
+    return is_word(c) || c == '_' || c == '-' || c == '.';
+}
+
+enum { MOST_SLASHES = 9, LONGEST_PART = 64 };
+
+/* Where the backslashes from `at` on end, if they are at most `MOST_SLASHES`, else `at`. */
+static Py_ssize_t behind_slashes(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    Py_ssize_t end = at;
+    while (end < size && p[end] == '\\')
+        end++;
+    return end - at <= MOST_SLASHES ? end : at;
+}
+
+/* Whether a shell would join words at the quote at `at`: one ends and one begins, or one begins behind a long part. */
+static bool joins(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    Py_ssize_t head = at, second = at + 1;
+    if (p[at] == '"')
+        while (head > 0 && p[head - 1] == '\\')
+            head--;
+    const Py_ssize_t slashes = at - head;
+    if (head == 0 || slashes > MOST_SLASHES || second >= size || !is_joined(p[head - 1]))
+        return false;
+    if (p[at] == '"' && (is_word(p[second]) || p[second] == '_') && head >= 4) {
+        bool part = true;
+        for (int back = 1; back <= 4; back++)
+            part = part && is_joined(p[head - back]) && p[head - back] != '.';
+        if (part)
+            return true;
+    }
+    const Py_ssize_t next = behind_slashes(p, second, size);
+    if (next + 1 >= size || !is_joined(p[next + 1]))
+        return false;
+    if (p[at] == '\'')
+        return p[next] == '"' || (next == second && p[next] == '\'');
+    if (next == second)
+        return p[next] == '\'' || (slashes == 0 && p[next] == '"');
+    return slashes > 0 && p[next] == '"';
+}
+
+static Py_ssize_t part_end(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    while (at < size && (is_joined(p[at]) || p[at] == '+' || p[at] == '/'))
+        at++;
+    return at;
+}
+
+/* Whether a value behind the equals sign at `at` goes on in quotes: part'more', or part"more" with the quotes escaped. */
+static bool goes_on_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    const Py_ssize_t end = part_end(p, at + 1, size);
+    if (end - at - 1 < 2 || end - at - 1 > LONGEST_PART)
+        return false;
+    const Py_ssize_t open = behind_slashes(p, end, size);
+    if (open >= size || !(p[open] == '"' || (open == end && p[open] == '\'')))
+        return false;
+    const Py_ssize_t close = part_end(p, open + 1, size);
+    if (close - open - 1 < 3 || close - open - 1 > LONGEST_PART)
+        return false;
+    if (p[open] == '\'')
+        return close < size && p[close] == '\'';
+    const Py_ssize_t last = behind_slashes(p, close, size);
+    return last < size && p[last] == '"';
+}
+
+/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII. */
 typedef struct {
-    uint64_t run, equals, beyond;
+    uint64_t run, equals, quotes, beyond;
 } Marks;
 
 #ifdef __SSE2__
@@ -882,6 +950,8 @@ static void mark(const byte *p, int shift, Marks *marks)
     __m128i sign = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('+')), _mm_cmpeq_epi8(c, _mm_set1_epi8('_')));
     marks->run |= (uint64_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), sign)) << shift;
     marks->equals |= (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(c, _mm_set1_epi8('='))) << shift;
+    __m128i quote = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\'')));
+    marks->quotes |= (uint64_t)_mm_movemask_epi8(quote) << shift;
     marks->beyond |= (uint64_t)_mm_movemask_epi8(c) << shift;
 }
 #else
@@ -890,6 +960,7 @@ static void mark(const byte *p, int shift, Marks *marks)
     for (int i = 0; i < 16; i++) {
         marks->run |= (uint64_t)(traits[p[i]] & RUN) << (shift + i);
         marks->equals |= (uint64_t)(p[i] == '=') << (shift + i);
+        marks->quotes |= (uint64_t)(p[i] == '"' || p[i] == '\'') << (shift + i);
         marks->beyond |= (uint64_t)(p[i] >> 7) << (shift + i);
     }
 }
@@ -922,7 +993,7 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
             memcpy(last, q, (size_t)(size - block));
             q = last;
         }
-        Marks marks = {run_before, equals_before, 0};
+        Marks marks = {run_before, equals_before, 0, 0};
         for (int part = 0; part < 3; part++)
             mark(q + 16 * part, 16 * part + 16, &marks);
         run_before = marks.run >> 48;
@@ -932,6 +1003,12 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
                 return Py_NewRef(Py_True);
         for (uint64_t left = marks.equals & marks.equals >> 3; left; left &= left - 1)
             if (is_quoted(p, block - 16 + lowest(left), size))
+                return Py_NewRef(Py_True);
+        for (uint64_t left = marks.quotes; left; left &= left - 1)
+            if (joins(p, block - 16 + lowest(left), size))
+                return Py_NewRef(Py_True);
+        for (uint64_t left = marks.equals >> 16; left; left &= left - 1)
+            if (goes_on_quoted(p, block + lowest(left), size))
                 return Py_NewRef(Py_True);
         uint64_t run = marks.run;
         run &= run >> 1;

@@ -28,8 +28,9 @@ _JOINTS = (
     rb"=[A-Za-z0-9_@.+/-]{2,64}(?:'[A-Za-z0-9_@.+/-]{3,64}'|\\{0,9}\"[A-Za-z0-9_@.+/-]{3,64}\\{0,9}\")",
 )
 """Quotes within a word: one ends and one begins, or one begins behind a part without. Apostrophes only in ``key=…``."""
-_JOINT = b"|".join(_JOINTS)
-_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]|%b" % (_NAMED, _JOINT)
+JOINT = b"|".join(_JOINTS)
+"""What announces them, in raw bytes."""
+_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]" % _NAMED
 _QUOTED_LITERAL = (
     rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|[0-9]=2[eE][0-9]"
     rb"|=5[fF][A-Za-z0-9]|=2[dD][A-Za-z0-9]|=(?:\r?\n|\\{1,9}r\\{1,9}n|\\{1,9}n)[!-~]"
@@ -54,8 +55,8 @@ _ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0
 IN_ARRAY = rb'(?:\\{0,15}"%b\\{0,15}", ?){4,}\\{0,15}"%b\\{0,15}"' % (_ANY_ONE, _ANY_ONE)
 """Where such characters stand, all of a row: as they are or escaped."""
 LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS))
-"""What announces these in raw bytes, where it begins with a literal."""
-_FOLDED = teller(byte_regex(b"|".join((_LITERAL, lookalikes.TRIGGER, lookalikes.SELECTORS)).decode()))
+"""What announces all else of these in raw bytes, where it begins with a literal."""
+_FOLDED = teller(byte_regex(b"|".join((_LITERAL, JOINT, lookalikes.TRIGGER, lookalikes.SELECTORS)).decode()))
 _QUOTED = teller(byte_regex((_QUOTED_LITERAL + b"|" + QUOTED_ROW).decode()))
 _ROW = re.compile(QUOTED_ROW)
 _REFERENCE = re.compile(rb"&(?:#|%b;)" % _NAMED.replace(b"|", b";|"))

@@ -211,6 +211,7 @@ def test_unpacking_is_bounded(cleaner: Cleaner) -> None:
 _NEAR = st.lists(
     st.binary(max_size=12)
     | st.text("AIKQSYcgkow0148xz27/+-_.", max_size=60).map(str.encode)
+    | st.text("'\"\\=ab1.", max_size=80).map(str.encode)
     | st.binary(max_size=20).map(base64.b64encode)
     | st.text(max_size=20).map(lambda text: base64.b64encode(text.encode()))
     | st.text(max_size=20).map(lambda text: text.encode().hex().encode()),
