@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "throughput": "Records a second: the core, its limits, and the engine on a broker.",
     "latency": "End to end, from the moment a record was due, at fixed rates.",
     "scaling": "How cost grows with workers, rules, sizes and hits.",
+    "hostile": "Texts that were made to be dear, against plain prose of the same length.",
     "soak": "Memory over millions of records.",
     "approvals": "The reviewer's pages and votes, over many requests.",
     "gate": "Agents that wait for people: how soon they go on, and what waiting costs.",

@@ -21,7 +21,7 @@ from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL
 from engine.layers.characters import IN_ARRAY, plain_key
 from engine.layers.model import Purse
-from engine.views import BRACE, TRIES, Limits, View, key_of, may_be_json, pairs, spelled, spread
+from engine.views import BRACE, TRIES, Limits, View, key_of, may_be_json, may_spell, pairs, spelled, spread
 
 Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
 """A text, the rules that may find something in it, the key that it stands under, and what they found if it was read."""
@@ -69,6 +69,8 @@ class CandidateReader:
         self._words = words
         self._found: list[Candidate] = []
         self._purse = Purse(limits.decoded)
+        self._gated: dict[Text, Sequence[int]] = {}
+        self._plain: set[bytes] = set()  # texts that spell nothing
         self.spelled: set[int] = set()  # what else of the gate hits on what escapes and layers spell
 
     def read(self, data: bytes, form: str) -> list[Candidate]:
@@ -138,7 +140,7 @@ class CandidateReader:
             return
         hidden = _HIDDEN in rules
         if hidden:  # what the raw record does not tell of
-            hits = self._detector.hits(Text(view.readable, key))
+            hits = self._hits(Text(view.readable, key))
             count = len(self._detector.rules)
             asked = [hit for hit in hits if hit < count]
             self.spelled.update(hits)
@@ -150,8 +152,18 @@ class CandidateReader:
                 if handed := handed_down(self._detector, view.text, key, rules):
                     spans = sorted(handed + spans)
             self._documents(view, spans)
-        if hidden:
-            self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in spelled(view, self._purse)]
+        if hidden and view.readable not in self._plain:
+            if may_spell(view.readable):
+                self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in spelled(view, self._purse)]
+            else:
+                self._plain.add(view.readable)
+
+    def _hits(self, text: Text) -> Sequence[int]:
+        """What of the gate hits: what is hidden in a record is mostly the same again and again."""
+        hits = self._gated.get(text)
+        if hits is None:
+            hits = self._gated[text] = self._detector.hits(text)
+        return hits
 
     def _documents(self, view: View, spans: Sequence[Span]) -> None:
         text, at, blank = view.text, 0, bytearray()

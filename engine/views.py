@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
-from detectors.patterns import byte_regex
+from detectors.patterns import byte_regex, teller
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
 from engine.layers import DEAR, LITERAL, announces, announces_pure, characters, layers
@@ -34,14 +34,14 @@ from engine.layers.model import Purse
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
-_SPELLS = byte_regex(
-    (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + DEAR).decode()
+_spells = teller(
+    byte_regex((rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + DEAR).decode())
 )  # whatever `spelled` reads
 _SIGNS = b"&\\%='\""
 _announces = announces or announces_pure
 BRACE = re.compile(rb"[{\[]")
 _LONGEST_KEY = 128
-_KEY_ENDS = re.compile(rb"""[^\s="',;&?]=""")
+_KEY_ENDS = re.compile(rb"""[^\s="',;&?]=(?=[^\s,;&])""")  # and a value begins
 _NO_KEY = bytes.maketrans(b"""\t\n\r\v\f="',;&?""", b" " * 12)
 """Makes of all that is no part of a key a space."""
 _VALUE = re.compile(rb"""(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
@@ -265,14 +265,13 @@ def _expand(view: View, views: list[View], limits: Limits, purse: Purse) -> None
         if documents:
             _scalars(view, documents, views)
             view.readable = text = _blank(text, documents)
-    views += spelled(view, purse)
+    if may_spell(text):
+        views += spelled(view, purse)
 
 
 def spelled(view: View, purse: Purse) -> list[View]:
     """The views below a text that its escapes and its layers spell. Raises BudgetExceeded."""
     text, views = view.readable, list[View]()
-    if not _may_spell(text) or _SPELLS.search(text) is None:
-        return views
     if b"\\u" in text and _SPELLED.search(text):
         views += _spelling("text", unescape(text), view, purse)
     if b"%" in text and _PERCENT.search(text):
@@ -288,14 +287,14 @@ def spelled(view: View, purse: Purse) -> list[View]:
     return views
 
 
-def _may_spell(text: bytes) -> bool:
-    """Whether `_SPELLS` may match: a glance at the characters that its patterns need."""
+def may_spell(text: bytes) -> bool:
+    """Whether escapes or layers stand in a text. First a glance at the characters that their patterns need."""
     return (
         len(text.translate(None, _SIGNS)) != len(text)
         or not text.isascii()
         or LEAST.search(text) is not None
         or _announces(text)
-    )
+    ) and _spells(text)
 
 
 def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:

@@ -146,3 +146,14 @@ def test_approvals_measures_pages_votes_and_live() -> None:
     assert rows["queue"]["limit_ms"] == 150
     assert all(0 < row["p50_ms"] <= row["p95_ms"] <= row["max_ms"] for row in rows.values())
     assert all(0 < rows[name]["bytes"] < 50_000 for name in ("queue", "history", "one request"))
+
+
+def test_hostile_texts_are_measured_against_prose() -> None:
+    """Each text as a text and in JSON: how many times prose it takes, what comes of it, how much is found."""
+    found = {
+        (one["text"], one["form"]): one for one in bench_json("hostile", "--bytes", "2000", "--passes", "1")["texts"]
+    }
+    assert {form for _, form in found} == {"text", "json"}
+    assert all(one["ms"] > 0 and one["core"] > 0 and one["gate"] > 0 for one in found.values())
+    assert found["percent-encoding", "json"]["outcome"] == "clean"
+    assert found["e-mail addresses", "text"]["findings"] == 2000 // 21
