@@ -1,6 +1,6 @@
 """What a value of a JSON record is called where its own key does not say: the name beside it, or that of its container.
 
-``{"name": "DB_PASSWORD", "value": "…"}``, ``["--password", "…"]``, ``["password", "…"]``,
+``{"name": "DB_PASSWORD", "value": "…"}``, ``{"label": "SSN", "value": "…"}``, ``["--password", "…"]``, ``["password", "…"]``,
 ``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read such a value under
 the name that tells. `SIGNS` are what the gate looks for in raw bytes, at any depth of JSON in strings: a record
 without one needs none of this.
@@ -15,6 +15,10 @@ from engine.jsontext import Step
 from engine.views import View
 
 _WORDS = r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie"
+_PERSONAL = (
+    r"ssn|social[ _-]?security|passport|national[ _-]?id|tax[ _-]?id|phone|mobile|date[ _-]?of[ _-]?birth|\bdob|iban|cpf|cnpj"
+    r"|aadhaar|bank[ _-]?account"
+)
 _HOLDERS = r"password|passwd|passphrase|secret|api[_-]?key"
 _PROGRAMS = r"curl|mysql(?:dump|admin)?|mariadb|sshpass|redis-cli|smbclient|sqlcmd|psexec(?:64)?(?:\.exe)?"
 
@@ -22,17 +26,21 @@ SIGNS = tuple(
     sign.encode()
     for sign in (
         rf'(?i)(?:name|key)\\*"\s*:\s*\\*"[^"\\]{{0,60}}(?:{_WORDS})',
+        rf'(?i)(?:name|key|field|label)\\*"\s*:\s*\\*"[^"\\]{{0,40}}(?:{_PERSONAL})',
         rf'(?i)[\[,]\s*\\*"[\w.-]{{0,60}}(?:{_WORDS})[\w.-]{{0,20}}\\*"\s*,\s*\\*"',
         rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*[\[{{]',
+        rf'(?i)(?:{_PERSONAL})\\*"\s*:\s*\{{',
         r'kind\\*"\s*:\s*\\*"Secret\\*"',
         rf'(?:"|/)(?:{_PROGRAMS})\\*"\s*,',
     )
 )
 
 _TELLING = re.compile(rf"[^\"\\]{{0,60}}(?:{_WORDS})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
+_TELLING_PERSON = re.compile(rf"[^\"\\]{{0,40}}(?:{_PERSONAL})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
 _OPTION = re.compile(rf"-{{1,2}}[\w.-]{{0,58}}(?:{_WORDS})[\w.-]{{0,20}}".encode(), re.IGNORECASE)
 _FILE = re.compile(rb"(?:file|path|stdin|policy|env|name|id|type|ttl)$", re.IGNORECASE)
 _HOLDER = re.compile(rf"(?:[\w.-]*[_.-])?[a-z0-9]*?({_HOLDERS})(s?)".encode(), re.IGNORECASE)
+_PERSONAL_HOLDER = re.compile(rf"(?:[\w.-]*[_.-])?[a-z0-9]*?(?:{_PERSONAL})".encode(), re.IGNORECASE)
 _PROGRAM = re.compile(rf"(?s:.*/)?({_PROGRAMS})".encode())
 _ASKED = {b"curl": (b"-u", b"--user", b"-U", b"--proxy-user"), b"redis-cli": (b"-a", b"--pass")}
 """The options of programs behind which a password stands; ``-p`` and ``-P`` of all others."""
@@ -76,7 +84,11 @@ def _named(view: View, step: Step, beside: Members, members: dict[Container, Mem
             return before
     elif step.name.lower().endswith((b"value", b"val")):
         for name, text in beside.items():
-            if isinstance(name, bytes) and name.lower().endswith((b"name", b"key")) and _TELLING.fullmatch(text):
+            if not isinstance(name, bytes):
+                continue
+            if name.lower().endswith((b"name", b"key")) and _TELLING.fullmatch(text):
+                return text
+            if name.lower().endswith((b"name", b"key", b"field", b"label")) and _TELLING_PERSON.fullmatch(text):
                 return text
     return _held(view, step, members)
 
@@ -103,6 +115,8 @@ def _held(view: View, step: Step, members: dict[Container, Members]) -> bytes:
     if above.name in (b"data", b"stringData") and own:
         top = members.get(_container(view, above), {})
         return b"password" if top.get(b"kind") == b"Secret" else b""
+    if own in _VALUES and _PERSONAL_HOLDER.fullmatch(above.name):
+        return above.name
     holder = _HOLDER.fullmatch(above.name)
     if holder is None or not (holder[2] or own in _VALUES):
         return b""
