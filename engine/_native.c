@@ -870,7 +870,7 @@ static bool is_joined(byte c)
     return is_word(c) || c == '_' || c == '-' || c == '.';
 }
 
-enum { MOST_SLASHES = 9, LONGEST_PART = 64 };
+enum { MOST_SLASHES = 9, LONGEST_PART = 40, GOES_ON = 3 };
 
 /* Where the backslashes from `at` on end, if they are at most `MOST_SLASHES`, else `at`. */
 static Py_ssize_t behind_slashes(const byte *p, Py_ssize_t at, Py_ssize_t size)
@@ -881,7 +881,7 @@ static Py_ssize_t behind_slashes(const byte *p, Py_ssize_t at, Py_ssize_t size)
     return end - at <= MOST_SLASHES ? end : at;
 }
 
-/* Whether a shell would join words at the quote at `at`: one ends and one begins, or one begins behind a long part. */
+/* Whether a shell would join words at the quote at `at`, which ends a part of one and begins the next. */
 static bool joins(const byte *p, Py_ssize_t at, Py_ssize_t size)
 {
     Py_ssize_t head = at, second = at + 1;
@@ -891,13 +891,6 @@ static bool joins(const byte *p, Py_ssize_t at, Py_ssize_t size)
     const Py_ssize_t slashes = at - head;
     if (head == 0 || slashes > MOST_SLASHES || second >= size || !is_joined(p[head - 1]))
         return false;
-    if (p[at] == '"' && (is_word(p[second]) || p[second] == '_') && head >= 4) {
-        bool part = true;
-        for (int back = 1; back <= 4; back++)
-            part = part && is_joined(p[head - back]) && p[head - back] != '.';
-        if (part)
-            return true;
-    }
     const Py_ssize_t next = behind_slashes(p, second, size);
     if (next + 1 >= size || !is_joined(p[next + 1]))
         return false;
@@ -908,29 +901,21 @@ static bool joins(const byte *p, Py_ssize_t at, Py_ssize_t size)
     return slashes > 0 && p[next] == '"';
 }
 
-static Py_ssize_t part_end(const byte *p, Py_ssize_t at, Py_ssize_t size)
-{
-    while (at < size && (is_joined(p[at]) || p[at] == '+' || p[at] == '/'))
-        at++;
-    return at;
-}
-
-/* Whether a value behind the equals sign at `at` goes on in quotes: part'more', or part"more" with the quotes escaped. */
+/* Whether a value behind the equals sign at `at` goes on in quotes that open within it. */
 static bool goes_on_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
 {
-    const Py_ssize_t end = part_end(p, at + 1, size);
+    Py_ssize_t end = at + 1;
+    while (end < size && (is_joined(p[end]) || p[end] == '+' || p[end] == '/'))
+        end++;
     if (end - at - 1 < 2 || end - at - 1 > LONGEST_PART)
         return false;
     const Py_ssize_t open = behind_slashes(p, end, size);
-    if (open >= size || !(p[open] == '"' || (open == end && p[open] == '\'')))
+    if (open + GOES_ON >= size || !(p[open] == '"' || (open == end && p[open] == '\'')))
         return false;
-    const Py_ssize_t close = part_end(p, open + 1, size);
-    if (close - open - 1 < 3 || close - open - 1 > LONGEST_PART)
-        return false;
-    if (p[open] == '\'')
-        return close < size && p[close] == '\'';
-    const Py_ssize_t last = behind_slashes(p, close, size);
-    return last < size && p[last] == '"';
+    for (int next = 1; next <= GOES_ON; next++)
+        if (!is_joined(p[open + next]))
+            return false;
+    return true;
 }
 
 /* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII. */

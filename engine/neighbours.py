@@ -1,9 +1,9 @@
 """What a value of a JSON record is called where its own key does not say: the name beside it, or that of its container.
 
-``{"name": "DB_PASSWORD", "value": "…"}``, ``["--password", "…"]``, ``["password", "…"]``,
-``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read such a value under
-the name that tells. `SIGNS` are what the gate looks for in raw bytes, at any depth of JSON in strings: a record
-without one needs none of this.
+``{"name": "DB_PASSWORD", "value": "…"}``, ``{"label": "SSN", "value": "…"}``, ``["--password", "…"]``,
+``["password", "…"]``, ``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read
+such a value under the name that tells. `SIGNS` are what the gate looks for in raw bytes, at any depth of JSON in
+strings: a record without one needs none of this.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from engine.jsontext import Step
 from engine.views import View
 
 _WORDS = r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie"
+_PERSONAL = (
+    r"ssn|social[ _-]?security|passport|national[ _-]?id|tax[ _-]?id|phone|mobile|date[ _-]?of[ _-]?birth|\bdob|iban"
+    r"|cpf|cnpj|aadhaar|bank[ _-]?account"
+)
 _HOLDERS = r"password|passwd|passphrase|secret|api[_-]?key"
 _PROGRAMS = r"curl|mysql(?:dump|admin)?|mariadb|sshpass|redis-cli|smbclient|sqlcmd|psexec(?:64)?(?:\.exe)?"
 
@@ -22,17 +26,21 @@ SIGNS = tuple(
     sign.encode()
     for sign in (
         rf'(?i)(?:name|key)\\*"\s*:\s*\\*"[^"\\]{{0,60}}(?:{_WORDS})',
+        rf'(?i)(?:name|key|field|label)\\*"\s*:\s*\\*"[^"\\]{{0,40}}(?:{_PERSONAL})',
         rf'(?i)[\[,]\s*\\*"[\w.-]{{0,60}}(?:{_WORDS})[\w.-]{{0,20}}\\*"\s*,\s*\\*"',
         rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*[\[{{]',
+        rf'(?i)(?:{_PERSONAL})\\*"\s*:\s*\{{',
         r'kind\\*"\s*:\s*\\*"Secret\\*"',
         rf'(?:"|/)(?:{_PROGRAMS})\\*"\s*,',
     )
 )
 
 _TELLING = re.compile(rf"[^\"\\]{{0,60}}(?:{_WORDS})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
+_TELLING_PERSON = re.compile(rf"[^\"\\]{{0,40}}(?:{_PERSONAL})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
 _OPTION = re.compile(rf"-{{1,2}}[\w.-]{{0,58}}(?:{_WORDS})[\w.-]{{0,20}}".encode(), re.IGNORECASE)
 _FILE = re.compile(rb"(?:file|path|stdin|policy|env|name|id|type|ttl)$", re.IGNORECASE)
 _HOLDER = re.compile(rf"(?:[\w.-]*[_.-])?[a-z0-9]*?({_HOLDERS})(s?)".encode(), re.IGNORECASE)
+_PERSONAL_HOLDER = re.compile(rf"(?:[\w.-]*[_.-])?[a-z0-9]*?(?:{_PERSONAL})".encode(), re.IGNORECASE)
 _PROGRAM = re.compile(rf"(?s:.*/)?({_PROGRAMS})".encode())
 _ASKED = {b"curl": (b"-u", b"--user", b"-U", b"--proxy-user"), b"redis-cli": (b"-a", b"--pass")}
 """The options of programs behind which a password stands; ``-p`` and ``-P`` of all others."""
@@ -70,13 +78,14 @@ class _Neighbours:
     a thousand values may stand in one.
     """
 
-    __slots__ = ("_holders", "_names", "_programs", "members")
+    __slots__ = ("_holders", "_names", "_personal", "_programs", "members")
 
     def __init__(self) -> None:
         self.members: dict[Container, Members] = {}
         self._names: dict[int, bytes] = {}
         self._programs: dict[int, list[bytes]] = {}
         self._holders: dict[bytes, tuple[bytes, bytes] | None] = {}
+        self._personal: dict[bytes, bool] = {}
 
     def name(self, view: View, step: Step, beside: Members) -> bytes:
         """What a value is called by what stands around it; empty if nothing tells."""
@@ -96,11 +105,7 @@ class _Neighbours:
         """The name that a member of the object gives the value beside it."""
         told = self._names.get(id(beside))
         if told is None:
-            names = (
-                text
-                for name, text in beside.items()
-                if isinstance(name, bytes) and name.lower().endswith((b"name", b"key")) and _TELLING.fullmatch(text)
-            )
+            names = (text for name, text in beside.items() if isinstance(name, bytes) and _tells(name.lower(), text))
             told = self._names[id(beside)] = next(names, b"")
         return told
 
@@ -127,11 +132,26 @@ class _Neighbours:
         if above.name in (b"data", b"stringData") and own:
             top = self.members.get(_container(view, above), {})
             return b"password" if top.get(b"kind") == b"Secret" else b""
+        if own in _VALUES and self._is_personal(above.name):
+            return above.name
         if above.name not in self._holders:
             found = _HOLDER.fullmatch(above.name)
             self._holders[above.name] = (found[1], found[2]) if found is not None else None
         holder = self._holders[above.name]
         return b"" if holder is None or not (holder[1] or own in _VALUES) else holder[0]
+
+    def _is_personal(self, name: bytes) -> bool:
+        known = self._personal.get(name)
+        if known is None:
+            known = self._personal[name] = _PERSONAL_HOLDER.fullmatch(name) is not None
+        return known
+
+
+def _tells(name: bytes, text: bytes) -> bool:
+    """Whether ``text``, which stands under ``name``, is the name of a value beside it."""
+    if name.endswith((b"name", b"key")) and _TELLING.fullmatch(text):
+        return True
+    return name.endswith((b"name", b"key", b"field", b"label")) and _TELLING_PERSON.fullmatch(text) is not None
 
 
 def _container(view: View, step: Step) -> Container:

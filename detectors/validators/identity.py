@@ -117,6 +117,7 @@ from detectors.validators.national import (
     us_npi,
     us_ssn,
     us_ssn_said,
+    us_ssns,
     vn_cccd,
 )
 
@@ -257,6 +258,7 @@ VALIDATORS: Mapping[str, Validator] = {
     "us_npi": us_npi,
     "us_ssn": us_ssn,
     "us_ssn_said": us_ssn_said,
+    "us_ssns": us_ssns,
     "uy_rut": checked(uy_rut),
     "ve_rif": checked(rif),
     "vin": vin,

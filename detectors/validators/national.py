@@ -63,6 +63,12 @@ def us_ssn_said(secret: bytes) -> bool:
     return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
 
 
+def us_ssns(secret: bytes) -> bool:
+    """One number or several, with spaces between, each a `us_ssn`."""
+    parts = secret.split()
+    return bool(parts) and all(map(us_ssn, parts))
+
+
 def uk_nino(secret: bytes) -> bool:
     """A UK national insurance number: allowed prefix letters, six digits, suffix A to D.
 

@@ -24,10 +24,9 @@ _NAMED = (
 _WORD = rb"[A-Za-z0-9_@.-]"
 _JOINTS = (
     rb"%b(?:''|'\\{0,9}\"|\\{0,9}\"'|\\{1,9}\"\\{1,9}\"|\"\")%b" % (_WORD, _WORD),
-    rb"[A-Za-z0-9_@-]{4}\\{0,9}\"[A-Za-z0-9_@]",  # shorter ones stand before strings in code: rb"x"
-    rb"=[A-Za-z0-9_@.+/-]{2,64}(?:'[A-Za-z0-9_@.+/-]{3,64}'|\\{0,9}\"[A-Za-z0-9_@.+/-]{3,64}\\{0,9}\")",
+    rb"=[A-Za-z0-9_@.+/-]{2,40}(?:'%b{3}|\\{0,9}\"%b{3})" % (_WORD, _WORD),
 )
-"""Quotes within a word: one ends and one begins, or one begins behind a part without. Apostrophes only in ``key=…``."""
+"""Quotes within a word: one ends and one begins, or, in ``key=…``, one begins behind a part without."""
 JOINT = b"|".join(_JOINTS)
 """What announces them, in raw bytes."""
 _LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]" % _NAMED

@@ -40,6 +40,12 @@ OTHERS = [
     '{"tokens": {"prompt": 100, "completion": 2000}, "password": {"minLength": 8, "type": "string"}}',
 ]
 
+NUMBERS = [
+    '{"label": "Social Security Number", "value": "536226780"}',
+    '{"fields": [{"value": "536226780", "name": "ssn"}]}',
+    '{"ssn": {"value": "536226780", "verified": true}}',
+]
+
 
 def nested(text: str, depth: int) -> str:
     """The record as JSON in a string, so many times."""
@@ -82,4 +88,22 @@ def test_a_name_in_a_layer_tells_too(text: str, depth: int) -> None:
 def test_names_of_other_things_are_none(text: str) -> None:
     """Schemas, references, paths, lists of names, counts."""
     assert CLEANER.clean_all(text.encode(), "auto").text == text.encode()
+    assert CLEANER.clean(text.encode()).text == text.encode()
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("text", NUMBERS)
+def test_a_form_s_label_names_the_number_beside_it(text: str, depth: int) -> None:
+    """Personal numbers in forms, as in fields of their own; not what stands beside the value."""
+    cleaned = CLEANER.clean(nested(text, depth).encode()).text
+    assert b"536226780" not in cleaned
+    assert cleaned.count(b"[US_SSN]") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"phone": {"id": "12345678"}}', '{"label": "ssn", "count": "536226780"}', '{"name": "x", "value": "536226780"}'],
+)
+def test_a_number_under_another_name_stays(text: str) -> None:
+    """The label tells of the value alone."""
     assert CLEANER.clean(text.encode()).text == text.encode()
