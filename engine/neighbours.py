@@ -1,9 +1,9 @@
 """What a value of a JSON record is called where its own key does not say: the name beside it, or that of its container.
 
-``{"name": "DB_PASSWORD", "value": "…"}``, ``{"label": "SSN", "value": "…"}``, ``["--password", "…"]``, ``["password", "…"]``,
-``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read such a value under
-the name that tells. `SIGNS` are what the gate looks for in raw bytes, at any depth of JSON in strings: a record
-without one needs none of this.
+``{"name": "DB_PASSWORD", "value": "…"}``, ``{"label": "SSN", "value": "…"}``, ``["--password", "…"]``,
+``["password", "…"]``, ``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read
+such a value under the name that tells. `SIGNS` are what the gate looks for in raw bytes, at any depth of JSON in
+strings: a record without one needs none of this.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from engine.views import View
 
 _WORDS = r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie"
 _PERSONAL = (
-    r"ssn|social[ _-]?security|passport|national[ _-]?id|tax[ _-]?id|phone|mobile|date[ _-]?of[ _-]?birth|\bdob|iban|cpf|cnpj"
-    r"|aadhaar|bank[ _-]?account"
+    r"ssn|social[ _-]?security|passport|national[ _-]?id|tax[ _-]?id|phone|mobile|date[ _-]?of[ _-]?birth|\bdob|iban"
+    r"|cpf|cnpj|aadhaar|bank[ _-]?account"
 )
 _HOLDERS = r"password|passwd|passphrase|secret|api[_-]?key"
 _PROGRAMS = r"curl|mysql(?:dump|admin)?|mariadb|sshpass|redis-cli|smbclient|sqlcmd|psexec(?:64)?(?:\.exe)?"
