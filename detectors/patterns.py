@@ -74,18 +74,6 @@ def search_of(regex: Any) -> Search:
     return search
 
 
-def spans_of(search: Search, text: bytes, pos: int, most: int) -> list[tuple[int, int]]:
-    """The first ``most`` matches in ``text``, from ``pos`` on, one behind the other; none of them is empty."""
-    size, out = len(text), list[tuple[int, int]]()
-    while len(out) < most:
-        span = search(text, pos, size)[0]
-        if span[0] < 0:
-            break
-        out.append(span)
-        pos = span[1]
-    return out
-
-
 _ANYWHERE, _WHOLE = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_BOTH
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
-from detectors.patterns import PatternDetector, byte_regex, search_of, spans_of
+from detectors.patterns import PatternDetector, byte_regex, search_of
 from engine.escapes import unescape, unescape_bytes
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL
@@ -31,13 +31,10 @@ _HIDING = (IN_ARRAY + b"|" + ESCAPES, LITERAL, DEAR)
 """Escapes and layers, which hide from the gate what they spell. Apart: the states of one automaton for all of them do
 not fit into what google-re2 keeps, and it would work them out anew for each text."""
 _HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
-_PLACES = tuple(
-    tuple(search_of(byte_regex(f"(?:{pattern.decode()}){rest}")) for rest in (r'[^"\s,;&?]*', '[^"]*'))
-    for pattern in _HIDING
-)
-"""Where these stand, each with what follows in the same value, and with what follows up to the next quote. What else is
-hidden there is hidden in what is read for the first, and a text may hold nothing but escapes."""
-_MOST_HIDDEN = 200  # places of one of the patterns in one text; beyond, from quote to quote
+_PLACES = tuple(search_of(byte_regex(pattern.decode())) for pattern in _HIDING)
+_REST = re.compile(rb'[^"\s,;&?]*')
+"""What follows in the same value: what else is hidden there is hidden in what is read for the first."""
+_MOST_HIDDEN = 200  # places of one of the patterns in one text; beyond, each reaches to the next quote
 _HIDDEN_ONLY = frozenset({_HIDDEN})
 _NAMED = -2  # in place of a rule: a word of a name, which a model found somewhere in the record
 _NAMED_ONLY = frozenset({_NAMED})
@@ -252,13 +249,19 @@ class CandidateReader:
 
 
 def _hidden_in(text: bytes) -> list[Span]:
-    """The stretches of a text in which escapes or layers stand."""
-    out: list[Span] = []
-    for value, quoted in _PLACES:
-        spans = spans_of(value, text, 0, _MOST_HIDDEN)
-        if len(spans) == _MOST_HIDDEN:
-            spans += spans_of(quoted, text, spans[-1][1], sys.maxsize)
-        out += [(start, end, _HIDDEN) for start, end in spans]
+    """The stretches of a text in which escapes or layers stand: it may hold nothing else."""
+    out, size = list[Span](), len(text)
+    for search in _PLACES:
+        at = count = 0
+        while (span := search(text, at, size)[0])[0] >= 0:
+            start, at = span
+            count += 1
+            if count > _MOST_HIDDEN:
+                at = text.find(b'"', at)
+                at = at if at >= 0 else size
+            elif (rest := _REST.match(text, at)) is not None:
+                at = rest.end()
+            out.append((start, at, _HIDDEN))
     return out
 
 

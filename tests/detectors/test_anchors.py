@@ -109,11 +109,18 @@ RULE = {"name": "d", "entity": "D", "score": 0.9, "references": ["x"], "examples
 def test_too_many_anchors_are_as_if_there_were_none() -> None:
     """Then the pattern itself is looked for, and counted against the budget."""
     rule = Rule.model_validate({**RULE, "id": "d", "pattern": r"\d\.\d{2}\s?x"})
-    text = b"1.25 " * 3000 + b"1.25x 7.11 x"
+    text = b"1.25," * 3000 + b"1.25x 7.11 x"
     detector = PatternDetector([rule])
     assert [span[:2] for span in detector.places(text, [0])] == [(15000, 15005), (15006, 15012)]
     with pytest.raises(BudgetExceeded):
         PatternDetector([rule], max_candidates=1).places(text, [0])
+
+
+def test_too_many_anchors_in_one_scalar_point_at_all_of_it() -> None:
+    """Where hardly anything separates scalars, all is read in any case: the pattern is not looked for twice."""
+    rule = Rule.model_validate({**RULE, "id": "d", "pattern": r"\d\.\d{2}\s?x"})
+    text = b'{"a": "' + b"1.25 " * 3000 + b'"}'
+    assert PatternDetector([rule]).places(text, [0]) == [(0, len(text), 0)]
 
 
 def test_words_of_a_table_are_those_of_the_machine() -> None:
