@@ -951,6 +951,16 @@ static void mark(const byte *p, int shift, Marks *marks)
 }
 #endif
 
+/* The `width` bytes at `block`; of the last ones, with zeros behind them, a copy in `last`. */
+static const byte *block_at(const byte *p, Py_ssize_t block, Py_ssize_t size, size_t width, byte *last)
+{
+    if (block + (Py_ssize_t)width <= size)
+        return p + block;
+    memset(last, 0, width);
+    memcpy(last, p + block, (size_t)(size - block));
+    return last;
+}
+
 /* Whether what begins in the run at `low` spells something; sets `high` to where the run ends. */
 static bool run_spells(const byte *p, Py_ssize_t low, Py_ssize_t size, Py_ssize_t *high)
 {
@@ -972,12 +982,7 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
     uint64_t run_before = 0, equals_before = 0; /* of the last 16 bytes */
     byte last[48];
     for (; block < size; block += 48) {
-        const byte *q = p + block;
-        if (block + 48 > size) { /* the rest, with zeros after it */
-            memset(last, 0, sizeof last);
-            memcpy(last, q, (size_t)(size - block));
-            q = last;
-        }
+        const byte *q = block_at(p, block, size, sizeof last, last);
         Marks marks = {run_before, equals_before, 0, 0};
         for (int part = 0; part < 3; part++)
             mark(q + 16 * part, 16 * part + 16, &marks);
@@ -1057,12 +1062,7 @@ static PyObject *has_digits(PyObject *Py_UNUSED(module), PyObject *given)
     int count = 0; /* the digits of the run that reaches up to this block */
     byte last[64];
     for (Py_ssize_t block = 0; block < size; block += 64) {
-        const byte *q = p + block;
-        if (block + 64 > size) { /* the rest, with zeros after it */
-            memset(last, 0, sizeof last);
-            memcpy(last, q, (size_t)(size - block));
-            q = last;
-        }
+        const byte *q = block_at(p, block, size, sizeof last, last);
         uint64_t digits = 0, runs = 0;
         for (int part = 0; part < 4; part++)
             mark_digits(q + 16 * part, 16 * part, &digits, &runs);
@@ -1311,12 +1311,7 @@ static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t 
     bool any = false;
     byte last[64];
     for (Py_ssize_t block = 0; block < size; block += 64) {
-        const byte *q = p + block;
-        if (block + 64 > size) { /* the rest, with zeros after it */
-            memset(last, 0, sizeof last);
-            memcpy(last, q, (size_t)(size - block));
-            q = last;
-        }
+        const byte *q = block_at(p, block, size, sizeof last, last);
         Letters marks = {0, 0, 0, 0};
         for (int part = 0; part < 4; part++)
             mark_letters(q + 16 * part, 16 * part, &marks);

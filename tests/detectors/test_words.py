@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from implementations import without_helper
 
 from detectors.catalogue import load_rules, shipped_files
 from detectors.gate import Gate
@@ -16,7 +17,13 @@ from detectors.rule import Rule
 from detectors.words import MOST_NUMBERS, Words, automaton_of
 from engine.native import find_words, has_digits
 
-pytestmark = pytest.mark.skipif(find_words is None, reason="only the compiled helper looks for words")
+
+@pytest.fixture(autouse=True, scope="module")
+def helper() -> None:
+    """Only the compiled helper looks for words."""
+    if find_words is None:
+        without_helper()
+
 
 LISTS: dict[int, Sequence[str]] = {
     3: ["ssn", "social security", "SS"],

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from implementations import COMPILED, HELPER, PYTHON, Loops
+from implementations import COMPILED, HELPER, PYTHON, Loops, without_helper
 from strategies import escaped, lax_spellings, nested, spans_in
 
 from detectors.anchors import table
@@ -31,12 +31,9 @@ LIMIT = 2**80
 def compiled(request: pytest.FixtureRequest) -> Loops:
     """The compiled helper: without it a failure in CI, else one loud skip."""
     if COMPILED is None:
-        message = "THE COMPILED HELPER IS NOT TESTED: it was not built; it needs a C compiler and Python's headers"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            print(f"\n*** {message} ***", file=sys.stderr)
-        pytest.skip(message)
+            print("\n*** THE COMPILED HELPER IS NOT TESTED ***", file=sys.stderr)
+        without_helper()
     return COMPILED
 
 
@@ -290,5 +287,5 @@ def test_records_come_out_the_same_without_the_helper(compiled: Loops) -> None:
 def test_digits_are_seen_where_the_pattern_sees_them(data: bytes) -> None:
     """Across the borders of the blocks that it looks at, with whatever may stand between digits."""
     if has_digits is None:
-        pytest.skip("the compiled helper was not built")
+        without_helper()
     assert has_digits(data) is has_digits_pure(data)
