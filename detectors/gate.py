@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import hyperscan as hs
 
 from detectors import gatecache
+from detectors.shapes import FindShapes, Shapes
 from detectors.words import Words
 
 Numbered = tuple[int, bytes]
@@ -62,6 +63,7 @@ class Gate:
         stages: Iterable[Stage] = (),
         probe: Probe | None = None,
         words: Words | None = None,
+        find_shapes: FindShapes | None = None,
     ) -> None:
         self.patterns = tuple(patterns)
         self._probe = probe
@@ -78,8 +80,12 @@ class Gate:
             if tells is None:
                 triggers += [(number, text) for text in texts]
             later.update(ids)
-        self._first = _database([*self._once([i for i in range(count) if i not in later]), *triggers])
-        self._plain = not (self._later or self._same or probe or words)  # one pass tells all
+        first = self._once([number for number in range(count) if number not in later])
+        self._shapes = Shapes(dict(first), find_shapes) if find_shapes is not None else None
+        self.shaped = self._shapes.ids if self._shapes is not None else frozenset()
+        """The ids that `detectors.shapes` looks for."""
+        self._first = _database([*(one for one in first if one[0] not in self.shaped), *triggers])
+        self._plain = not (self._later or self._same or probe or words or self._shapes)  # one pass tells all
         self._local = threading.local()
 
     def _once(self, ids: Iterable[int]) -> list[Numbered]:
@@ -112,6 +118,10 @@ class Gate:
             words = self._words
             for data, hits in zip(texts, found, strict=True):
                 hits += words(data)
+        if self._shapes is not None:
+            find, program = self._shapes.find, self._shapes.program
+            for data, hits in zip(texts, found, strict=True):
+                hits += find(data, program)
         if self._probe is not None:
             probed, probe = self._probe
             for data, hits in zip(texts, found, strict=True):

@@ -22,6 +22,7 @@ from detectors.finding import Finding, Text
 from detectors.gate import Gate, Probe, Stage
 from detectors.gateform import DIGITS, gate_form, least_length, needs_digits
 from detectors.rule import Rule
+from detectors.shapes import FindShapes
 from detectors.validators import VALIDATORS, Validator
 from detectors.words import Find, Words, letter_forms
 
@@ -330,6 +331,7 @@ class PatternDetector:
         scan: Scan = scan_pure,
         has_digits: Callable[[bytes], bool] | None = None,
         find_words: Find | None = None,
+        find_shapes: FindShapes | None = None,
     ) -> None:
         self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
         self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
@@ -340,6 +342,7 @@ class PatternDetector:
             [stage for stage in (numeric, *stages) if stage.ids],
             probe,
             Words(spoken, find_words) if find_words is not None else None,
+            find_shapes,
         )
         self._max_candidates = max_candidates
         self._anchored = scan

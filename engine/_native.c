@@ -1,6 +1,6 @@
 /* What `engine/jsontext.py` (locate), `engine/touched.py` (touched), `engine/escapes.py` (unescape_bytes, raw_offset),
  * `detectors/anchors.py` (scan), `detectors/gateform.py` (has_digits) do, compiled; and what finds the
- * words of `detectors/words.py`.
+ * words of `detectors/words.py` and the shapes of `detectors/shapes.py`.
  *
  * The Python functions are the reference, and tests hold the two equal on any input. Input are bytes objects, which
  * do not change while they are read; no Python code runs in between, apart from the garbage collector and what
@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #define STRING_OF(token) #token
@@ -1154,6 +1154,269 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return ends.found;
 }
 
+/* --- shapes -------------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define HAVE_SHAPES 1
+
+enum { CHUNK = 64, ROOM = CHUNK + 8, TABLE = 32, LONGEST_ROW = 12, SHAPE = 8 + 2 * LONGEST_ROW, DEEPEST = 8 };
+enum { MOST_ROW_CLASSES = 32, MOST_SHAPES = 255 };
+enum { TAKE, BEGIN, FORK, OR, JOIN, MAYBE }; /* as `detectors.shapes` numbers them */
+
+typedef unsigned __int128 window; /* a bit for each of the 64 bytes of a block, and of the block behind */
+
+/* A program of `detectors.shapes`: tables of classes of bytes, those of rows first; shapes; instructions. */
+typedef struct {
+    const byte *tables, *shapes, *code;
+    int class_count, row_class_count, shape_count, code_size;
+} Program;
+
+/* Some blocks of 64 bytes of a text, and for each class of a row the bits of its bytes. */
+typedef struct {
+    const byte *data; /* of the first block */
+    Py_ssize_t left; /* bytes from there on */
+    int blocks; /* one more is looked at, since shapes may reach into it */
+    bool first; /* does the text begin here? */
+    uint64_t bits[MOST_ROW_CLASSES][ROOM];
+    uint64_t met[MOST_ROW_CLASSES]; /* not 0 if there is a byte of the class */
+} Chunk;
+
+/* The bits of a class: by a byte's lower half its table tells the upper halves, 0 to 7 and 8 to 15. `bit` is that of the
+ * upper half of each byte of `c`, `above` is `c` with the highest bit the other way round. */
+__attribute__((target("avx2"))) static inline uint32_t in_class(
+    const byte *table, __m256i c, __m256i above, __m256i bit)
+{
+    const __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
+    const __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(table + 16)));
+    const __m256i row = _mm256_or_si256(_mm256_shuffle_epi8(low, c), _mm256_shuffle_epi8(high, above));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_and_si256(row, bit), bit));
+}
+
+/* The bits of `count` classes in the 64 bytes at `p`, of which `left` are there. */
+__attribute__((target("avx2"))) static void mark_classes(
+    const byte *p, Py_ssize_t left, const byte *tables, int count, uint64_t *bits, size_t step)
+{
+    const __m256i powers = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128, /* twice */
+                                            1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
+    const __m256i nibble = _mm256_set1_epi8(15), top = _mm256_set1_epi8(-128);
+    const __m256i c = _mm256_loadu_si256((const __m256i *)p), d = _mm256_loadu_si256((const __m256i *)(p + 32));
+    const __m256i c_above = _mm256_xor_si256(c, top), d_above = _mm256_xor_si256(d, top);
+    const __m256i c_bit = _mm256_shuffle_epi8(powers, _mm256_and_si256(_mm256_srli_epi16(c, 4), nibble));
+    const __m256i d_bit = _mm256_shuffle_epi8(powers, _mm256_and_si256(_mm256_srli_epi16(d, 4), nibble));
+    const uint64_t there = left >= 64 ? ~(uint64_t)0 : low_bits((int)left);
+    for (int class = 0; class < count; class++, tables += TABLE, bits += step)
+        *bits = there & (in_class(tables, c, c_above, c_bit) | (uint64_t)in_class(tables, d, d_above, d_bit) << 32);
+}
+
+/* Works out the bits of the rows' classes in all blocks and the one behind them. */
+static void mark_rows(Chunk *chunk, const Program *program)
+{
+    const int count = program->row_class_count;
+    byte last[64];
+    int block = 0;
+    for (Py_ssize_t at = 0; block <= chunk->blocks && at < chunk->left; block++, at += 64) {
+        const byte *p = block_at(chunk->data, at, chunk->left, sizeof last, last);
+        mark_classes(p, chunk->left - at, program->tables, count, &chunk->bits[0][block], ROOM);
+    }
+    for (int class = 0; class < count; class++) {
+        uint64_t *bits = chunk->bits[class], met = 0;
+        for (int i = 0; i < block; i++)
+            met |= bits[i];
+        memset(bits + block, 0, 8 * sizeof *bits);
+        chunk->met[class] = met;
+    }
+}
+
+/* The bits of a class in a block and the one behind. */
+static window window_of(const Chunk *chunk, const Program *program, int class, int block)
+{
+    if (class < program->row_class_count)
+        return chunk->bits[class][block] | (window)chunk->bits[class][block + 1] << 64;
+    uint64_t bits[2] = {0};
+    byte last[64];
+    for (int part = 0; part < 2; part++) {
+        const Py_ssize_t at = (block + part) * 64;
+        if (at < chunk->left)
+            mark_classes(block_at(chunk->data, at, chunk->left, sizeof last, last), chunk->left - at,
+                         program->tables + class * TABLE, 1, bits + part, 1);
+    }
+    return bits[0] | (window)bits[1] << 64;
+}
+
+/* Whether the shape whose instructions are `code` begins in a block; -1 if these are none. */
+static int shape_begins(const Chunk *chunk, const Program *program, const byte *code, const byte *end, int block)
+{
+    struct {
+        window before, others; /* where a fork began, where its branches so far ended */
+    } forks[DEEPEST];
+    int depth = 0;
+    window at = ~(uint64_t)0; /* a bit wherever what is read so far may end, that is, before that byte */
+    while (code < end) {
+        switch (*code++) {
+        case TAKE: {
+            if (end - code < 3 || code[0] >= program->class_count)
+                return -1;
+            const window class = window_of(chunk, program, code[0], block);
+            int count = 0;
+            for (; count < code[1] && at != 0; count++)
+                at = (at & class) << 1;
+            for (window last = at; count < code[2] && last != 0; count++)
+                at |= last = (last & class) << 1;
+            if (at == 0 && depth == 0)
+                return 0;
+            code += 3;
+            break;
+        }
+        case BEGIN: at &= chunk->first && block == 0; break;
+        case FORK:
+            if (depth == DEEPEST)
+                return -1;
+            forks[depth].before = at;
+            forks[depth++].others = 0;
+            break;
+        case OR:
+            if (depth == 0)
+                return -1;
+            forks[depth - 1].others |= at;
+            at = forks[depth - 1].before;
+            break;
+        case JOIN:
+            if (depth == 0)
+                return -1;
+            at |= forks[--depth].others;
+            break;
+        case MAYBE:
+            if (depth == 0)
+                return -1;
+            at |= forks[--depth].before;
+            break;
+        default: return -1;
+        }
+    }
+    return at != 0;
+}
+
+static bool read_program(Program *program, PyObject *given)
+{
+    const Py_ssize_t size = PyBytes_GET_SIZE(given);
+    const byte *p = (const byte *)PyBytes_AS_STRING(given);
+    if (size < 3 || p[1] > p[0] || p[1] > MOST_ROW_CLASSES)
+        return false;
+    const Py_ssize_t code = 3 + p[0] * TABLE + p[2] * SHAPE;
+    *program = (Program){
+        .tables = p + 3, .shapes = p + 3 + p[0] * TABLE, .code = p + code, .class_count = p[0],
+        .row_class_count = p[1], .shape_count = p[2], .code_size = (int)(size - code),
+    };
+    return size >= code && size - code <= UINT16_MAX;
+}
+
+/* Where the row of a shape, whose `length` pairs of an offset and a class are `row`, begins in each block: whether
+ * anywhere. A row that the end of the chunk cuts is not seen. */
+__attribute__((target("avx2"))) static bool row_begins(const Chunk *chunk, const byte *row, int length, uint64_t *begins)
+{
+    for (int i = 0; i < length; i++)
+        if (chunk->met[row[2 * i + 1]] == 0)
+            return false;
+    for (int i = 0; i < length; i++) {
+        const uint64_t *bits = chunk->bits[row[2 * i + 1]];
+        const __m128i down = _mm_cvtsi32_si128(row[2 * i]), up = _mm_cvtsi32_si128(64 - row[2 * i]);
+        __m256i any = _mm256_setzero_si256();
+        for (int block = 0; block <= chunk->blocks; block += 4) {
+            const __m256i here = _mm256_loadu_si256((const __m256i *)(bits + block));
+            const __m256i behind = _mm256_loadu_si256((const __m256i *)(bits + block + 1));
+            __m256i begin = _mm256_or_si256(_mm256_srl_epi64(here, down), _mm256_sll_epi64(behind, up));
+            if (i > 0)
+                begin = _mm256_and_si256(begin, _mm256_loadu_si256((const __m256i *)(begins + block)));
+            _mm256_storeu_si256((__m256i *)(begins + block), begin);
+            any = _mm256_or_si256(any, begin);
+        }
+        if (_mm256_testz_si256(any, any))
+            return false;
+    }
+    return true;
+}
+
+static uint16_t id_of(const Program *program, int number)
+{
+    uint16_t id;
+    memcpy(&id, program->shapes + number * SHAPE, sizeof id);
+    return id;
+}
+
+/* Looks for the shape `number` in a chunk: 1 if it is there, 0 if not, -1 if it is none. */
+static int has_shape(const Chunk *chunk, const Program *program, int number)
+{
+    uint16_t fields[4]; /* the id, the instructions' start and end, the length of the row */
+    uint64_t begins[ROOM];
+    const byte *shape = program->shapes + number * SHAPE, *row = shape + sizeof fields, *code = program->code;
+    memcpy(fields, shape, sizeof fields);
+    if (fields[1] > fields[2] || fields[2] > program->code_size || fields[3] > LONGEST_ROW)
+        return -1;
+    for (int i = 0; i < fields[3]; i++)
+        if (row[2 * i] >= LONGEST_ROW || row[2 * i + 1] >= program->row_class_count)
+            return -1;
+    const int last = chunk->blocks - 1;
+    const bool cut = chunk->left > (last + 2) * 64; /* then the row of what begins in the last block may be unseen */
+    const bool any = row_begins(chunk, row, fields[3], begins);
+    for (int block = any ? 0 : last; block <= last && (any || cut); block++)
+        if ((cut && block == last) || begins[block] | begins[block + 1]) {
+            const int has = shape_begins(chunk, program, code + fields[1], code + fields[2], block);
+            if (has != 0)
+                return has;
+        }
+    return 0;
+}
+
+static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    (void)module;
+    Program program;
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || !read_program(&program, args[1]))
+        return PyErr_Format(PyExc_TypeError, "find_shapes takes bytes and a program of detectors.shapes");
+    const byte *data = (const byte *)PyBytes_AS_STRING(args[0]);
+    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    PyObject *found = NULL;
+    bool seen[MOST_SHAPES] = {false};
+    Chunk chunk;
+    for (Py_ssize_t at = 0; at < size; at += CHUNK * 64) {
+        const Py_ssize_t blocks = (size - at + 63) / 64;
+        chunk.data = data + at;
+        chunk.left = size - at;
+        chunk.blocks = blocks < CHUNK ? (int)blocks : CHUNK;
+        chunk.first = at == 0;
+        mark_rows(&chunk, &program);
+        for (int number = 0; number < program.shape_count; number++) {
+            const int has = seen[number] ? 0 : has_shape(&chunk, &program, number);
+            if (has == 0)
+                continue;
+            const uint16_t id = id_of(&program, number);
+            for (int other = 0; other < program.shape_count; other++) /* an id may have several */
+                seen[other] |= id_of(&program, other) == id;
+            PyObject *one = has > 0 ? PyLong_FromLong(id) : PyErr_Format(PyExc_ValueError, "not a program of shapes");
+            if (found == NULL)
+                found = PyList_New(0);
+            const bool added = one != NULL && found != NULL && PyList_Append(found, one) == 0;
+            Py_XDECREF(one);
+            if (!added) {
+                Py_XDECREF(found);
+                return NULL;
+            }
+        }
+    }
+    return found != NULL ? found : PyTuple_New(0);
+}
+
+static bool has_shapes(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
+#else
+static bool has_shapes(void)
+{
+    return false;
+}
+#endif
+
 /* --- words --------------------------------------------------------------------------------------------------- */
 
 enum { THREE = 1 << 12, ROOTS = 256 * 4, STATE = 8, EDGE = 4, MOST_NUMBERS = 4096 };
@@ -1347,6 +1610,8 @@ static int fill(PyObject *module)
     state->empty = PyBytes_FromStringAndSize(NULL, 0);
     if (!state->budget_exceeded || !state->string || !state->number || !state->key || !state->empty)
         return -1;
+    if (PyModule_AddIntConstant(module, "HAS_SHAPES", has_shapes()) < 0)
+        return -1;
     return PyModule_AddStringConstant(module, "SOURCE_DIGEST", STRING(SOURCE_DIGEST));
 }
 
@@ -1381,6 +1646,9 @@ static PyMethodDef functions[] = {
     {"announces", announces, METH_O, "engine.layers.announces_pure"},
     {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
     {"find_words", (PyCFunction)(void (*)(void))find_words, METH_FASTCALL, "detectors.words.Find"},
+#ifdef HAVE_SHAPES
+    {"find_shapes", (PyCFunction)(void (*)(void))find_shapes, METH_FASTCALL, "detectors.shapes.FindShapes"},
+#endif
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "detectors.anchors.scan_pure"},
     {NULL, NULL, 0, NULL},
 };
