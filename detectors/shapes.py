@@ -32,8 +32,9 @@ _DEEPEST = 8
 _TAKE, _BEGIN, _FORK, _OR, _JOIN, _MAYBE = range(6)
 _ROW = 12  # bytes
 _SHAPE = struct.Struct(f"=4H{2 * _ROW}B")  # id, where its instructions begin and end, its row: length, offsets, classes
-_MOST_ROW_CLASSES = 32
-_TOLD = 8  # pairs of bytes that a literal of two may be
+_MOST_ROW_CLASSES = 48
+_ENOUGH = 1e-5  # of the places in a text, a row may stand at so many
+_TOLD = 4  # pairs of bytes that a literal of two may be
 
 
 class Shapes:
@@ -105,11 +106,24 @@ def shape_of(pattern: bytes) -> tuple[Shape, ...]:
         items = list(tree)
         ways = items[0][1][1] if len(items) == 1 and items[0][0] is sre.BRANCH else [items]
         folds = bool(tree.state.flags & sre.SRE_FLAG_IGNORECASE)
-        shapes = tuple(tuple(_parts(way, folds)) for way in ways)
+        shapes = [tuple(_parts(way, folds)) for way in ways]
     except (ValueError, _NoShapeError):
         return ()
-    plain = all(_width(shape) <= LONGEST and _depth(shape) <= _DEEPEST and len(_row(shape)) > 1 for shape in shapes)
-    return shapes if plain and not all(map(_has_literal, shapes)) else ()
+    apart = tuple(way for shape in shapes for way in _apart(shape))
+    if all(map(_has_literal, shapes)) or (len(apart) > len(shapes) and any(map(_has_literal, apart))):
+        return ()
+    plain = all(_width(way) <= LONGEST and _depth(way) <= _DEEPEST and len(_rarest(way)) > 1 for way in apart)
+    return apart if plain else ()
+
+
+def _apart(shape: Shape) -> list[Shape]:
+    """The ways of ``shape``, apart where it has no row as a whole."""
+    if len(_rarest(shape)) > 1:
+        return [shape]
+    for at, part in reversed(list(enumerate(shape))):
+        if isinstance(part, _Either):
+            return [one for way in part.ways for one in _apart((*shape[:at], *way, *shape[at + 1 :]))]
+    return [shape]
 
 
 def program_of(shapes: Mapping[int, Sequence[Shape]]) -> tuple[bytes, frozenset[int]]:
@@ -126,7 +140,7 @@ def program_of(shapes: Mapping[int, Sequence[Shape]]) -> tuple[bytes, frozenset[
     classes = {one: number for number, one in enumerate(all_classes)}
     heads, code = b"", b""
     for number, way in ways:
-        row = sorted(enumerate(_row(way)), key=lambda one: frequency(one[1]))  # the rarest is looked for first
+        row = _row(way)
         places = [value for at, one in row for value in (at, classes[one])]
         body = _code(way, classes)
         heads += _SHAPE.pack(
@@ -143,7 +157,7 @@ def _fitting(shapes: Mapping[int, Sequence[Shape]]) -> tuple[list[int], list[fro
     classes: dict[frozenset[int], None] = {}
     count = 0
     for number, ways in shapes.items():
-        wanted = classes | dict.fromkeys(one for way in ways for one in _row(way))
+        wanted = classes | dict.fromkeys(one for way in ways for _, one in _row(way))
         if len(wanted) <= _MOST_ROW_CLASSES and count + len(ways) <= _MOST_SHAPES:
             kept.append(number)
             classes, count = wanted, count + len(ways)
@@ -211,7 +225,24 @@ def _depth(shape: Shape) -> int:
     return depth
 
 
-def _row(shape: Shape) -> Sequence[frozenset[int]]:
+def _row(shape: Shape) -> list[tuple[int, frozenset[int]]]:
+    """Some places of the rarest row, by their offsets, and the classes of the bytes there: as few as say enough.
+
+    The rarest comes first; of those that are met as often, the outermost.
+    """
+    rarest = _rarest(shape)
+    middle = (len(rarest) - 1) / 2
+    chosen: list[tuple[int, frozenset[int]]] = []
+    share = 1.0
+    for at, one in sorted(enumerate(rarest), key=lambda place: (frequency(place[1]), -abs(place[0] - middle))):
+        if share > _ENOUGH:
+            chosen.append((at, one))
+            share *= min(1.0, frequency(one))
+    first = min(at for at, _ in chosen)
+    return [(at - first, one) for at, one in chosen]
+
+
+def _rarest(shape: Shape) -> Sequence[frozenset[int]]:
     """Classes of the bytes of a row that is in each match, as rare a one as there is; none if there is no such row."""
     runs: list[list[frozenset[int]]] = [[]]
     for part in shape:

@@ -29,6 +29,7 @@ typedef struct {
     PyObject *budget_exceeded; /* the exception */
     PyObject *string, *number, *key; /* the kinds of places */
     PyObject *empty; /* bytes */
+    PyObject *program; /* the program of `find_shapes` that was found to be one; NULL before */
 } State;
 
 /* --- escapes ------------------------------------------------------------------------------------------------ */
@@ -772,6 +773,7 @@ static PyObject *touched_places(PyObject *module, PyObject *const *args, Py_ssiz
 enum { RUN = 1, FIRST = 2, SECOND = 4, THIRD = 8, HEX = 16, HIGH = 32 };
 enum { SHORTEST = 14, PAIRS = 11 };
 static byte traits[256];
+static byte values[256]; /* of the alphabet's characters */
 
 static void fill_traits(void)
 {
@@ -789,8 +791,11 @@ static void fill_traits(void)
         if (alphabet[value] >= '2' && alphabet[value] <= '7')
             trait |= HIGH;
         traits[(byte)alphabet[value]] = trait;
+        values[(byte)alphabet[value]] = (byte)value;
     }
     traits['-'] = traits['_'] = RUN;
+    values['-'] = 62;
+    values['_'] = 63;
 }
 
 /* Whether the run p[low:high] holds some groups of base64, or pairs of hex digits, that spell printable ASCII. */
@@ -1017,6 +1022,85 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
     return Py_NewRef(Py_False);
 }
 
+/* --- rows of characters -------------------------------------------------------------------------------------- */
+
+enum { ROW_WORDS = 2, MOST_ROWS = 64 * ROW_WORDS, THREE_MASKS = 3 * 64 * ROW_WORDS * 8, ROW_HEAD = 4 };
+enum { LONG_LINE = 60, LINE_END = 40 };
+
+/* A table of `engine.layers.beyond`: for each of the three places of a row's rarest characters, and each character of
+ * the alphabet, a bit for each row that may have it there; and the rows, see `row_around`. */
+typedef struct {
+    uint64_t masks[3][64][ROW_WORDS];
+    const byte *rows;
+    Py_ssize_t size;
+} Rows;
+
+/* Whether the row `number` stands in the run p[low:high] with its three characters at `at`. At four bytes for each,
+ * `rows` has how long it is, where the three begin in it, and where its characters are: 64 bits for each. */
+static bool row_around(const Rows *rows, int number, const byte *p, Py_ssize_t low, Py_ssize_t high, Py_ssize_t at)
+{
+    if ((number + 1) * ROW_HEAD > rows->size)
+        return false;
+    const byte *row = rows->rows + number * ROW_HEAD;
+    uint16_t place;
+    memcpy(&place, row + 2, sizeof place);
+    const Py_ssize_t start = at - row[1];
+    if (start < low || start + row[0] > high || place + 8 * row[0] > rows->size)
+        return false;
+    for (int i = 0; i < row[0]; i++) {
+        uint64_t class;
+        memcpy(&class, rows->rows + place + 8 * i, sizeof class);
+        if (!(class >> values[p[start + i]] & 1))
+            return false;
+    }
+    return true;
+}
+
+static bool run_has_row(const Rows *rows, const byte *p, Py_ssize_t low, Py_ssize_t high)
+{
+    for (Py_ssize_t at = low; at + 2 < high; at++) {
+        const uint64_t *one = rows->masks[0][values[p[at]]], *two = rows->masks[1][values[p[at + 1]]];
+        const uint64_t *three = rows->masks[2][values[p[at + 2]]];
+        for (int word = 0; word < ROW_WORDS; word++)
+            for (uint64_t left = one[word] & two[word] & three[word]; left != 0; left &= left - 1)
+                if (row_around(rows, 64 * word + lowest(left), p, low, high, at))
+                    return true;
+    }
+    return false;
+}
+
+static PyObject *has_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || PyBytes_GET_SIZE(args[0]) < THREE_MASKS)
+        return PyErr_Format(PyExc_TypeError, "has_row takes a table of engine.layers.beyond and bytes");
+    const byte *table = (const byte *)PyBytes_AS_STRING(args[0]), *p = (const byte *)PyBytes_AS_STRING(args[1]);
+    const Py_ssize_t size = PyBytes_GET_SIZE(args[1]);
+    Rows rows = {.rows = table + THREE_MASKS, .size = PyBytes_GET_SIZE(args[0]) - THREE_MASKS};
+    memcpy(rows.masks, table, THREE_MASKS);
+    Py_ssize_t goes_on = 0; /* up to here a run may be the short last line of a text in many lines */
+    for (Py_ssize_t low = 0; low < size;) {
+        const Py_ssize_t least = low < goes_on ? 1 : SHORTEST;
+        Py_ssize_t before = low + least; /* is all from `low` to here in a run? */
+        if (before > size)
+            break;
+        while (before > low && (traits[p[before - 1]] & RUN))
+            before--;
+        if (before > low) {
+            low = before;
+            continue;
+        }
+        Py_ssize_t high = low + least;
+        while (high < size && (traits[p[high]] & RUN))
+            high++;
+        if (run_has_row(&rows, p, low, high))
+            return Py_NewRef(Py_True);
+        if (high - low >= LONG_LINE)
+            goes_on = high + LINE_END;
+        low = high + 1;
+    }
+    return Py_NewRef(Py_False);
+}
+
 /* --- digits ------------------------------------------------------------------------------------------------- */
 
 enum { ENOUGH_DIGITS = 6 };
@@ -1160,7 +1244,7 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
 #define HAVE_SHAPES 1
 
 enum { CHUNK = 64, ROOM = CHUNK + 8, TABLE = 32, LONGEST_ROW = 12, SHAPE = 8 + 2 * LONGEST_ROW, DEEPEST = 8 };
-enum { MOST_ROW_CLASSES = 32, MOST_SHAPES = 255 };
+enum { MOST_ROW_CLASSES = 48, MOST_SHAPES = 255 };
 enum { TAKE, BEGIN, FORK, OR, JOIN, MAYBE }; /* as `detectors.shapes` numbers them */
 
 typedef unsigned __int128 window; /* a bit for each of the 64 bytes of a block, and of the block behind */
@@ -1243,8 +1327,8 @@ static window window_of(const Chunk *chunk, const Program *program, int class, i
     return bits[0] | (window)bits[1] << 64;
 }
 
-/* Whether the shape whose instructions are `code` begins in a block; -1 if these are none. */
-static int shape_begins(const Chunk *chunk, const Program *program, const byte *code, const byte *end, int block)
+/* Whether the shape whose instructions are `code` begins in a block. */
+static bool shape_begins(const Chunk *chunk, const Program *program, const byte *code, const byte *end, int block)
 {
     struct {
         window before, others; /* where a fork began, where its branches so far ended */
@@ -1254,8 +1338,6 @@ static int shape_begins(const Chunk *chunk, const Program *program, const byte *
     while (code < end) {
         switch (*code++) {
         case TAKE: {
-            if (end - code < 3 || code[0] >= program->class_count)
-                return -1;
             const window class = window_of(chunk, program, code[0], block);
             int count = 0;
             for (; count < code[1] && at != 0; count++)
@@ -1263,40 +1345,89 @@ static int shape_begins(const Chunk *chunk, const Program *program, const byte *
             for (window last = at; count < code[2] && last != 0; count++)
                 at |= last = (last & class) << 1;
             if (at == 0 && depth == 0)
-                return 0;
+                return false;
             code += 3;
             break;
         }
         case BEGIN: at &= chunk->first && block == 0; break;
         case FORK:
-            if (depth == DEEPEST)
-                return -1;
             forks[depth].before = at;
             forks[depth++].others = 0;
             break;
         case OR:
-            if (depth == 0)
-                return -1;
             forks[depth - 1].others |= at;
             at = forks[depth - 1].before;
             break;
-        case JOIN:
-            if (depth == 0)
-                return -1;
-            at |= forks[--depth].others;
-            break;
-        case MAYBE:
-            if (depth == 0)
-                return -1;
-            at |= forks[--depth].before;
-            break;
-        default: return -1;
+        case JOIN: at |= forks[--depth].others; break;
+        case MAYBE: at |= forks[--depth].before; break;
         }
     }
     return at != 0;
 }
 
-static bool read_program(Program *program, PyObject *given)
+/* Whether these are instructions, and forks end where they began. */
+static bool are_instructions(const Program *program, const byte *code, const byte *end)
+{
+    int depth = 0;
+    while (code < end) {
+        switch (*code++) {
+        case TAKE:
+            if (end - code < 3 || code[0] >= program->class_count)
+                return false;
+            code += 3;
+            break;
+        case BEGIN: break;
+        case FORK:
+            if (++depth > DEEPEST)
+                return false;
+            break;
+        case OR:
+            if (depth == 0)
+                return false;
+            break;
+        case JOIN:
+        case MAYBE:
+            if (--depth < 0)
+                return false;
+            break;
+        default: return false;
+        }
+    }
+    return depth == 0;
+}
+
+/* A shape of a program: its id, where its instructions begin and end, its row. */
+typedef struct {
+    uint16_t id, start, end, length; /* of the row */
+    const byte *row; /* pairs of an offset and a class */
+} Shape;
+
+static Shape shape_of(const Program *program, int number)
+{
+    Shape shape;
+    const byte *p = program->shapes + number * SHAPE;
+    memcpy(&shape, p, 8);
+    shape.row = p + 8;
+    return shape;
+}
+
+static bool is_program(const Program *program)
+{
+    for (int number = 0; number < program->shape_count; number++) {
+        const Shape shape = shape_of(program, number);
+        if (shape.start > shape.end || shape.end > program->code_size || shape.length > LONGEST_ROW)
+            return false;
+        for (int i = 0; i < shape.length; i++)
+            if (shape.row[2 * i] >= LONGEST_ROW || shape.row[2 * i + 1] >= program->row_class_count)
+                return false;
+        if (!are_instructions(program, program->code + shape.start, program->code + shape.end))
+            return false;
+    }
+    return true;
+}
+
+/* Reads a program; `state` remembers the one that was looked at closely, since there is one for millions of texts. */
+static bool read_program(State *state, Program *program, PyObject *given)
 {
     const Py_ssize_t size = PyBytes_GET_SIZE(given);
     const byte *p = (const byte *)PyBytes_AS_STRING(given);
@@ -1307,7 +1438,12 @@ static bool read_program(Program *program, PyObject *given)
         .tables = p + 3, .shapes = p + 3 + p[0] * TABLE, .code = p + code, .class_count = p[0],
         .row_class_count = p[1], .shape_count = p[2], .code_size = (int)(size - code),
     };
-    return size >= code && size - code <= UINT16_MAX;
+    if (given == state->program)
+        return true;
+    if (size < code || size - code > UINT16_MAX || !is_program(program))
+        return false;
+    Py_XSETREF(state->program, Py_NewRef(given));
+    return true;
 }
 
 /* Where the row of a shape, whose `length` pairs of an offset and a class are `row`, begins in each block: whether
@@ -1336,42 +1472,25 @@ __attribute__((target("avx2"))) static bool row_begins(const Chunk *chunk, const
     return true;
 }
 
-static uint16_t id_of(const Program *program, int number)
+/* Whether a shape is in a chunk. */
+static bool has_shape(const Chunk *chunk, const Program *program, const Shape *shape)
 {
-    uint16_t id;
-    memcpy(&id, program->shapes + number * SHAPE, sizeof id);
-    return id;
-}
-
-/* Looks for the shape `number` in a chunk: 1 if it is there, 0 if not, -1 if it is none. */
-static int has_shape(const Chunk *chunk, const Program *program, int number)
-{
-    uint16_t fields[4]; /* the id, the instructions' start and end, the length of the row */
     uint64_t begins[ROOM];
-    const byte *shape = program->shapes + number * SHAPE, *row = shape + sizeof fields, *code = program->code;
-    memcpy(fields, shape, sizeof fields);
-    if (fields[1] > fields[2] || fields[2] > program->code_size || fields[3] > LONGEST_ROW)
-        return -1;
-    for (int i = 0; i < fields[3]; i++)
-        if (row[2 * i] >= LONGEST_ROW || row[2 * i + 1] >= program->row_class_count)
-            return -1;
     const int last = chunk->blocks - 1;
     const bool cut = chunk->left > (last + 2) * 64; /* then the row of what begins in the last block may be unseen */
-    const bool any = row_begins(chunk, row, fields[3], begins);
+    const bool any = row_begins(chunk, shape->row, shape->length, begins);
     for (int block = any ? 0 : last; block <= last && (any || cut); block++)
-        if ((cut && block == last) || begins[block] | begins[block + 1]) {
-            const int has = shape_begins(chunk, program, code + fields[1], code + fields[2], block);
-            if (has != 0)
-                return has;
-        }
-    return 0;
+        if (((cut && block == last) || begins[block] | begins[block + 1]) &&
+            shape_begins(chunk, program, program->code + shape->start, program->code + shape->end, block))
+            return true;
+    return false;
 }
 
 static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    (void)module;
     Program program;
-    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || !read_program(&program, args[1]))
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) ||
+        !read_program(PyModule_GetState(module), &program, args[1]))
         return PyErr_Format(PyExc_TypeError, "find_shapes takes bytes and a program of detectors.shapes");
     const byte *data = (const byte *)PyBytes_AS_STRING(args[0]);
     const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
@@ -1386,13 +1505,12 @@ static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t
         chunk.first = at == 0;
         mark_rows(&chunk, &program);
         for (int number = 0; number < program.shape_count; number++) {
-            const int has = seen[number] ? 0 : has_shape(&chunk, &program, number);
-            if (has == 0)
+            const Shape shape = shape_of(&program, number);
+            if (seen[number] || !has_shape(&chunk, &program, &shape))
                 continue;
-            const uint16_t id = id_of(&program, number);
             for (int other = 0; other < program.shape_count; other++) /* an id may have several */
-                seen[other] |= id_of(&program, other) == id;
-            PyObject *one = has > 0 ? PyLong_FromLong(id) : PyErr_Format(PyExc_ValueError, "not a program of shapes");
+                seen[other] |= shape_of(&program, other).id == shape.id;
+            PyObject *one = PyLong_FromLong(shape.id);
             if (found == NULL)
                 found = PyList_New(0);
             const bool added = one != NULL && found != NULL && PyList_Append(found, one) == 0;
@@ -1619,6 +1737,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->budget_exceeded);
+    Py_VISIT(state->program);
     return 0;
 }
 
@@ -1630,6 +1749,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->number);
     Py_CLEAR(state->key);
     Py_CLEAR(state->empty);
+    Py_CLEAR(state->program);
     return 0;
 }
 
@@ -1644,6 +1764,7 @@ static PyMethodDef functions[] = {
     {"locate", (PyCFunction)(void (*)(void))locate, METH_FASTCALL, "engine.jsontext.locate_pure, after its Place"},
     {"touched", (PyCFunction)(void (*)(void))touched_places, METH_FASTCALL, "engine.touched.touched_pure"},
     {"announces", announces, METH_O, "engine.layers.announces_pure"},
+    {"has_row", (PyCFunction)(void (*)(void))has_row, METH_FASTCALL, "engine.layers.announces_rows, after a table"},
     {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
     {"find_words", (PyCFunction)(void (*)(void))find_words, METH_FASTCALL, "detectors.words.Find"},
 #ifdef HAVE_SHAPES

@@ -19,7 +19,7 @@ from detectors.errors import BudgetExceeded
 from detectors.patterns import byte_regex, teller
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
-from engine.layers import DEAR, LITERAL, announces, announces_pure, characters, layers
+from engine.layers import DEAR, LITERAL, ROWS, announces, announces_pure, characters, layers
 from engine.layers.base64text import LEAST
 from engine.layers.characters import (
     folded,
@@ -35,7 +35,7 @@ from engine.layers.model import Purse
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
 _spells = teller(
-    byte_regex((rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + DEAR).decode())
+    byte_regex((rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + b"|".join((LITERAL, ROWS, DEAR))).decode())
 )  # whatever `spelled` reads
 _SIGNS = b"&\\%='\""
 _announces = announces or announces_pure

@@ -29,7 +29,7 @@ from engine.actions.reviews import Reviews
 from engine.actions.rules import Rule
 from engine.actions.times import duration
 from engine.candidates import ESCAPES
-from engine.layers import DEAR, LITERAL, announces
+from engine.layers import DEAR, LITERAL, ROWS, announces, announces_rows
 from engine.native import find_shapes, find_words, has_digits, scan
 from engine.neighbours import NAMED_SIGNS, PROGRAM_SIGN, TELLING_WORDS
 from engine.policy.compiled import GateIds, PathRules, Policy
@@ -78,7 +78,8 @@ def load_policy(
     profiles_digest = _profiles_digest()
     announced = kept_patterns(actions, profiles, (actions_text or source.text, profiles_digest))
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
-    hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, DEAR]
+    probes = [probe for probe in (announces, announces_rows) if probe is not None]
+    hiding = [ESCAPES, LITERAL] if probes else [ESCAPES, LITERAL, ROWS, DEAR]
     signs = [*NAMED_SIGNS, PROGRAM_SIGN]
     extra = [b"|".join(hiding), *path_literals, *signs, *(b"(?i)" + text for text in announced.patterns)]
     n, p = len(rules), len(path_literals) + len(signs)
@@ -90,7 +91,7 @@ def load_policy(
             rules,
             extra=extra,
             stages=[signs_stage, actions_stage],
-            probe=Probe(n, announces) if announces else None,
+            probes=[Probe(n, probe) for probe in probes],
             max_candidates=file.limits.candidates,
             scan=scan,
             has_digits=has_digits,
