@@ -19,7 +19,7 @@ from detectors.errors import BudgetExceeded
 from detectors.patterns import byte_regex, teller
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
-from engine.layers import DEAR, LITERAL, announces, announces_pure, characters, layers
+from engine.layers import DEAR, LITERAL, announces, announces_pure, characters, layers, short
 from engine.layers.base64text import LEAST
 from engine.layers.characters import (
     folded,
@@ -37,9 +37,11 @@ _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
 _spells = teller(
     byte_regex((rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + DEAR).decode())
 )  # whatever `spelled` reads
+_spells_shortly = teller(byte_regex(short.LITERAL.decode()))
 _SIGNS = b"&\\%='\""
 _announces = announces or announces_pure
-BRACE = re.compile(rb"[{\[]")
+BRACE = re.compile(rb'\A"(?=[^"\\]*(?:\\.[^"\\]*)+"\s*\Z)|[{\[]', re.DOTALL)
+"""Where a document may begin in a text: a brace, or a string that the text is as a whole and that escapes something."""
 _LONGEST_KEY = 128
 _KEY_ENDS = re.compile(rb"""[^\s="',;&?]=(?=[^\s,;&])""")  # and a value begins
 _NO_KEY = bytes.maketrans(b"""\t\n\r\v\f="',;&?""", b" " * 12)
@@ -294,6 +296,7 @@ def may_spell(text: bytes) -> bool:
         or not text.isascii()
         or LEAST.search(text) is not None
         or _announces(text)
+        or _spells_shortly(text)
     ) and _spells(text)
 
 

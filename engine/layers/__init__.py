@@ -9,14 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from engine.layers import base64text, beyond, characters, hextext, lookalikes
+from engine.layers import base64text, beyond, characters, hextext, lookalikes, short
 from engine.layers.model import Layer, Purse
 from engine.native import compiled
 
-DEAR = b"|".join((base64text.TRIGGER, hextext.TRIGGER, lookalikes.TRIGGER, characters.QUOTED_ROW, characters.JOINT))
+DEAR = b"|".join(
+    (
+        base64text.TRIGGER,
+        short.DIGITS_IN_BASE64,
+        hextext.TRIGGER,
+        lookalikes.TRIGGER,
+        characters.QUOTED_ROW,
+        characters.JOINT,
+    )
+)
 """What announces base64, hex, look-alikes, rows of quoted-printable and quotes that a shell joins over: a pattern for
 Hyperscan and google-re2."""
-LITERAL = b"|".join((base64text.ZIPPED, characters.LITERAL, beyond.IN_BASE64, beyond.IN_HEX))
+LITERAL = b"|".join((base64text.ZIPPED, characters.LITERAL, short.LITERAL, beyond.IN_BASE64, beyond.IN_HEX))
 """What announces all else, in the same way. Each has a literal, or a few rare characters in a row: the gate hardly
 sees what it costs."""
 _DEAR = re.compile(DEAR)
