@@ -771,7 +771,7 @@ static PyObject *touched_places(PyObject *module, PyObject *const *args, Py_ssiz
 
 /* What a character of base64 or hex may be; engine/layers says why. */
 enum { RUN = 1, FIRST = 2, SECOND = 4, THIRD = 8, HEX = 16, HIGH = 32 };
-enum { SHORTEST = 14, PAIRS = 11 };
+enum { SHORTEST = 14, PAIRS = 9 };
 static byte traits[256];
 static byte values[256]; /* of the alphabet's characters */
 
@@ -875,7 +875,7 @@ static bool is_joined(byte c)
     return is_word(c) || c == '_' || c == '-' || c == '.';
 }
 
-enum { MOST_SLASHES = 9, LONGEST_PART = 40, GOES_ON = 3 };
+enum { MOST_SLASHES = 17, LONGEST_PART = 40, GOES_ON = 2 };
 
 /* Where the backslashes from `at` on end, if they are at most `MOST_SLASHES`, else `at`. */
 static Py_ssize_t behind_slashes(const byte *p, Py_ssize_t at, Py_ssize_t size)
@@ -886,6 +886,22 @@ static Py_ssize_t behind_slashes(const byte *p, Py_ssize_t at, Py_ssize_t size)
     return end - at <= MOST_SLASHES ? end : at;
 }
 
+static bool is_of_number(byte c)
+{
+    return is_digit(c) || (c >= 'A' && c <= 'Z');
+}
+
+/* Whether a word ends before `end` that goes on at `at`; a number may have a space between. */
+static bool goes_on(const byte *p, Py_ssize_t end, Py_ssize_t at, Py_ssize_t size)
+{
+    const byte before = p[end - 1];
+    if ((is_joined(before) || before == '=') && is_joined(p[at]))
+        return true;
+    if (is_digit(before))
+        return p[at] == ' ' && at + 1 < size && is_of_number(p[at + 1]);
+    return before == ' ' && end > 1 && is_digit(p[end - 2]) && is_of_number(p[at]);
+}
+
 /* Whether a shell would join words at the quote at `at`, which ends a part of one and begins the next. */
 static bool joins(const byte *p, Py_ssize_t at, Py_ssize_t size)
 {
@@ -894,10 +910,10 @@ static bool joins(const byte *p, Py_ssize_t at, Py_ssize_t size)
         while (head > 0 && p[head - 1] == '\\')
             head--;
     const Py_ssize_t slashes = at - head;
-    if (head == 0 || slashes > MOST_SLASHES || second >= size || !is_joined(p[head - 1]))
+    if (head == 0 || slashes > MOST_SLASHES || second >= size)
         return false;
     const Py_ssize_t next = behind_slashes(p, second, size);
-    if (next + 1 >= size || !is_joined(p[next + 1]))
+    if (next + 1 >= size || !goes_on(p, head, next + 1, size))
         return false;
     if (p[at] == '\'')
         return p[next] == '"' || (next == second && p[next] == '\'');
@@ -917,15 +933,30 @@ static bool goes_on_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
     const Py_ssize_t open = behind_slashes(p, end, size);
     if (open + GOES_ON >= size || !(p[open] == '"' || (open == end && p[open] == '\'')))
         return false;
+    if (is_digit(p[end - 1]) && p[open + 1] == ' ' && is_of_number(p[open + 2]))
+        return true;
     for (int next = 1; next <= GOES_ON; next++)
         if (!is_joined(p[open + next]))
             return false;
     return true;
 }
 
-/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII. */
+/* Whether base64 spells a digit, a dot or a dash in each byte of the two groups at `at`. */
+static bool spells_digits(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    static const char *const some[] = {"LMNO", "CDSTijyz", "AEIMQUYcgk04", "tuvwxyz012345"};
+    if (at + 8 > size)
+        return false;
+    for (int i = 0; i < 8; i++)
+        if (p[at + i] == 0 || strchr(some[i & 3], p[at + i]) == NULL)
+            return false;
+    return true;
+}
+
+/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII; and for each that
+   begins the base64 of a digit. */
 typedef struct {
-    uint64_t run, equals, quotes, beyond;
+    uint64_t run, equals, quotes, beyond, digits;
 } Marks;
 
 #ifdef __SSE2__
@@ -943,6 +974,8 @@ static void mark(const byte *p, int shift, Marks *marks)
     __m128i quote = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\'')));
     marks->quotes |= (uint64_t)_mm_movemask_epi8(quote) << shift;
     marks->beyond |= (uint64_t)_mm_movemask_epi8(c) << shift;
+    __m128i digits = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('L' - 1)), _mm_cmplt_epi8(c, _mm_set1_epi8('O' + 1)));
+    marks->digits |= (uint64_t)_mm_movemask_epi8(digits) << shift;
 }
 #else
 static void mark(const byte *p, int shift, Marks *marks)
@@ -952,6 +985,7 @@ static void mark(const byte *p, int shift, Marks *marks)
         marks->equals |= (uint64_t)(p[i] == '=') << (shift + i);
         marks->quotes |= (uint64_t)(p[i] == '"' || p[i] == '\'') << (shift + i);
         marks->beyond |= (uint64_t)(p[i] >> 7) << (shift + i);
+        marks->digits |= (uint64_t)(p[i] >= 'L' && p[i] <= 'O') << (shift + i);
     }
 }
 #endif
@@ -984,15 +1018,16 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
     }
     const byte *p = (const byte *)PyBytes_AS_STRING(given);
     Py_ssize_t size = PyBytes_GET_SIZE(given), block = 0, high = 0;
-    uint64_t run_before = 0, equals_before = 0; /* of the last 16 bytes */
+    uint64_t run_before = 0, equals_before = 0, digits_before = 0; /* of the last 16 bytes */
     byte last[48];
     for (; block < size; block += 48) {
         const byte *q = block_at(p, block, size, sizeof last, last);
-        Marks marks = {run_before, equals_before, 0, 0};
+        Marks marks = {run_before, equals_before, 0, 0, digits_before};
         for (int part = 0; part < 3; part++)
             mark(q + 16 * part, 16 * part + 16, &marks);
         run_before = marks.run >> 48;
         equals_before = marks.equals >> 48;
+        digits_before = marks.digits >> 48;
         for (uint64_t left = marks.beyond; left; left &= left - 1)
             if (looks_alike(p, block - 16 + lowest(left), size))
                 return Py_NewRef(Py_True);
@@ -1004,6 +1039,9 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
                 return Py_NewRef(Py_True);
         for (uint64_t left = marks.equals >> 16; left; left &= left - 1)
             if (goes_on_quoted(p, block + lowest(left), size))
+                return Py_NewRef(Py_True);
+        for (uint64_t left = marks.digits & marks.digits >> 4; left; left &= left - 1)
+            if (spells_digits(p, block - 16 + lowest(left), size))
                 return Py_NewRef(Py_True);
         uint64_t run = marks.run;
         run &= run >> 1;
@@ -1025,7 +1063,7 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
 /* --- rows of characters -------------------------------------------------------------------------------------- */
 
 enum { ROW_WORDS = 2, MOST_ROWS = 64 * ROW_WORDS, THREE_MASKS = 3 * 64 * ROW_WORDS * 8, ROW_HEAD = 4 };
-enum { LONG_LINE = 60, LINE_END = 40 };
+enum { SHORTEST_ROW_RUN = 8, LONG_LINE = 60, LINE_END = 40 };
 
 /* A table of `engine.layers.beyond`: for each of the three places of a row's rarest characters, and each character of
  * the alphabet, a bit for each row that may have it there; and the rows, see `row_around`. */
@@ -1079,7 +1117,7 @@ static PyObject *has_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     memcpy(rows.masks, table, THREE_MASKS);
     Py_ssize_t goes_on = 0; /* up to here a run may be the short last line of a text in many lines */
     for (Py_ssize_t low = 0; low < size;) {
-        const Py_ssize_t least = low < goes_on ? 1 : SHORTEST;
+        const Py_ssize_t least = low < goes_on ? 1 : SHORTEST_ROW_RUN;
         Py_ssize_t before = low + least; /* is all from `low` to here in a run? */
         if (before > size)
             break;

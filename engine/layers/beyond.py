@@ -57,13 +57,17 @@ ROWS: Sequence[Row] = [
     _row(_ASCII, 0xC2, 0xAD, _ASCII),  # soft hyphens
     _row(*_CYRILLIC, _ASCII, *_CYRILLIC, _ASCII, *_CYRILLIC),
 ]
-ALONE: Sequence[Row] = [_row(*[_ASCII] * 3, *letter, *[_ASCII] * 3) for letter in (_CYRILLIC, _GREEK)]
-"""A letter of another script alone: few bits of a row, so that what stands around it counts as well."""
+_ZERO_WIDTH = ((0xE2, 0x80, [*range(0x8B, 0x90), *range(0xAA, 0xAF)]), (0xE2, 0x81, range(0xA0, 0xB0)))
+_LONE = (*_ZERO_WIDTH, (0xF3, 0xA0, [0x80, 0x81], _TAIL), (0xCD, 0x8F))  # and tags, and the joiner of graphemes
+ALONE: Sequence[Row] = [_row(*[_ASCII] * 3, *one, *[_ASCII] * 3) for one in (_CYRILLIC, _GREEK, *_LONE)]
+"""One character alone, a letter of another script or not shown: few bits of a row, so that what stands around it counts
+as well."""
 
 CLOSE: Sequence[Row] = [
-    _row(_ASCII, *one, _ASCII, _ASCII, *other) for one in (_CYRILLIC, _GREEK) for other in (_CYRILLIC, _GREEK)
+    *(_row(_ASCII, *one, _ASCII, _ASCII, *other) for one in (_CYRILLIC, _GREEK) for other in (_CYRILLIC, _GREEK)),
+    *(_row(_ASCII, *one, _ASCII) for one in _LONE),
 ]
-"""Letters of other scripts close to each other: in hexadecimal alone, where a row costs nothing."""
+"""Letters of other scripts close to each other, what is not shown: in hexadecimal alone, where a row costs nothing."""
 
 
 def in_base64(row: Row, most: int = _FEW) -> bytes:
@@ -114,7 +118,14 @@ def _class(chars: set[int]) -> bytes:
     plain = b"".join(_SAFE.get(code, bytes([code])) for code in sorted(chars))
     if len(plain) == 1:
         return plain
-    return b"[" + plain.replace(b"-", b"\\-") + b"]"
+    runs: list[bytes] = []
+    for code in sorted(plain):
+        if runs and code == runs[-1][-1] + 1:
+            runs[-1] += bytes([code])
+        else:
+            runs.append(bytes([code]))
+    short = (run if len(run) < 4 else b"%c-%c" % (run[0], run[-1]) for run in runs)
+    return b"[" + b"".join(b"\\-" if run == b"-" else run for run in short) + b"]"
 
 
 IN_BASE64_APART = (
