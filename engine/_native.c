@@ -17,6 +17,11 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#define HAVE_AVX2 1
+#endif
+static bool has_avx2; /* does the processor? */
+
 #define STRING_OF(token) #token
 #define STRING(macro) STRING_OF(macro)
 #ifndef SOURCE_DIGEST
@@ -1062,20 +1067,19 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
 
 /* --- rows of characters -------------------------------------------------------------------------------------- */
 
-enum { ROW_WORDS = 2, MOST_ROWS = 64 * ROW_WORDS, THREE_MASKS = 3 * 64 * ROW_WORDS * 8, ROW_HEAD = 4 };
-enum { SHORTEST_ROW_RUN = 8, LONG_LINE = 60, LINE_END = 40 };
+enum { THREE_CHARS = 3, ROW_WORDS = 3, ROW_GROUPS = 3, ROW_HEAD = 4 };
+enum { GROUP_TABLES = ROW_GROUPS * THREE_CHARS * 32, ROW_MASKS = THREE_CHARS * 64 * ROW_WORDS * 8 };
 
-/* A table of `engine.layers.beyond`: for each of the three places of a row's rarest characters, and each character of
+/* A table of `engine.layers.rows`: tables of groups; for each of a row's three rarest characters, and each character of
  * the alphabet, a bit for each row that may have it there; and the rows, see `row_around`. */
 typedef struct {
-    uint64_t masks[3][64][ROW_WORDS];
-    const byte *rows;
-    Py_ssize_t size;
+    const byte *groups, *masks, *rows;
+    Py_ssize_t size; /* of the rows */
 } Rows;
 
-/* Whether the row `number` stands in the run p[low:high] with its three characters at `at`. At four bytes for each,
- * `rows` has how long it is, where the three begin in it, and where its characters are: 64 bits for each. */
-static bool row_around(const Rows *rows, int number, const byte *p, Py_ssize_t low, Py_ssize_t high, Py_ssize_t at)
+/* Whether the row `number` stands in a text with its three characters at `at`. At four bytes for each, `rows` has how
+ * long it is, where the three begin in it, and where its characters are: 64 bits for each. */
+static bool row_around(const Rows *rows, int number, const byte *p, Py_ssize_t size, Py_ssize_t at)
 {
     if ((number + 1) * ROW_HEAD > rows->size)
         return false;
@@ -1083,59 +1087,80 @@ static bool row_around(const Rows *rows, int number, const byte *p, Py_ssize_t l
     uint16_t place;
     memcpy(&place, row + 2, sizeof place);
     const Py_ssize_t start = at - row[1];
-    if (start < low || start + row[0] > high || place + 8 * row[0] > rows->size)
+    if (start < 0 || start + row[0] > size || place + 8 * row[0] > rows->size)
         return false;
     for (int i = 0; i < row[0]; i++) {
         uint64_t class;
         memcpy(&class, rows->rows + place + 8 * i, sizeof class);
-        if (!(class >> values[p[start + i]] & 1))
+        if (!(traits[p[start + i]] & RUN) || !(class >> values[p[start + i]] & 1))
             return false;
     }
     return true;
 }
 
-static bool run_has_row(const Rows *rows, const byte *p, Py_ssize_t low, Py_ssize_t high)
+/* Whether a row stands in a text with its three characters at `at`, of which at least three bytes are there. */
+static bool any_row_around(const Rows *rows, const byte *p, Py_ssize_t size, Py_ssize_t at)
 {
-    for (Py_ssize_t at = low; at + 2 < high; at++) {
-        const uint64_t *one = rows->masks[0][values[p[at]]], *two = rows->masks[1][values[p[at + 1]]];
-        const uint64_t *three = rows->masks[2][values[p[at + 2]]];
-        for (int word = 0; word < ROW_WORDS; word++)
-            for (uint64_t left = one[word] & two[word] & three[word]; left != 0; left &= left - 1)
-                if (row_around(rows, 64 * word + lowest(left), p, low, high, at))
-                    return true;
+    if (!(traits[p[at]] & traits[p[at + 1]] & traits[p[at + 2]] & RUN))
+        return false;
+    for (int word = 0; word < ROW_WORDS; word++) {
+        uint64_t left = ~(uint64_t)0, mask;
+        for (int place = 0; place < THREE_CHARS; place++) {
+            memcpy(&mask, rows->masks + ((place * 64 + values[p[at + place]]) * ROW_WORDS + word) * 8, sizeof mask);
+            left &= mask;
+        }
+        for (; left != 0; left &= left - 1)
+            if (row_around(rows, 64 * word + lowest(left), p, size, at))
+                return true;
     }
     return false;
 }
 
+#ifdef HAVE_AVX2
+/* A bit for each of the 32 bytes at `p` where the three characters of a row may begin; 34 bytes are read. */
+__attribute__((target("avx2"))) static uint32_t rows_may_begin(const byte *groups, const byte *p)
+{
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m256i lower[THREE_CHARS], upper[THREE_CHARS], any = _mm256_setzero_si256();
+    for (int place = 0; place < THREE_CHARS; place++) {
+        const __m256i c = _mm256_loadu_si256((const __m256i *)(p + place));
+        lower[place] = _mm256_and_si256(c, nibble);
+        upper[place] = _mm256_and_si256(_mm256_srli_epi16(c, 4), nibble);
+    }
+    for (int group = 0; group < ROW_GROUPS; group++) {
+        __m256i left = _mm256_set1_epi8(-1);
+        for (int place = 0; place < THREE_CHARS; place++, groups += 32) {
+            const __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)groups));
+            const __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(groups + 16)));
+            left = _mm256_and_si256(left, _mm256_shuffle_epi8(low, lower[place]));
+            left = _mm256_and_si256(left, _mm256_shuffle_epi8(high, upper[place]));
+        }
+        any = _mm256_or_si256(any, left);
+    }
+    return ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(any, _mm256_setzero_si256()));
+}
+#endif
+
 static PyObject *has_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || PyBytes_GET_SIZE(args[0]) < THREE_MASKS)
-        return PyErr_Format(PyExc_TypeError, "has_row takes a table of engine.layers.beyond and bytes");
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) ||
+        PyBytes_GET_SIZE(args[0]) < GROUP_TABLES + ROW_MASKS)
+        return PyErr_Format(PyExc_TypeError, "has_row takes a table of engine.layers.rows and bytes");
     const byte *table = (const byte *)PyBytes_AS_STRING(args[0]), *p = (const byte *)PyBytes_AS_STRING(args[1]);
     const Py_ssize_t size = PyBytes_GET_SIZE(args[1]);
-    Rows rows = {.rows = table + THREE_MASKS, .size = PyBytes_GET_SIZE(args[0]) - THREE_MASKS};
-    memcpy(rows.masks, table, THREE_MASKS);
-    Py_ssize_t goes_on = 0; /* up to here a run may be the short last line of a text in many lines */
-    for (Py_ssize_t low = 0; low < size;) {
-        const Py_ssize_t least = low < goes_on ? 1 : SHORTEST_ROW_RUN;
-        Py_ssize_t before = low + least; /* is all from `low` to here in a run? */
-        if (before > size)
-            break;
-        while (before > low && (traits[p[before - 1]] & RUN))
-            before--;
-        if (before > low) {
-            low = before;
-            continue;
-        }
-        Py_ssize_t high = low + least;
-        while (high < size && (traits[p[high]] & RUN))
-            high++;
-        if (run_has_row(&rows, p, low, high))
+    const Rows rows = {table, table + GROUP_TABLES, table + GROUP_TABLES + ROW_MASKS,
+                       PyBytes_GET_SIZE(args[0]) - GROUP_TABLES - ROW_MASKS};
+    Py_ssize_t at = 0;
+#ifdef HAVE_AVX2
+    if (has_avx2)
+        for (; at + 32 + 2 <= size; at += 32)
+            for (uint32_t left = rows_may_begin(rows.groups, p + at); left != 0; left &= left - 1)
+                if (any_row_around(&rows, p, size, at + lowest(left)))
+                    return Py_NewRef(Py_True);
+#endif
+    for (; at + 2 < size; at++)
+        if (any_row_around(&rows, p, size, at))
             return Py_NewRef(Py_True);
-        if (high - low >= LONG_LINE)
-            goes_on = high + LINE_END;
-        low = high + 1;
-    }
     return Py_NewRef(Py_False);
 }
 
@@ -1278,8 +1303,7 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 /* --- shapes -------------------------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define HAVE_SHAPES 1
+#ifdef HAVE_AVX2
 
 enum { CHUNK = 64, ROOM = CHUNK + 8, TABLE = 32, LONGEST_ROW = 12, SHAPE = 8 + 2 * LONGEST_ROW, DEEPEST = 8 };
 enum { MOST_ROW_CLASSES = 48, MOST_SHAPES = 255 };
@@ -1561,16 +1585,6 @@ static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t
     }
     return found != NULL ? found : PyTuple_New(0);
 }
-
-static bool has_shapes(void)
-{
-    return __builtin_cpu_supports("avx2");
-}
-#else
-static bool has_shapes(void)
-{
-    return false;
-}
 #endif
 
 /* --- words --------------------------------------------------------------------------------------------------- */
@@ -1755,6 +1769,9 @@ static int fill(PyObject *module)
 {
     State *state = PyModule_GetState(module);
     fill_traits();
+#ifdef HAVE_AVX2
+    has_avx2 = __builtin_cpu_supports("avx2");
+#endif
     PyObject *errors = PyImport_ImportModule("detectors.errors");
     if (errors == NULL)
         return -1;
@@ -1766,7 +1783,7 @@ static int fill(PyObject *module)
     state->empty = PyBytes_FromStringAndSize(NULL, 0);
     if (!state->budget_exceeded || !state->string || !state->number || !state->key || !state->empty)
         return -1;
-    if (PyModule_AddIntConstant(module, "HAS_SHAPES", has_shapes()) < 0)
+    if (PyModule_AddIntConstant(module, "HAS_SHAPES", has_avx2) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "SOURCE_DIGEST", STRING(SOURCE_DIGEST));
 }
@@ -1805,7 +1822,7 @@ static PyMethodDef functions[] = {
     {"has_row", (PyCFunction)(void (*)(void))has_row, METH_FASTCALL, "engine.layers.announces_rows, after a table"},
     {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
     {"find_words", (PyCFunction)(void (*)(void))find_words, METH_FASTCALL, "detectors.words.Find"},
-#ifdef HAVE_SHAPES
+#ifdef HAVE_AVX2
     {"find_shapes", (PyCFunction)(void (*)(void))find_shapes, METH_FASTCALL, "detectors.shapes.FindShapes"},
 #endif
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "detectors.anchors.scan_pure"},

@@ -30,7 +30,8 @@ MAIL_IN_BASE64 = _mail()
 DIGITS_IN_BASE64 = rb"(?:[L-O][CDSTijyz][AEIMQUYcgk04][t-z0-5]){2}"
 """Six digits, dots and dashes, from the first place of a group on."""
 MAIL_IN_HEX = rb"40(?:[0-9a-fA-F]{2}){1,5}2[eE][4-7cCdD][0-9a-fA-F][4-7cCdD89aAbB]"
-DIGITS_IN_HEX = rb"(?:3[0-9]|2[dDeE]){7}"
+DIGITS_IN_HEX = rb"(?:[23][0-9dDeE]){7}"
+"""Digits, dots, dashes and a few signs beside them."""
 IN_BASE64 = MAIL_IN_BASE64 + b"|" + DIGITS_IN_BASE64
 IN_HEX = MAIL_IN_HEX + b"|" + DIGITS_IN_HEX
 LITERAL = b"|".join((MAIL_IN_BASE64, IN_HEX))
