@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from detectors.anchors import Scan, scan_pure
+from detectors.shapes import FindShapes
 from detectors.words import Find
 
 
@@ -40,6 +41,10 @@ has_digits: Callable[[bytes], bool] | None = compiled.has_digits if compiled els
 
 find_words: Find | None = compiled.find_words if compiled else None
 """Looks for context words, see `detectors.words`; None where the gate itself is as quick."""
+
+
+find_shapes: FindShapes | None = compiled.find_shapes if compiled and compiled.HAS_SHAPES else None
+"""Looks for short patterns without a literal, see `detectors.shapes`; None where the gate itself is as quick."""
 
 
 def description() -> str:
