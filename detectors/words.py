@@ -1,9 +1,10 @@
 r"""Lists of context words, looked for together in one pass over raw bytes.
 
 Context words announce rules whose own shape says little (nine digits), so there are more than a thousand of them, and
-as patterns they are dear. As words they are cheap: most bytes begin none, and most words are told from the listed ones
-by their first two letters. Here they become an automaton for the compiled helper; where there is no helper, the gate
-looks for the patterns of `detectors.patterns`, which are the reference.
+as patterns they are dear. As words they are cheap: most bytes begin none, most words are told from the listed ones by
+their first four letters, and nearly all by all small letters up to the eighth. Here they become an automaton for the
+compiled helper, with tables of bits that tell where it need not be walked; where there is no helper, the gate looks
+for the patterns of `detectors.patterns`, which are the reference.
 
 A word begins at the start, behind what is no letter, behind an escape such as ``\n``, or with a capital (or what is
 beyond ASCII) behind a small letter (``userSSN``); it ends where no small letter follows. One of two bytes stands alone,
@@ -31,9 +32,13 @@ Find = Callable[[bytes, bytes], tuple[int, ...]]
 MOST_NUMBERS = 4096  # that the helper tells apart
 _MOST_KNOWN = 4096  # combinations of words that are kept
 _ESCAPED = frozenset('"\\/\n\r\t\b\f')  # JSON may write these in other ways
-_THREES = 1 << 12  # bytes
+_FIRST, _BITS = 1 << 13, 1 << 12  # bytes of the tables of bits: of the first, and of each other
+_HASH_32, _HASH = 0x9E3779B1, 0x9E3779B97F4A7C15  # the golden ratio, as Knuth's multiplicative hash has it
+_AS_LETTERS, _AS_ELSE = (31, 31, 31, 31), (31, 31, 31, 0x40)  # which bits of the first bytes count
+_HEAD = 8  # letters that a word is told by before the automaton is walked
 _STATE = struct.Struct("=IHH")  # the first edge, the number of the words that end here plus 1, how many edges
 _EDGE = struct.Struct("=I")  # the state, and in the lowest 8 bits the byte
+_SMALL, _JOINTS = frozenset(b"abcdefghijklmnopqrstuvwxyz"), frozenset(b" _-")
 
 
 class Automaton(NamedTuple):
@@ -117,29 +122,41 @@ class _Rest(NamedTuple):
 def automaton_of(lists: Mapping[int, Sequence[str]]) -> Automaton:
     """The words of ``lists``, each of two bytes or more, as one automaton without loops.
 
-    ``states`` holds a bit for the first three bytes of each word, one for its second to fourth (see `_threes`), for
-    each first byte the state that it leads to (or 0), the number of states, the states and their edges.
+    ``states`` holds bits for the first four bytes of each word (see `_first`), for its second to fourth, and for the
+    letters that it begins with (see `_letters`), for each first byte the state that it leads to (or 0), the number of
+    states, the states and their edges.
     """
     numbers: dict[frozenset[int], int] = {}
     start = frozenset(rest for number, words in lists.items() for word in words for rest in _begin(word, 0, number))
-    order: dict[frozenset[_Rest], int] = {start: 0}
+    order = _in_order(start)
     roots = [0] * 256
     states, edges = bytearray(), bytearray()
-    for state in (waiting := [start]):
+    for state in order:
         ended = frozenset(rest.number for rest in state if not rest.bytes)
         word = numbers.setdefault(ended, len(numbers)) + 1 if ended else 0
         following = _steps(state)
         states += _STATE.pack(len(edges) // _EDGE.size, word, len(following))
         for byte, after in following:
-            if after not in order:
-                order[after] = len(order)
-                waiting.append(after)
             edges += _EDGE.pack(order[after] << 8 | byte)
             if state is start:
                 roots[byte] = order[after]
     head = struct.pack("=257I", *roots, len(order))
-    first, second = _threes(_heads(start, 4))
-    return Automaton(first + second + head + bytes(states + edges), list(numbers))
+    heads = set(_heads(start, 4))
+    return Automaton(
+        _first(heads) + _second(heads) + _hashed(_letters(start)) + head + bytes(states + edges), list(numbers)
+    )
+
+
+def _in_order(start: frozenset[_Rest]) -> dict[frozenset[_Rest], int]:
+    """The number of each state. Those of a word mostly follow each other: they share lines of a processor's cache."""
+    order: dict[frozenset[_Rest], int] = {}
+    waiting = [start]
+    while waiting:
+        state = waiting.pop()
+        if state not in order:
+            order[state] = len(order)
+            waiting += [after for _, after in reversed(_steps(state))]
+    return order
 
 
 def _heads(state: frozenset[_Rest], size: int) -> Iterable[tuple[int, ...]]:
@@ -152,18 +169,65 @@ def _heads(state: frozenset[_Rest], size: int) -> Iterable[tuple[int, ...]]:
                 yield byte, *head
 
 
-def _threes(heads: Iterable[tuple[int, ...]]) -> tuple[bytes, bytes]:
-    """A bit for each three first bytes, and for those after the first, by the five low bits of each.
+def _first(heads: Iterable[tuple[int, ...]]) -> bytes:
+    """A bit for each first four bytes, where the helper looks for it: as small letters, and as what else they are.
 
-    What a letter has there is the same in either case. Behind a short word anything may stand.
+    Of each byte five bits count, which a letter has in either case, but of the fourth, unless all are letters, the one
+    that capitals have and most signs do not. Behind a short word anything may stand.
     """
-    out = bytearray(_THREES), bytearray(_THREES)
+    keys = {key for head in heads for key in _masked(head, _AS_ELSE)}
+    keys.update(
+        key for head in heads if len(head) == 4 and _SMALL.issuperset(head) for key in _masked(head, _AS_LETTERS)
+    )
+    out = bytearray(_FIRST)
+    for key in keys:
+        bit = int.from_bytes(bytes(key), "little") * _HASH_32 % (1 << 32) >> 16
+        out[bit >> 3] |= 1 << (bit & 7)
+    return bytes(out)
+
+
+def _second(heads: Iterable[tuple[int, ...]]) -> bytes:
+    """A bit for each second to fourth byte, by five bits of each."""
+    out = bytearray(_BITS)
     for head in heads:
-        for bits, three in zip(out, (head[:3], head[1:4]), strict=True):
-            choices = [[byte & 31] for byte in three] + [range(32)] * (3 - len(three))
-            for one, two, last in product(*choices):
-                bits[(one << 10 | two << 5 | last) >> 3] |= 1 << (last & 7)
-    return bytes(out[0]), bytes(out[1])
+        for one, two, last in _masked(head[1:], _AS_LETTERS[1:]):
+            out[(last << 10 | two << 5 | one) >> 3] |= 1 << (one & 7)
+    return bytes(out)
+
+
+def _masked(head: tuple[int, ...], masks: Sequence[int]) -> Iterable[tuple[int, ...]]:
+    """The bits of ``head`` that each of ``masks`` leaves, with all that may stand where it is too short."""
+    known = [[byte & mask] for byte, mask in zip(head, masks, strict=False)]
+    return product(*known, *({byte & mask for byte in range(256)} for mask in masks[len(head) :]))
+
+
+def _letters(state: frozenset[_Rest], before: bytes = b"") -> Iterable[bytes]:
+    """What all words begin with: a byte and the letters behind it, as far as a text in small letters must have them.
+
+    That is up to where a word may end or goes on with what is no letter, or up to `_HEAD` bytes; where two parts are
+    joined, with a space and the byte behind it.
+    """
+    if len(before) == _HEAD or (before and any(not rest.bytes for rest in state)):
+        yield before
+    if len(before) == _HEAD:
+        return
+    for byte, after in _steps(state):
+        if not before or byte in _SMALL:
+            yield from _letters(after, before + bytes([byte]))
+        elif byte in _JOINTS and len(before) <= _HEAD - 2:
+            yield from (before + bytes([ord(" "), following | 0x20]) for following, _ in _steps(after))
+        else:
+            yield before
+
+
+def _hashed(heads: Iterable[bytes]) -> bytes:
+    """Two bits for each of these, where the helper looks for them (a Bloom filter)."""
+    out = bytearray(_BITS)
+    for head in heads:
+        number = (int.from_bytes(head, "little") | 0x20) * _HASH % (1 << 64)
+        for bit in (number >> 49, number >> 34 & (8 * _BITS - 1)):
+            out[bit >> 3] |= 1 << (bit & 7)
+    return bytes(out)
 
 
 def _begin(word: str, at: int, number: int) -> Iterable[_Rest]:
@@ -173,7 +237,7 @@ def _begin(word: str, at: int, number: int) -> Iterable[_Rest]:
         return
     for form in letter_forms(word[at]):
         if form:
-            yield _Rest(form, word, at + 1, number)
+            yield _Rest(form.lower(), word, at + 1, number)  # what is ``ı`` in capitals is one in ASCII
         else:
             yield from _begin(word, at + 1, number)
 

@@ -772,30 +772,71 @@ static PyObject *touched_places(PyObject *module, PyObject *const *args, Py_ssiz
     return found;
 }
 
+/* --- blocks ------------------------------------------------------------------------------------------------- */
+
+/* 16 bytes, looked at together; of what is said of each, the highest bit counts. */
+typedef signed char Bytes __attribute__((vector_size(16)));
+
+static Bytes bytes_at(const byte *p)
+{
+    Bytes c;
+    memcpy(&c, p, sizeof c);
+    return c;
+}
+
+static Bytes each(signed char c)
+{
+    return (Bytes){c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c};
+}
+
+/* Which bytes are from `first` to `last`, both ASCII. */
+static Bytes within(Bytes c, signed char first, signed char last)
+{
+    return (c > each(first - 1)) & (c < each(last + 1));
+}
+
+/* A bit for each byte, the first one lowest. */
+static uint64_t bits_of(Bytes c)
+{
+#ifdef __SSE2__
+    return (uint64_t)_mm_movemask_epi8((__m128i)c);
+#else
+    uint64_t bits = 0;
+    for (int at = 0; at < 16; at++)
+        bits |= (uint64_t)(c[at] < 0) << at;
+    return bits;
+#endif
+}
+
+/* How many bits are set. */
+static int bit_count(uint64_t bits)
+{
+    bits -= bits >> 1 & 0x5555555555555555u;
+    bits = (bits & 0x3333333333333333u) + (bits >> 2 & 0x3333333333333333u);
+    return (int)(((bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0Fu) * 0x0101010101010101u >> 56);
+}
+
+/* The `width` bytes at `block`; of the last ones, with zeros behind them, a copy in `last`. */
+static const byte *block_at(const byte *p, Py_ssize_t block, Py_ssize_t size, size_t width, byte *last)
+{
+    if (block + (Py_ssize_t)width <= size)
+        return p + block;
+    memset(last, 0, width);
+    memcpy(last, p + block, (size_t)(size - block));
+    return last;
+}
+
 /* --- layers ------------------------------------------------------------------------------------------------- */
 
-/* What a character of base64 or hex may be; engine/layers says why. */
-enum { RUN = 1, FIRST = 2, SECOND = 4, THIRD = 8, HEX = 16, HIGH = 32 };
-enum { SHORTEST = 14, PAIRS = 9 };
-static byte traits[256];
-static byte values[256]; /* of the alphabet's characters */
+enum { RUN = 1 };
+static byte traits[256]; /* `RUN` for a character of base64 or hex */
+static byte values[256]; /* of base64's characters */
 
 static void fill_traits(void)
 {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (int value = 0; value < 64; value++) {
-        byte trait = RUN;
-        if (value >= 8 && value <= 31)
-            trait |= FIRST;
-        if (value % 16 >= 2 && value % 16 <= 7)
-            trait |= SECOND;
-        if (value % 4 <= 1)
-            trait |= THIRD;
-        if (hex_digit((byte)alphabet[value]) >= 0)
-            trait |= HEX;
-        if (alphabet[value] >= '2' && alphabet[value] <= '7')
-            trait |= HIGH;
-        traits[(byte)alphabet[value]] = trait;
+        traits[(byte)alphabet[value]] = RUN;
         values[(byte)alphabet[value]] = (byte)value;
     }
     traits['-'] = traits['_'] = RUN;
@@ -803,23 +844,66 @@ static void fill_traits(void)
     values['_'] = 63;
 }
 
-/* Whether the run p[low:high] holds some groups of base64, or pairs of hex digits, that spell printable ASCII. */
-static bool spells(const byte *p, Py_ssize_t low, Py_ssize_t high)
+enum { SHORTEST = 14, LONGEST = 18 }; /* of what announces base64, or hexadecimal */
+
+/* Of 64 bytes, a bit for each that may be the first, second, third or any character of a group of base64 which spells
+ * printable ASCII, as engine/layers says; or the first or any digit of a pair of hexadecimal ones. */
+typedef struct {
+    uint64_t first, second, third, any, high, hex;
+} Spelling;
+
+static Spelling spelling_of(const byte *p)
 {
-    uint32_t groups = 0; /* a bit for each place before, the last one lowest: whether a group begins there */
-    int pairs[2] = {0, 0}; /* in a row, up to the last place of this parity */
-    for (Py_ssize_t at = low; at + 1 < high; at++) {
-        byte one = traits[p[at]], two = traits[p[at + 1]];
-        if ((one & FIRST) && (groups >> 3 & 0x111) == 0x111)
-            return true;
-        bool group = (one & FIRST) && (two & SECOND) && at + 2 < high && (traits[p[at + 2]] & THIRD);
-        groups = groups << 1 | group;
-        int *count = &pairs[at & 1];
-        *count = (one & HIGH) && (two & HEX) ? *count + 1 : 0;
-        if (*count == PAIRS)
-            return true;
+    Spelling marks = {0, 0, 0, 0, 0, 0};
+    for (int at = 0; at < 64; at += 16) {
+        const Bytes c = bytes_at(p + at);
+        const Bytes capital = within(c, 'A', 'Z'), small = within(c, 'a', 'z'), digit = within(c, '0', '9');
+        const Bytes plain = capital | small | digit;
+        const Bytes sign = (c == each('-')) | (c == each('_')) | (c == each('+')) | (c == each('/'));
+        const Bytes value = (c - (capital & each('A')) - (small & each('a' - 26)) + (digit & each(52 - '0'))) | ~plain;
+        marks.first |= bits_of(within(value, 8, 31)) << at;
+        marks.second |= bits_of(within(value & each(15), 2, 7)) << at;
+        marks.third |= bits_of((value & each(2)) == each(0)) << at;
+        marks.any |= bits_of(plain | sign) << at;
+        marks.high |= bits_of(within(c, '2', '7')) << at;
+        marks.hex |= bits_of(digit | within(c | each(0x20), 'a', 'f')) << at;
     }
-    return false;
+    return marks;
+}
+
+/* Where nine of `bits` begin, each two places behind the one before. */
+static uint64_t nine(uint64_t bits)
+{
+    const uint64_t two = bits & bits >> 2, four = two & two >> 4;
+    return four & four >> 8 & bits >> 16;
+}
+
+/* Whether 64 bytes may hold what `spells` looks for: a cheaper test, which words and identifiers seldom pass. */
+static bool may_spell(const byte *p)
+{
+    uint64_t first = 0, second = 0, high = 0;
+    for (int at = 0; at < 64; at += 16) {
+        const Bytes c = bytes_at(p + at), upper = c & each(~0x10); /* of S to X those before: C to H */
+        first |= bits_of(within(c, 'I', 'Z') | within(c, 'a', 'f')) << at;
+        second |= bits_of(within(upper, 'C', 'H') | within(upper, 'i', 'n') | within(c, '0', '3')) << at;
+        high |= bits_of(within(c, '2', '7')) << at;
+    }
+    const uint64_t both = first & second >> 1;
+    return (both & both >> 4 & both >> 8) != 0 || nine(high) != 0;
+}
+
+/* Whether three groups and the beginning of one, or nine pairs, that spell printable ASCII stand at the byte `at` or
+ * at one of the next, as far as all of them are within 64 bytes. */
+static bool spells(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    byte last[64];
+    const byte *q = block_at(p, at, size, sizeof last, last);
+    if (!may_spell(q))
+        return false;
+    const Spelling marks = spelling_of(q);
+    const uint64_t group = marks.first & marks.second >> 1 & marks.third >> 2 & marks.any >> 3;
+    return (group & group >> 4 & group >> 8 & marks.first >> 12 & marks.any >> 13) != 0 ||
+           nine(marks.high & marks.hex >> 1) != 0;
 }
 
 static bool is_word(byte c)
@@ -871,8 +955,8 @@ static bool looks_alike(const byte *p, Py_ssize_t at, Py_ssize_t size)
 /* Whether quoted-printable spells two bytes at `at`. */
 static bool is_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
 {
-    return at + 5 < size && p[at] == '=' && p[at + 3] == '=' && (traits[p[at + 1]] & HEX) &&
-           (traits[p[at + 2]] & HEX) && (traits[p[at + 4]] & HEX) && (traits[p[at + 5]] & HEX);
+    return at + 5 < size && p[at] == '=' && p[at + 3] == '=' && hex_digit(p[at + 1]) >= 0 &&
+           hex_digit(p[at + 2]) >= 0 && hex_digit(p[at + 4]) >= 0 && hex_digit(p[at + 5]) >= 0;
 }
 
 static bool is_joined(byte c)
@@ -958,61 +1042,32 @@ static bool spells_digits(const byte *p, Py_ssize_t at, Py_ssize_t size)
     return true;
 }
 
-/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII; and for each that
-   begins the base64 of a digit. */
+/* A bit for each of 64 bytes that may be in a run of base64 or hex, begins the base64 of a digit, is a quote, is a quote
+ * or a backslash, or is rare: an equals sign, or what begins a character beyond ASCII. */
 typedef struct {
-    uint64_t run, equals, quotes, beyond, digits;
+    uint64_t run, digits, quotes, edges, rare;
 } Marks;
 
-#ifdef __SSE2__
-static void mark(const byte *p, int shift, Marks *marks)
+static Marks marks_of(const byte *p)
 {
-    __m128i c = _mm_loadu_si128((const __m128i *)p), folded = _mm_or_si128(c, _mm_set1_epi8(0x20));
-    __m128i letter = _mm_and_si128(
-        _mm_cmpgt_epi8(folded, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(folded, _mm_set1_epi8('z' + 1)));
-    __m128i digit = /* and the dash and the slash */
-        _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('-' - 1)), _mm_cmplt_epi8(c, _mm_set1_epi8('9' + 1)));
-    digit = _mm_andnot_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('.')), digit);
-    __m128i sign = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('+')), _mm_cmpeq_epi8(c, _mm_set1_epi8('_')));
-    marks->run |= (uint64_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), sign)) << shift;
-    marks->equals |= (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(c, _mm_set1_epi8('='))) << shift;
-    __m128i quote = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\'')));
-    marks->quotes |= (uint64_t)_mm_movemask_epi8(quote) << shift;
-    marks->beyond |= (uint64_t)_mm_movemask_epi8(c) << shift;
-    __m128i digits = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('L' - 1)), _mm_cmplt_epi8(c, _mm_set1_epi8('O' + 1)));
-    marks->digits |= (uint64_t)_mm_movemask_epi8(digits) << shift;
-}
-#else
-static void mark(const byte *p, int shift, Marks *marks)
-{
-    for (int i = 0; i < 16; i++) {
-        marks->run |= (uint64_t)(traits[p[i]] & RUN) << (shift + i);
-        marks->equals |= (uint64_t)(p[i] == '=') << (shift + i);
-        marks->quotes |= (uint64_t)(p[i] == '"' || p[i] == '\'') << (shift + i);
-        marks->beyond |= (uint64_t)(p[i] >> 7) << (shift + i);
-        marks->digits |= (uint64_t)(p[i] >= 'L' && p[i] <= 'O') << (shift + i);
+    Marks marks = {0, 0, 0, 0, 0};
+    for (int at = 0; at < 64; at += 16) {
+        const Bytes c = bytes_at(p + at), quote = (c == each('"')) | (c == each('\''));
+        const Bytes run = within(c | each(0x20), 'a', 'z') | (within(c, '-', '9') & ~(c == each('.'))) |
+                          (c == each('+')) | (c == each('_'));
+        marks.run |= bits_of(run) << at;
+        marks.digits |= bits_of(within(c, 'L', 'O')) << at;
+        marks.quotes |= bits_of(quote) << at;
+        marks.edges |= bits_of(quote | (c == each('\\'))) << at;
+        marks.rare |= bits_of((c == each('=')) | (c & (c > each(-65)))) << at;
     }
-}
-#endif
-
-/* The `width` bytes at `block`; of the last ones, with zeros behind them, a copy in `last`. */
-static const byte *block_at(const byte *p, Py_ssize_t block, Py_ssize_t size, size_t width, byte *last)
-{
-    if (block + (Py_ssize_t)width <= size)
-        return p + block;
-    memset(last, 0, width);
-    memcpy(last, p + block, (size_t)(size - block));
-    return last;
+    return marks;
 }
 
-/* Whether what begins in the run at `low` spells something; sets `high` to where the run ends. */
-static bool run_spells(const byte *p, Py_ssize_t low, Py_ssize_t size, Py_ssize_t *high)
+/* Where `bits` are `by` bytes before, in this block or, by `before`, in the one before. */
+static uint64_t behind(uint64_t bits, uint64_t before, int by)
 {
-    Py_ssize_t end = low;
-    while (end < size && (traits[p[end]] & RUN))
-        end++;
-    *high = end;
-    return end - low >= SHORTEST && spells(p, low, end);
+    return bits << by | before >> (64 - by);
 }
 
 static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
@@ -1022,45 +1077,44 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
         return NULL;
     }
     const byte *p = (const byte *)PyBytes_AS_STRING(given);
-    Py_ssize_t size = PyBytes_GET_SIZE(given), block = 0, high = 0;
-    uint64_t run_before = 0, equals_before = 0, digits_before = 0; /* of the last 16 bytes */
-    byte last[48];
-    for (; block < size; block += 48) {
-        const byte *q = block_at(p, block, size, sizeof last, last);
-        Marks marks = {run_before, equals_before, 0, 0, digits_before};
-        for (int part = 0; part < 3; part++)
-            mark(q + 16 * part, 16 * part + 16, &marks);
-        run_before = marks.run >> 48;
-        equals_before = marks.equals >> 48;
-        digits_before = marks.digits >> 48;
-        for (uint64_t left = marks.beyond; left; left &= left - 1)
-            if (looks_alike(p, block - 16 + lowest(left), size))
+    const Py_ssize_t size = PyBytes_GET_SIZE(given);
+    Py_ssize_t tested = 0; /* up to here nothing begins that spells something */
+    uint64_t quotes_before = 0, digits_before = 0, run_before = 0; /* of the block before */
+    uint64_t two_before = 0, four_before = 0, eight_before = 0; /* and where so many of a run end in it */
+    byte last[64];
+    for (Py_ssize_t block = 0; block < size; block += 64) {
+        const Marks marks = marks_of(block_at(p, block, size, sizeof last, last));
+        for (uint64_t left = marks.rare; left; left &= left - 1) {
+            const Py_ssize_t at = block + lowest(left);
+            if (p[at] == '=' ? is_quoted(p, at, size) || goes_on_quoted(p, at, size) : looks_alike(p, at, size))
                 return Py_NewRef(Py_True);
-        for (uint64_t left = marks.equals & marks.equals >> 3; left; left &= left - 1)
-            if (is_quoted(p, block - 16 + lowest(left), size))
-                return Py_NewRef(Py_True);
-        for (uint64_t left = marks.quotes; left; left &= left - 1)
-            if (joins(p, block - 16 + lowest(left), size))
-                return Py_NewRef(Py_True);
-        for (uint64_t left = marks.equals >> 16; left; left &= left - 1)
-            if (goes_on_quoted(p, block + lowest(left), size))
-                return Py_NewRef(Py_True);
-        for (uint64_t left = marks.digits & marks.digits >> 4; left; left &= left - 1)
-            if (spells_digits(p, block - 16 + lowest(left), size))
-                return Py_NewRef(Py_True);
-        uint64_t run = marks.run;
-        run &= run >> 1;
-        run &= run >> 2;
-        run &= run >> 4;
-        run &= run >> 6; /* SHORTEST in a row begin here */
-        while (run) {
-            Py_ssize_t low = block - 16 + lowest(run);
-            if (low >= high && run_spells(p, low, size, &high))
-                return Py_NewRef(Py_True);
-            if (high >= block + 48)
-                break;
-            run &= ~(uint64_t)0 << (high - block + 16);
         }
+        for (uint64_t left = marks.edges & behind(marks.quotes, quotes_before, 1); left; left &= left - 1)
+            if (joins(p, block + lowest(left) - 1, size))
+                return Py_NewRef(Py_True);
+        const uint64_t two = marks.run & behind(marks.run, run_before, 1), four = two & behind(two, two_before, 2);
+        const uint64_t eight = four & behind(four, four_before, 4);
+        const uint64_t digits = behind(marks.digits, digits_before, 7) & behind(marks.digits, digits_before, 3);
+        for (uint64_t left = eight & digits; left; left &= left - 1)
+            if (spells_digits(p, block + lowest(left) - 7, size))
+                return Py_NewRef(Py_True);
+        uint64_t ends = eight & behind(eight, eight_before, SHORTEST - 8); /* where so many of a run end */
+        while (ends != 0) {
+            const Py_ssize_t start = block + lowest(ends) - (SHORTEST - 1);
+            if (start >= tested) {
+                if (spells(p, start, size))
+                    return Py_NewRef(Py_True);
+                tested = start + 64 - LONGEST + 1;
+            }
+            const Py_ssize_t next = tested + SHORTEST - 1 - block;
+            ends = next < 64 ? ends & ~(uint64_t)0 << next : 0;
+        }
+        quotes_before = marks.quotes;
+        digits_before = marks.digits;
+        run_before = marks.run;
+        two_before = two;
+        four_before = four;
+        eight_before = eight;
     }
     return Py_NewRef(Py_False);
 }
@@ -1168,34 +1222,47 @@ static PyObject *has_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
 
 enum { ENOUGH_DIGITS = 6 };
 
-/* What 16 bytes hold: a bit for each that is a digit; and for each that is one or may stand between two of a number. */
-#ifdef __SSE2__
-static void mark_digits(const byte *p, int shift, uint64_t *digits, uint64_t *runs)
+/* A bit for each of 64 bytes that is a digit. */
+static uint64_t digits_of(const byte *p)
 {
-    __m128i c = _mm_loadu_si128((const __m128i *)p);
-    __m128i below = _mm_cmplt_epi8(c, _mm_set1_epi8('9' + 1));
-    __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('0' - 1)), below);
-    __m128i run = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('-' - 1)), below); /* the dash, the dot, the slash */
-    run = _mm_or_si128(run, _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('(')), _mm_cmpeq_epi8(c, _mm_set1_epi8(')'))));
-    run = _mm_or_si128(run, _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\'))));
-    *digits |= (uint64_t)_mm_movemask_epi8(digit) << shift;
-    *runs |= (uint64_t)_mm_movemask_epi8(run) << shift;
+    uint64_t digits = 0;
+    for (int at = 0; at < 64; at += 16)
+        digits |= bits_of(within(bytes_at(p + at), '0', '9')) << at;
+    return digits;
 }
-#else
-static void mark_digits(const byte *p, int shift, uint64_t *digits, uint64_t *runs)
+
+/* And for each that is one or may stand between two of a number. */
+static uint64_t runs_of(const byte *p)
 {
-    for (int i = 0; i < 16; i++) {
-        bool between = p[i] == ' ' || p[i] == '(' || p[i] == ')' || p[i] == '\\' || (p[i] >= '-' && p[i] <= '/');
-        *digits |= (uint64_t)is_digit(p[i]) << (shift + i);
-        *runs |= (uint64_t)(is_digit(p[i]) || between) << (shift + i);
+    uint64_t runs = 0;
+    for (int at = 0; at < 64; at += 16) {
+        const Bytes c = bytes_at(p + at);
+        const Bytes sign = (c == each(' ')) | (c == each('\\')) | ((c | each(1)) == each(')')); /* or the other bracket */
+        runs |= bits_of(within(c, '-', '9') | sign) << at;
     }
+    return runs;
 }
-#endif
 
 /* The lowest `count` bits. */
 static uint64_t low_bits(int count)
 {
     return count >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1;
+}
+
+/* Whether a run of a block has digits enough; the first one goes on from `count` digits before. */
+static bool has_enough(uint64_t digits, uint64_t runs, int count)
+{
+    for (int low = 0; low < 64 && digits != 0;) {
+        const uint64_t gaps = ~runs >> low;
+        const int end = gaps ? low + lowest(gaps) : 64;
+        count += bit_count(digits & low_bits(end));
+        if (count >= ENOUGH_DIGITS)
+            return true;
+        count = 0;
+        digits &= ~low_bits(end);
+        low = digits ? lowest(digits) : 64;
+    }
+    return false;
 }
 
 static PyObject *has_digits(PyObject *Py_UNUSED(module), PyObject *given)
@@ -1210,21 +1277,14 @@ static PyObject *has_digits(PyObject *Py_UNUSED(module), PyObject *given)
     byte last[64];
     for (Py_ssize_t block = 0; block < size; block += 64) {
         const byte *q = block_at(p, block, size, sizeof last, last);
-        uint64_t digits = 0, runs = 0;
-        for (int part = 0; part < 4; part++)
-            mark_digits(q + 16 * part, 16 * part, &digits, &runs);
-        for (int low = 0; low < 64;) { /* from run to run; the first goes on from the block before */
-            const uint64_t gaps = ~runs >> low;
-            const int end = gaps ? low + lowest(gaps) : 64;
-            count += __builtin_popcountll(digits & low_bits(end) & ~low_bits(low));
-            if (count >= ENOUGH_DIGITS)
-                return Py_NewRef(Py_True);
-            if (end >= 64)
-                break;
-            count = 0;
-            digits &= ~low_bits(end);
-            low = digits ? lowest(digits) : 64;
-        }
+        const uint64_t digits = digits_of(q);
+        if (digits == 0 && count == 0)
+            continue;
+        const uint64_t runs = runs_of(q);
+        const int more = bit_count(digits);
+        if (count + more >= ENOUGH_DIGITS && has_enough(digits, runs, count))
+            return Py_NewRef(Py_True);
+        count = ~runs == 0 ? count + more : bit_count(digits & ~low_bits(64 - __builtin_clzll(~runs)));
     }
     return Py_NewRef(Py_False);
 }
@@ -1589,44 +1649,31 @@ static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t
 
 /* --- words --------------------------------------------------------------------------------------------------- */
 
-enum { THREE = 1 << 12, ROOTS = 256 * 4, STATE = 8, EDGE = 4, MOST_NUMBERS = 4096 };
+enum { FIRST_BITS = 1 << 13, BITS = 1 << 12, ROOTS = 256 * 4, STATE = 8, EDGE = 4, MOST_NUMBERS = 4096 };
+enum { HEAD = 8, TOGETHER = 1024 };
 
 /* A bit for each of 64 bytes that is a letter, a small letter, beyond ASCII, a backslash. */
 typedef struct {
     uint64_t letters, small, high, slashes;
 } Letters;
 
-#ifdef __SSE2__
-static void mark_letters(const byte *p, int shift, Letters *marks)
+static Letters letters_of(const byte *p)
 {
-    __m128i c = _mm_loadu_si128((const __m128i *)p);
-    __m128i folded = _mm_or_si128(c, _mm_set1_epi8(0x20));
-    __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(folded, _mm_set1_epi8('a' - 1)),
-                                   _mm_cmplt_epi8(folded, _mm_set1_epi8('z' + 1)));
-    __m128i small = _mm_and_si128(letter, _mm_cmpeq_epi8(c, folded));
-    marks->letters |= (uint64_t)_mm_movemask_epi8(letter) << shift;
-    marks->small |= (uint64_t)_mm_movemask_epi8(small) << shift;
-    marks->high |= (uint64_t)_mm_movemask_epi8(c) << shift;
-    marks->slashes |= (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(c, _mm_set1_epi8('\\'))) << shift;
-}
-#else
-static void mark_letters(const byte *p, int shift, Letters *marks)
-{
-    for (int i = 0; i < 16; i++) {
-        const byte folded = p[i] | 0x20;
-        const bool letter = folded >= 'a' && folded <= 'z';
-        marks->letters |= (uint64_t)letter << (shift + i);
-        marks->small |= (uint64_t)(letter && p[i] == folded) << (shift + i);
-        marks->high |= (uint64_t)(p[i] >= 0x80) << (shift + i);
-        marks->slashes |= (uint64_t)(p[i] == '\\') << (shift + i);
+    Letters marks = {0, 0, 0, 0};
+    for (int at = 0; at < 64; at += 16) {
+        const Bytes c = bytes_at(p + at), folded = c | each(0x20), letter = within(folded, 'a', 'z');
+        marks.letters |= bits_of(letter) << at;
+        marks.small |= bits_of(letter & (c == folded)) << at;
+        marks.high |= bits_of(c) << at;
+        marks.slashes |= bits_of(c == each('\\')) << at;
     }
+    return marks;
 }
-#endif
 
-/* An automaton of `detectors.words`: bits for the first three bytes of words, and for the second to the fourth, by the
- * five low bits of each, which a letter has in either case; where each first byte leads; states; edges. */
+/* An automaton of `detectors.words`: bits for the first four bytes of words, for the second to the fourth, and for the
+ * letters that they begin with; where each first byte leads; states; edges. */
 typedef struct {
-    const byte *first, *second, *roots, *states, *edges;
+    const byte *first, *second, *heads, *roots, *states, *edges;
     uint32_t state_count, edge_count;
 } Automaton;
 
@@ -1639,15 +1686,16 @@ static uint32_t number_at(const byte *p)
 
 static bool read_automaton(Automaton *automaton, PyObject *given)
 {
-    const Py_ssize_t head = 2 * THREE + ROOTS + 4, size = PyBytes_GET_SIZE(given);
+    const Py_ssize_t head = FIRST_BITS + 2 * BITS + ROOTS + 4, size = PyBytes_GET_SIZE(given);
     const byte *p = (const byte *)PyBytes_AS_STRING(given);
     if (size < head)
         return false;
-    const Py_ssize_t states = number_at(p + 2 * THREE + ROOTS), left = size - head - states * STATE;
+    const Py_ssize_t states = number_at(p + FIRST_BITS + 2 * BITS + ROOTS), left = size - head - states * STATE;
     if (left < 0 || left % EDGE != 0)
         return false;
     *automaton = (Automaton){
-        .first = p, .second = p + THREE, .roots = p + 2 * THREE, .states = p + head, .edges = p + head + states * STATE,
+        .first = p, .second = p + FIRST_BITS, .heads = p + FIRST_BITS + BITS, .roots = p + FIRST_BITS + 2 * BITS,
+        .states = p + head, .edges = p + head + states * STATE,
         .state_count = (uint32_t)states, .edge_count = (uint32_t)(left / EDGE),
     };
     return true;
@@ -1675,10 +1723,61 @@ static uint32_t next_state(const Automaton *automaton, uint32_t state, byte c)
     return 0;
 }
 
-static bool has_three(const byte *bits, const byte *p)
+/* The eight bytes at `p`, the first one lowest. */
+static uint64_t eight_at(const byte *p)
 {
-    const int three = (p[0] & 31) << 10 | (p[1] & 31) << 5 | (p[2] & 31);
-    return bits[three >> 3] >> (three & 7) & 1;
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+/* Whether the bit is set for the five low bits of each of the three lowest bytes. */
+static bool has_three(const byte *bits, uint64_t word)
+{
+    const uint64_t bit = (word & 31) | (word >> 3 & 31 << 5) | (word >> 6 & 31 << 10);
+    return bits[bit >> 3] >> (bit & 7) & 1;
+}
+
+/* Whether a word may begin with the four bytes at `p`, which are letters with a small one last, or else not: a bit by a
+ * hash of the five low bits of each, which a letter has in either case, or else of the last one of the bit that capitals
+ * have and most signs do not. */
+static bool has_first(const byte *bits, const byte *p, bool letters)
+{
+    static const uint32_t masks[2] = {0x401F1F1F, 0x1F1F1F1F};
+    const uint32_t bit = ((uint32_t)eight_at(p) & masks[letters]) * 0x9E3779B1u >> 16;
+    return bits[bit >> 3] >> (bit & 7) & 1;
+}
+
+/* Whether both bits are set for up to eight bytes, by a hash: see `detectors.words`. */
+static bool has_hashed(const byte *bits, uint64_t word)
+{
+    const uint64_t hash = (word | 0x20) * 0x9E3779B97F4A7C15u, one = hash >> 49, two = hash >> 34 & (BITS * 8 - 1);
+    return bits[one >> 3] >> (one & 7) & bits[two >> 3] >> (two & 7) & 1;
+}
+
+/* Whether a word may begin with the bytes at `p`, of which `HEAD` + 2 can be read, as far as the first letters tell: a
+ * word cannot end before a small letter, so it begins with all small ones that follow the first byte. */
+static bool has_head(const Automaton *automaton, const byte *p)
+{
+    const uint64_t word = eight_at(p), low = word & 0x7F7F7F7F7F7F7F7Fu;
+    const uint64_t from_a = low + 0x1F1F1F1F1F1F1F1Fu, beyond_z = low + 0x0505050505050505u; /* in each highest bit */
+    const uint64_t others = (~from_a | beyond_z | word) & 0x8080808080808000u;
+    if (others == 0)
+        return has_hashed(automaton->heads, word);
+    const int length = lowest(others) / 8;
+    const byte next = p[length];
+    if (next >= 0x80 || (next >= 'A' && next <= 'Z')) /* which a word may go on with */
+        return has_three(automaton->second, word >> 8);
+    const uint64_t head = word & (((uint64_t)1 << 8 * length) - 1);
+    if (has_hashed(automaton->heads, head))
+        return true;
+    if (length > HEAD - 2 || !(next == ' ' || next == '-' || next == '_'))
+        return false;
+    const uint64_t joined = ' ' | (uint64_t)(p[length + 1] | 0x20) << 8; /* and the first byte of the next part */
+    return has_hashed(automaton->heads, head | joined << 8 * length);
 }
 
 static bool is_alnum(byte c)
@@ -1717,7 +1816,7 @@ static PyObject *numbers_of(const uint64_t *found)
 {
     Py_ssize_t count = 0;
     for (int word = 0; word < MOST_NUMBERS / 64; word++)
-        count += __builtin_popcountll(found[word]);
+        count += found[word] != 0 ? bit_count(found[word]) : 0;
     PyObject *numbers = PyTuple_New(count);
     for (int word = 0, place = 0; numbers != NULL && word < MOST_NUMBERS / 64; word++)
         for (uint64_t left = found[word]; left != 0; left &= left - 1) {
@@ -1739,26 +1838,39 @@ static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t 
         return PyErr_Format(PyExc_TypeError, "find_words takes bytes and an automaton of detectors.words");
     const byte *p = (const byte *)PyBytes_AS_STRING(args[0]);
     const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
-    uint64_t found[MOST_NUMBERS / 64] = {0};
+    uint64_t found[MOST_NUMBERS / 64];
     uint64_t letter_before = 0, small_before = 0, slashes_before = 0; /* of the block before, what this one goes on from */
-    bool any = false;
-    byte last[64];
-    for (Py_ssize_t block = 0; block < size; block += 64) {
-        const byte *q = block_at(p, block, size, sizeof last, last);
-        Letters marks = {0, 0, 0, 0};
-        for (int part = 0; part < 4; part++)
-            mark_letters(q + 16 * part, 16 * part, &marks);
-        uint64_t starts = ~(marks.letters << 1 | letter_before); /* behind what is no letter */
-        starts |= (marks.small << 1 | small_before) & ~marks.small; /* behind a small letter */
-        starts |= marks.slashes << 2 | slashes_before; /* behind an escape */
-        for (uint64_t left = starts & (marks.letters | marks.high); left != 0; left &= left - 1) {
-            const Py_ssize_t at = block + lowest(left);
-            if (at + 4 > size || (has_three(automaton.first, p + at) && has_three(automaton.second, p + at + 1)))
-                any |= words_at(&automaton, p, at, size, found);
+    bool walked = false, any = false;
+    byte last[64 + HEAD];
+    for (Py_ssize_t low = 0; low < size; low += TOGETHER) {
+        uint16_t likely[TOGETHER]; /* where words may begin, gathered first: a loop for each block would be left too often */
+        int count = 0;
+        for (int block = 0; block < TOGETHER && low + block < size; block += 64) {
+            const byte *q = block_at(p, low + block, size, sizeof last, last);
+            const Letters marks = letters_of(q);
+            uint64_t starts = ~(marks.letters << 1 | letter_before); /* behind what is no letter */
+            starts |= (marks.small << 1 | small_before) & ~marks.small; /* behind a small letter */
+            starts |= marks.slashes << 2 | slashes_before; /* behind an escape */
+            /* Four letters begin here, a small one last; what the next block would have to tell need not be known. */
+            const uint64_t four = marks.letters & marks.letters >> 1 & marks.letters >> 2 & marks.small >> 3;
+            for (uint64_t left = starts & (marks.letters | marks.high); left != 0; left &= left - 1) {
+                const int at = lowest(left);
+                likely[count] = (uint16_t)(block + at);
+                count += has_first(automaton.first, q + at, four >> at & 1);
+            }
+            letter_before = marks.letters >> 63;
+            small_before = marks.small >> 63;
+            slashes_before = marks.slashes >> 62;
         }
-        letter_before = marks.letters >> 63;
-        small_before = marks.small >> 63;
-        slashes_before = marks.slashes >> 62;
+        for (int i = 0; i < count; i++) {
+            const Py_ssize_t at = low + likely[i];
+            if (!has_head(&automaton, block_at(p, at, size, HEAD + 2, last)))
+                continue;
+            if (!walked)
+                memset(found, 0, sizeof found);
+            walked = true;
+            any |= words_at(&automaton, p, at, size, found);
+        }
     }
     return any ? numbers_of(found) : PyTuple_New(0);
 }

@@ -259,12 +259,29 @@ _NEAR = st.lists(
 ).map(b"".join)
 
 
-@given(data=_NEAR)
-def test_the_helper_announces_what_the_pattern_does(data: bytes) -> None:
+@given(data=_NEAR, size=st.integers(0, 130))
+def test_the_helper_announces_what_the_pattern_does(data: bytes, size: int) -> None:
     """At every place, of any length."""
     if announces is None:
         without_helper()
-    assert announces(data) is announces_pure(data)
+    for before in (b".", b"/"):
+        assert announces(before * size + data) is announces_pure(before * size + data)
+
+
+@pytest.mark.parametrize("announced", [
+    b"MTIzNDU2", b"MTIzNDU", b"MTIzLTQ1", b"6a616e6520646f6520", b"6a616e6520646f652", b"0' '1", b"=''a", b"c29tZSB0ZXh0IGhlcmU", b"c29tZSB0ZXh0_", b"c29tZSB0ZXh0", b"c29tZSB0ZXh0I", b"6a616e6520646f652061", b"6a616e6520646f65206132",
+    b"6a616e6520646f6520617", b"a''b", b"a\"'b", b"a'\\\"b", b"a\\\"\\\"b", b"a\\\"'b", b"key=ab'cde", b"key=ab\\\"cde", b"=40=4a",
+    "а".encode(), "\u200b".encode(), b"0\xc2\xa00", b"a" * 30, b"/usr/local-lib/python_three",
+])  # fmt: skip
+@pytest.mark.parametrize("before", [b".", b"a", b"Q", b"=", b'"', b"\\", b"2", b"\xe2"])
+def test_what_announces_is_seen_over_the_ends_of_blocks(announced: bytes, before: bytes) -> None:
+    """Wherever in the helper's blocks it begins, and whatever stands around it, as the pattern does."""
+    if announces is None:
+        without_helper()
+    for size in (*range(20), *range(40, 70), *range(105, 132)):
+        for after in (b"", b"a" * 70, b". x" * 30):
+            data = before * (size % 64) + b"." * (size - size % 64) + announced + after
+            assert announces(data) is announces_pure(data), data
 
 
 _BEYOND = st.lists(
