@@ -14,7 +14,7 @@ import detectors.gate
 from detectors.gate import Stage
 from engine.actions.decide import CompiledRules, Effect, compile_rules
 from engine.actions.defaults import compiled_defaults
-from engine.actions.extract import extract
+from engine.actions.extract import asks, extract
 from engine.actions.literals import ForcesParse, GatePatterns, gate_patterns
 from engine.actions.principals import Principals
 from engine.actions.profile import shipped_profiles
@@ -52,8 +52,12 @@ def rules(*matches: dict[str, Any], effect: str = "review") -> CompiledRules:
 
 
 def effect(data: bytes, compiled: CompiledRules) -> Effect:
-    decided = compiled.strictest(extract(parse(data), PROFILES, WHO))
-    return Effect.ALLOW if decided is None else decided[1].effect
+    """What is decided, which is asked twice: of whole actions, and of those that are read as far as rules ask."""
+    trees = parse(data)
+    decided = compiled.strictest(extract(trees, PROFILES, WHO))
+    found = Effect.ALLOW if decided is None else decided[1].effect
+    assert asks(trees, PROFILES, WHO, None, compiled.may_ask, compiled.asks) is (found is not Effect.ALLOW)
+    return found
 
 
 # Values and globs are put together from the same pieces, so that they meet often.
