@@ -149,13 +149,18 @@ def holds(conditions: Sequence[Test], values: Iterable[Json], scalars: Scalars, 
 def holds_scalar(conditions: Sequence[Condition], values: Iterable[Json], *, written: bool = False) -> bool:
     """As `holds` for a profile's ``when``: scalars as they stand, containers are only present."""
     found = [value for value in values if value is not None]
-    if not found:
-        return any(c is Presence.ABSENT or (isinstance(c, Like) and c.negated) for c in conditions)
-    return Presence.PRESENT in conditions or any(
-        not isinstance(c, Presence) and c.meets(value, closed=False, written=written)
-        for c in conditions
-        for value in found
-    )
+    for condition in conditions:  # dozens are tried on a record, and generators would be most of the time
+        if isinstance(condition, Presence):
+            if (condition is Presence.PRESENT) is bool(found):
+                return True
+        elif not found:
+            if isinstance(condition, Like) and condition.negated:
+                return True
+        else:
+            for value in found:
+                if condition.meets(value, closed=False, written=written):
+                    return True
+    return False
 
 
 def holds_unread(conditions: Sequence[Condition]) -> Callable[[str], bool]:

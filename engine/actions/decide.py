@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from detectors.errors import ConfigError
 from detectors.yamlfile import Loc, YamlFile, closest, dotted
-from engine.actions.conditions import Condition, Scalars, Test, holds, holds_unread, parse_condition, together
+from engine.actions.conditions import Condition, Like, Scalars, Test, holds, holds_unread, parse_condition, together
 from engine.actions.extract import Found
 from engine.actions.globs import Glob, fold
 from engine.actions.model import Action
@@ -31,7 +31,9 @@ class Effect(StrEnum):
 
 Told = Action | Found
 _EFFECTS = list(Effect)
+_EVERYTHING = Path.of("**")
 _KNOWN_NAMES = 4096
+_KNOWN_SETS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,12 @@ class CompiledRule:
         return self.rule.effect == "allow"
 
     @property
+    def is_wordy(self) -> bool:
+        """Whether all that it asks beside names is for certain words somewhere in the parameters."""
+        likes = (isinstance(one, Like) and not one.negated for _, conditions in self.params for one in conditions)
+        return not self.allows and not self.actor and [path for path, _ in self.params] == [_EVERYTHING] and all(likes)
+
+    @property
     def kind(self) -> ActionKind | None:
         """The kind of action it is about: what has happened cannot be denied any more."""
         return ActionKind.PROPOSAL if self.rule.effect == "deny" else self.rule.match.kind
@@ -119,7 +127,7 @@ class CompiledRule:
         if self.actor and not self._actor(action.principals):
             return "actor"
         for (path, conditions), tests in zip(self.params, self._tests, strict=True):
-            if not self._param(path, conditions, tests, asking):
+            if not asking.meets(path, conditions, tests, allow=self.allows):
                 return path.text
         return None
 
@@ -131,28 +139,29 @@ class CompiledRule:
         ids = [text for p in asked for text in (p.subject, f"{p.issuer}:{p.subject}")]
         return any(self.takes(self.actor, one) for one in ids)
 
-    def _param(self, path: Path, conditions: Sequence[Condition], tests: Sequence[Test], asking: Asking) -> bool:
-        params, last = asking.action.params, asking.last
-        if isinstance(params, str) and path.steps != ("**",) and last.reader.inside(params) is None:
-            # Text where an object was expected: nothing says which part of it is which.
-            return not self.allows and holds_unread(conditions)(params)
-        met = holds(tests, path.find_through(params, last.reader), last, allow=self.allows)
-        if last.reader.ambiguous:  # duplicate keys in a string: what they mean depends on who reads them
-            first = asking.first
-            again = holds(tests, path.find_through(params, first.reader), first, allow=self.allows)
-            met = (met and again) if self.allows else (met or again)
-        return met
-
 
 class Asking:
     """One action being asked about by rule after rule: its parameters are read once for all, by both readings."""
 
-    __slots__ = ("action", "first", "last")
+    __slots__ = ("_action", "_first", "_last")
 
     def __init__(self, action: Told) -> None:
-        self.action = action
-        self.last = Scalars(Reader())
-        self.first = Scalars(Reader(first=True))
+        self._action = action
+        self._last = Scalars(Reader())
+        self._first = Scalars(Reader(first=True))
+
+    def meets(self, path: Path, conditions: Sequence[Condition], tests: Sequence[Test], *, allow: bool) -> bool:
+        """Whether what stands at ``path`` meets one of ``conditions``, whose `together` is ``tests``."""
+        params, last = self._action.params, self._last
+        if isinstance(params, str) and path.steps != ("**",) and last.reader.inside(params) is None:
+            # Text where an object was expected: nothing says which part of it is which.
+            return not allow and holds_unread(conditions)(params)
+        met = holds(tests, path.find_through(params, last.reader), last, allow=allow)
+        if last.reader.ambiguous:  # duplicate keys in a string: what they mean depends on who reads them
+            first = self._first
+            again = holds(tests, path.find_through(params, first.reader), first, allow=allow)
+            met = (met and again) if allow else (met or again)
+        return met
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,11 @@ class CompiledRules:
     rules: tuple[CompiledRule, ...]
 
     _named: dict[tuple[str, str], int] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _wordy: int = field(init=False, compare=False, repr=False)  # the rules of `CompiledRule.is_wordy`, as bits
+    _any_of: dict[int, tuple[Test, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_wordy", sum(1 << n for n, rule in enumerate(self.rules) if rule.is_wordy))
 
     def decide(self, action: Told) -> Decision:
         """The first rule that matches. Raises BudgetExceeded for JSON in strings without end."""
@@ -178,13 +192,30 @@ class CompiledRules:
     def _first(self, action: Told) -> CompiledRule | None:
         left = self._named_so(action.profile, action.action, action.resource, action.environment)
         asking = Asking(action)
+        wordy = left & self._wordy
         while left:
             bit = left & -left
             rule = self.rules[bit.bit_length() - 1]
+            if bit & wordy and rule.kind in (None, action.kind):
+                asked, wordy = wordy & left, 0
+                if asked != bit and not self._meets_one(asked, asking):
+                    left ^= asked
+                    continue
             if rule.missed_beside_names(action, asking) is None:
                 return rule
             left ^= bit
         return None
+
+    def _meets_one(self, numbers: int, asking: Asking) -> bool:
+        """Whether the parameters are what one of these rules, the bits of a number, asks for: mostly they are not."""
+        tests = self._any_of.get(numbers)
+        if tests is None:
+            rules = [rule for number, rule in enumerate(self.rules) if numbers >> number & 1]
+            tests = together([one for rule in rules for _, conditions in rule.params for one in conditions])
+            if len(self._any_of) >= _KNOWN_SETS:
+                self._any_of.clear()
+            self._any_of[numbers] = tests
+        return asking.meets(_EVERYTHING, (), tests, allow=False)
 
     def may_ask(self, profile: str, action: str, resource: str, environment: str) -> bool:
         """Whether a rule that reviews or denies takes these names: without one, all such actions are allowed."""

@@ -47,6 +47,8 @@ class Glob:
 
     def matches(self, text: str, folded: Fold = fold) -> bool:
         """Whether the whole of ``text`` matches; linear in its length times the number of stars."""
+        if self.text == "*":
+            return True
         if self.runs[0] and len(text) > 2 * _HEAD:  # folding a long text is dear, and its beginning mostly says no
             head = fold(text[:_HEAD])[:-1]  # its last byte may be a blank that goes on
             if not self.may_begin(head):

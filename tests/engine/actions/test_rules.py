@@ -138,6 +138,20 @@ def test_an_action_is_read_no_further_than_its_rules_ask() -> None:
     assert not asks(twice, shipped_profiles(), nobody, None, compiled.may_ask, asked_of)
 
 
+@pytest.mark.parametrize(("command", "decided"), [("ls", 2), ("curl x", 0), ("rm x", 1), ("rm x; curl x", 0)])
+@pytest.mark.parametrize("first", ["", "actor: ada, ", "kind: proposal, ", "kind: fact, "])
+def test_rules_about_words_are_asked_together(command: str, decided: int, first: str) -> None:
+    """What none of them asks for is left at once; else the first that matches decides, by all that it asks."""
+    compiled = rules(
+        f"deny {{action: 'tool:*', {first.replace('kind: fact, ', '')}params: {{'**': ['*curl *', '*wget *']}}}}",
+        "review {action: 'tool:run', params: {'**': ['*rm *', '*shred *']}}",
+        "allow {action: '*', params: {'**': '*'}}",
+        f"review {{{first}params: {{'**': '*ls*'}}}}",
+    )
+    for arguments in ({"command": command}, {"command": command.split(" ")}, {"more": {"text": [command]}}):
+        assert effect(compiled, openai("run", arguments)) == ["deny", "review", "allow"][decided]
+
+
 def test_the_first_rule_that_matches_decides() -> None:
     """Order is the policy's: an allowance above a review wins."""
     compiled = rules(
