@@ -13,6 +13,7 @@ from types import ModuleType
 
 from detectors.anchors import Scan, scan_pure
 from detectors.words import Find
+from engine.actions.keyed import Tells
 
 
 def _load() -> tuple[ModuleType | None, str]:
@@ -40,6 +41,10 @@ has_digits: Callable[[bytes], bool] | None = compiled.has_digits if compiled els
 
 find_words: Find | None = compiled.find_words if compiled else None
 """Looks for context words, see `detectors.words`; None where the gate itself is as quick."""
+
+
+tells: Tells | None = compiled.tells if compiled else None
+"""Looks for words behind their keys, see `engine.actions.keyed`; None where the gate itself is as quick."""
 
 
 def description() -> str:
