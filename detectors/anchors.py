@@ -188,7 +188,7 @@ def _share(anchors: Iterable[Anchor]) -> float:
     for anchor in anchors:
         share, before = 1.0, frozenset[int]()
         for bytes_ in anchor:
-            one = min(1.0, _frequency(bytes_))
+            one = min(1.0, frequency(bytes_))
             share *= one**0.4 if bytes_ & before else one
             before = bytes_
         total += share
@@ -196,7 +196,8 @@ def _share(anchors: Iterable[Anchor]) -> float:
 
 
 @cache
-def _frequency(bytes_: frozenset[int]) -> float:
+def frequency(bytes_: frozenset[int]) -> float:
+    """What share of a text's bytes is one of these, roughly."""
     return sum(_FREQUENT.get(byte, _SELDOM) for byte in bytes_)
 
 

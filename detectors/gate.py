@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import hyperscan as hs
 
 from detectors import gatecache
+from detectors.shapes import FindShapes, Shapes
 from detectors.words import Words
 
 Numbered = tuple[int, bytes]
@@ -49,7 +50,7 @@ class _Pass(NamedTuple):
 
 
 class Gate:
-    """Patterns compiled together. A pattern's id is its place in ``patterns``. An id hits by ``probe`` too.
+    """Patterns compiled together. A pattern's id is its place in ``patterns``. An id hits by its ``probes`` too.
 
     ``patterns`` and the triggers of ``stages`` are regular expressions over bytes as Hyperscan reads them (no
     lookaround); what several ids share is looked for once. The ids of ``words`` hit by those and not by their patterns.
@@ -60,26 +61,31 @@ class Gate:
         self,
         patterns: Sequence[bytes],
         stages: Iterable[Stage] = (),
-        probe: Probe | None = None,
+        probes: Sequence[Probe] = (),
         words: Words | None = None,
+        find_shapes: FindShapes | None = None,
     ) -> None:
         self.patterns = tuple(patterns)
-        self._probe = probe
+        self._probes = probes
         self._words = words
         by_words = frozenset(words.ids if words is not None else ())
         count = len(patterns)
+        stages = list(stages)
+        later = by_words.union(*(stage.ids for stage in stages))
         self._same: dict[int, list[int]] = {}  # further ids of a pattern, by the first
-        later: set[int] = set(by_words)
-        triggers: list[tuple[int, bytes]] = []
+        first = self._once([number for number in range(count) if number not in later])
+        behind = [self._once(sorted(set(stage.ids) - by_words)) for stage in stages]
+        self._shapes: Shapes | None = None
+        if find_shapes is not None:
+            self._shapes = Shapes(dict(one for group in (first, *behind) for one in group), find_shapes)
         self._later: list[_Pass] = []
-        for number, (texts, ids, tells) in enumerate(stages, count):
-            database = _database(self._once(sorted(set(ids) - by_words)))
-            self._later.append(_Pass(number, tells, database, by_words.intersection(ids)))
-            if tells is None:
-                triggers += [(number, text) for text in texts]
-            later.update(ids)
-        self._first = _database([*self._once([i for i in range(count) if i not in later]), *triggers])
-        self._plain = not (self._later or self._same or probe or words)  # one pass tells all
+        for number, (stage, group) in enumerate(zip(stages, behind, strict=True), count):
+            one = _Pass(number, stage.probe, _database(self._unshaped(group)), by_words.intersection(stage.ids))
+            if one.database is not None or one.words:
+                self._later.append(one)
+                first += [(number, text) for text in stage.triggers if stage.probe is None]
+        self._first = _database(self._unshaped(first))
+        self._plain = not (self._later or self._same or probes or words or self._shapes)  # one pass tells all
         self._local = threading.local()
 
     def _once(self, ids: Iterable[int]) -> list[Numbered]:
@@ -89,6 +95,14 @@ class Gate:
             if one != number:
                 self._same.setdefault(one, []).append(number)
         return [(number, text) for text, number in first.items()]
+
+    @property
+    def shaped(self) -> frozenset[int]:
+        """The ids that `detectors.shapes` looks for."""
+        return self._shapes.ids if self._shapes is not None else frozenset()
+
+    def _unshaped(self, patterns: Iterable[Numbered]) -> list[Numbered]:
+        return [one for one in patterns if one[0] not in self.shaped]
 
     def hits(self, data: bytes) -> Sequence[int]:
         """Which patterns match somewhere in ``data``, each once."""
@@ -112,8 +126,11 @@ class Gate:
             words = self._words
             for data, hits in zip(texts, found, strict=True):
                 hits += words(data)
-        if self._probe is not None:
-            probed, probe = self._probe
+        if self._shapes is not None:
+            find, program = self._shapes.find, self._shapes.program
+            for data, hits in zip(texts, found, strict=True):
+                hits += find(data, program)
+        for probed, probe in self._probes:
             for data, hits in zip(texts, found, strict=True):
                 if probe(data) and probed not in hits:
                     hits.append(probed)

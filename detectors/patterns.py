@@ -22,6 +22,7 @@ from detectors.finding import Finding, Text
 from detectors.gate import Gate, Probe, Stage
 from detectors.gateform import DIGITS, gate_form, least_length, needs_digits
 from detectors.rule import Rule
+from detectors.shapes import FindShapes
 from detectors.validators import VALIDATORS, Validator
 from detectors.words import Find, Words, letter_forms
 
@@ -314,8 +315,8 @@ class PatternDetector:
     """All rules compiled together.
 
     ``extra`` are patterns of the caller, in Hyperscan's syntax, that ride along in the same gate: their ids
-    follow those of the rules; ``stages`` says which of them come behind a trigger, ``probe``
-    which of them is looked for by other means as well. ``scan`` looks for anchors; ``has_digits`` for `DIGITS`, and
+    follow those of the rules; ``stages`` says which of them come behind a trigger, ``probes``
+    which of them are looked for by other means as well. ``scan`` looks for anchors; ``has_digits`` for `DIGITS`, and
     ``find_words`` for context words, if they are quicker than the gate. Raises ValueError naming what does not compile.
     """
 
@@ -325,21 +326,23 @@ class PatternDetector:
         *,
         extra: Sequence[bytes] = (),
         stages: Sequence[Stage] = (),
-        probe: Probe | None = None,
+        probes: Sequence[Probe] = (),
         max_candidates: int = MAX_CANDIDATES,
         scan: Scan = scan_pure,
         has_digits: Callable[[bytes], bool] | None = None,
         find_words: Find | None = None,
+        find_shapes: FindShapes | None = None,
     ) -> None:
         self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
         self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
         spoken = {number: rule.words for number, rule in enumerate(self.rules) if rule.words}
-        numeric = Stage([DIGITS], {number for number, rule in enumerate(self.rules) if rule.numeric}, has_digits)
+        numeric = {number for number, rule in enumerate(self.rules) if rule.numeric}
         self.gate = Gate(
             [rule.gate for rule in self.rules] + list(extra),
-            [stage for stage in (numeric, *stages) if stage.ids],
-            probe,
+            [stage for stage in (Stage([DIGITS], numeric, has_digits), *stages) if stage.ids],
+            probes,
             Words(spoken, find_words) if find_words is not None else None,
+            find_shapes,
         )
         self._max_candidates = max_candidates
         self._anchored = scan

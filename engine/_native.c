@@ -1,6 +1,6 @@
 /* What `engine/jsontext.py` (locate), `engine/touched.py` (touched), `engine/escapes.py` (unescape_bytes, raw_offset),
  * `detectors/anchors.py` (scan), `detectors/gateform.py` (has_digits) do, compiled; and what finds the
- * words of `detectors/words.py`.
+ * words of `detectors/words.py` and the shapes of `detectors/shapes.py`.
  *
  * The Python functions are the reference, and tests hold the two equal on any input. Input are bytes objects, which
  * do not change while they are read; no Python code runs in between, apart from the garbage collector and what
@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #define STRING_OF(token) #token
@@ -29,6 +29,7 @@ typedef struct {
     PyObject *budget_exceeded; /* the exception */
     PyObject *string, *number, *key; /* the kinds of places */
     PyObject *empty; /* bytes */
+    PyObject *program; /* the program of `find_shapes` that was found to be one; NULL before */
 } State;
 
 /* --- escapes ------------------------------------------------------------------------------------------------ */
@@ -770,8 +771,9 @@ static PyObject *touched_places(PyObject *module, PyObject *const *args, Py_ssiz
 
 /* What a character of base64 or hex may be; engine/layers says why. */
 enum { RUN = 1, FIRST = 2, SECOND = 4, THIRD = 8, HEX = 16, HIGH = 32 };
-enum { SHORTEST = 14, PAIRS = 11 };
+enum { SHORTEST = 14, PAIRS = 9 };
 static byte traits[256];
+static byte values[256]; /* of the alphabet's characters */
 
 static void fill_traits(void)
 {
@@ -789,8 +791,11 @@ static void fill_traits(void)
         if (alphabet[value] >= '2' && alphabet[value] <= '7')
             trait |= HIGH;
         traits[(byte)alphabet[value]] = trait;
+        values[(byte)alphabet[value]] = (byte)value;
     }
     traits['-'] = traits['_'] = RUN;
+    values['-'] = 62;
+    values['_'] = 63;
 }
 
 /* Whether the run p[low:high] holds some groups of base64, or pairs of hex digits, that spell printable ASCII. */
@@ -870,7 +875,7 @@ static bool is_joined(byte c)
     return is_word(c) || c == '_' || c == '-' || c == '.';
 }
 
-enum { MOST_SLASHES = 9, LONGEST_PART = 40, GOES_ON = 3 };
+enum { MOST_SLASHES = 17, LONGEST_PART = 40, GOES_ON = 2 };
 
 /* Where the backslashes from `at` on end, if they are at most `MOST_SLASHES`, else `at`. */
 static Py_ssize_t behind_slashes(const byte *p, Py_ssize_t at, Py_ssize_t size)
@@ -881,6 +886,22 @@ static Py_ssize_t behind_slashes(const byte *p, Py_ssize_t at, Py_ssize_t size)
     return end - at <= MOST_SLASHES ? end : at;
 }
 
+static bool is_of_number(byte c)
+{
+    return is_digit(c) || (c >= 'A' && c <= 'Z');
+}
+
+/* Whether a word ends before `end` that goes on at `at`; a number may have a space between. */
+static bool goes_on(const byte *p, Py_ssize_t end, Py_ssize_t at, Py_ssize_t size)
+{
+    const byte before = p[end - 1];
+    if ((is_joined(before) || before == '=') && is_joined(p[at]))
+        return true;
+    if (is_digit(before))
+        return p[at] == ' ' && at + 1 < size && is_of_number(p[at + 1]);
+    return before == ' ' && end > 1 && is_digit(p[end - 2]) && is_of_number(p[at]);
+}
+
 /* Whether a shell would join words at the quote at `at`, which ends a part of one and begins the next. */
 static bool joins(const byte *p, Py_ssize_t at, Py_ssize_t size)
 {
@@ -889,10 +910,10 @@ static bool joins(const byte *p, Py_ssize_t at, Py_ssize_t size)
         while (head > 0 && p[head - 1] == '\\')
             head--;
     const Py_ssize_t slashes = at - head;
-    if (head == 0 || slashes > MOST_SLASHES || second >= size || !is_joined(p[head - 1]))
+    if (head == 0 || slashes > MOST_SLASHES || second >= size)
         return false;
     const Py_ssize_t next = behind_slashes(p, second, size);
-    if (next + 1 >= size || !is_joined(p[next + 1]))
+    if (next + 1 >= size || !goes_on(p, head, next + 1, size))
         return false;
     if (p[at] == '\'')
         return p[next] == '"' || (next == second && p[next] == '\'');
@@ -912,15 +933,30 @@ static bool goes_on_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
     const Py_ssize_t open = behind_slashes(p, end, size);
     if (open + GOES_ON >= size || !(p[open] == '"' || (open == end && p[open] == '\'')))
         return false;
+    if (is_digit(p[end - 1]) && p[open + 1] == ' ' && is_of_number(p[open + 2]))
+        return true;
     for (int next = 1; next <= GOES_ON; next++)
         if (!is_joined(p[open + next]))
             return false;
     return true;
 }
 
-/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII. */
+/* Whether base64 spells a digit, a dot or a dash in each byte of the two groups at `at`. */
+static bool spells_digits(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    static const char *const some[] = {"LMNO", "CDSTijyz", "AEIMQUYcgk04", "tuvwxyz012345"};
+    if (at + 8 > size)
+        return false;
+    for (int i = 0; i < 8; i++)
+        if (p[at + i] == 0 || strchr(some[i & 3], p[at + i]) == NULL)
+            return false;
+    return true;
+}
+
+/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII; and for each that
+   begins the base64 of a digit. */
 typedef struct {
-    uint64_t run, equals, quotes, beyond;
+    uint64_t run, equals, quotes, beyond, digits;
 } Marks;
 
 #ifdef __SSE2__
@@ -938,6 +974,8 @@ static void mark(const byte *p, int shift, Marks *marks)
     __m128i quote = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\'')));
     marks->quotes |= (uint64_t)_mm_movemask_epi8(quote) << shift;
     marks->beyond |= (uint64_t)_mm_movemask_epi8(c) << shift;
+    __m128i digits = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('L' - 1)), _mm_cmplt_epi8(c, _mm_set1_epi8('O' + 1)));
+    marks->digits |= (uint64_t)_mm_movemask_epi8(digits) << shift;
 }
 #else
 static void mark(const byte *p, int shift, Marks *marks)
@@ -947,6 +985,7 @@ static void mark(const byte *p, int shift, Marks *marks)
         marks->equals |= (uint64_t)(p[i] == '=') << (shift + i);
         marks->quotes |= (uint64_t)(p[i] == '"' || p[i] == '\'') << (shift + i);
         marks->beyond |= (uint64_t)(p[i] >> 7) << (shift + i);
+        marks->digits |= (uint64_t)(p[i] >= 'L' && p[i] <= 'O') << (shift + i);
     }
 }
 #endif
@@ -979,15 +1018,16 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
     }
     const byte *p = (const byte *)PyBytes_AS_STRING(given);
     Py_ssize_t size = PyBytes_GET_SIZE(given), block = 0, high = 0;
-    uint64_t run_before = 0, equals_before = 0; /* of the last 16 bytes */
+    uint64_t run_before = 0, equals_before = 0, digits_before = 0; /* of the last 16 bytes */
     byte last[48];
     for (; block < size; block += 48) {
         const byte *q = block_at(p, block, size, sizeof last, last);
-        Marks marks = {run_before, equals_before, 0, 0};
+        Marks marks = {run_before, equals_before, 0, 0, digits_before};
         for (int part = 0; part < 3; part++)
             mark(q + 16 * part, 16 * part + 16, &marks);
         run_before = marks.run >> 48;
         equals_before = marks.equals >> 48;
+        digits_before = marks.digits >> 48;
         for (uint64_t left = marks.beyond; left; left &= left - 1)
             if (looks_alike(p, block - 16 + lowest(left), size))
                 return Py_NewRef(Py_True);
@@ -999,6 +1039,9 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
                 return Py_NewRef(Py_True);
         for (uint64_t left = marks.equals >> 16; left; left &= left - 1)
             if (goes_on_quoted(p, block + lowest(left), size))
+                return Py_NewRef(Py_True);
+        for (uint64_t left = marks.digits & marks.digits >> 4; left; left &= left - 1)
+            if (spells_digits(p, block - 16 + lowest(left), size))
                 return Py_NewRef(Py_True);
         uint64_t run = marks.run;
         run &= run >> 1;
@@ -1013,6 +1056,85 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
                 break;
             run &= ~(uint64_t)0 << (high - block + 16);
         }
+    }
+    return Py_NewRef(Py_False);
+}
+
+/* --- rows of characters -------------------------------------------------------------------------------------- */
+
+enum { ROW_WORDS = 2, MOST_ROWS = 64 * ROW_WORDS, THREE_MASKS = 3 * 64 * ROW_WORDS * 8, ROW_HEAD = 4 };
+enum { SHORTEST_ROW_RUN = 8, LONG_LINE = 60, LINE_END = 40 };
+
+/* A table of `engine.layers.beyond`: for each of the three places of a row's rarest characters, and each character of
+ * the alphabet, a bit for each row that may have it there; and the rows, see `row_around`. */
+typedef struct {
+    uint64_t masks[3][64][ROW_WORDS];
+    const byte *rows;
+    Py_ssize_t size;
+} Rows;
+
+/* Whether the row `number` stands in the run p[low:high] with its three characters at `at`. At four bytes for each,
+ * `rows` has how long it is, where the three begin in it, and where its characters are: 64 bits for each. */
+static bool row_around(const Rows *rows, int number, const byte *p, Py_ssize_t low, Py_ssize_t high, Py_ssize_t at)
+{
+    if ((number + 1) * ROW_HEAD > rows->size)
+        return false;
+    const byte *row = rows->rows + number * ROW_HEAD;
+    uint16_t place;
+    memcpy(&place, row + 2, sizeof place);
+    const Py_ssize_t start = at - row[1];
+    if (start < low || start + row[0] > high || place + 8 * row[0] > rows->size)
+        return false;
+    for (int i = 0; i < row[0]; i++) {
+        uint64_t class;
+        memcpy(&class, rows->rows + place + 8 * i, sizeof class);
+        if (!(class >> values[p[start + i]] & 1))
+            return false;
+    }
+    return true;
+}
+
+static bool run_has_row(const Rows *rows, const byte *p, Py_ssize_t low, Py_ssize_t high)
+{
+    for (Py_ssize_t at = low; at + 2 < high; at++) {
+        const uint64_t *one = rows->masks[0][values[p[at]]], *two = rows->masks[1][values[p[at + 1]]];
+        const uint64_t *three = rows->masks[2][values[p[at + 2]]];
+        for (int word = 0; word < ROW_WORDS; word++)
+            for (uint64_t left = one[word] & two[word] & three[word]; left != 0; left &= left - 1)
+                if (row_around(rows, 64 * word + lowest(left), p, low, high, at))
+                    return true;
+    }
+    return false;
+}
+
+static PyObject *has_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || PyBytes_GET_SIZE(args[0]) < THREE_MASKS)
+        return PyErr_Format(PyExc_TypeError, "has_row takes a table of engine.layers.beyond and bytes");
+    const byte *table = (const byte *)PyBytes_AS_STRING(args[0]), *p = (const byte *)PyBytes_AS_STRING(args[1]);
+    const Py_ssize_t size = PyBytes_GET_SIZE(args[1]);
+    Rows rows = {.rows = table + THREE_MASKS, .size = PyBytes_GET_SIZE(args[0]) - THREE_MASKS};
+    memcpy(rows.masks, table, THREE_MASKS);
+    Py_ssize_t goes_on = 0; /* up to here a run may be the short last line of a text in many lines */
+    for (Py_ssize_t low = 0; low < size;) {
+        const Py_ssize_t least = low < goes_on ? 1 : SHORTEST_ROW_RUN;
+        Py_ssize_t before = low + least; /* is all from `low` to here in a run? */
+        if (before > size)
+            break;
+        while (before > low && (traits[p[before - 1]] & RUN))
+            before--;
+        if (before > low) {
+            low = before;
+            continue;
+        }
+        Py_ssize_t high = low + least;
+        while (high < size && (traits[p[high]] & RUN))
+            high++;
+        if (run_has_row(&rows, p, low, high))
+            return Py_NewRef(Py_True);
+        if (high - low >= LONG_LINE)
+            goes_on = high + LINE_END;
+        low = high + 1;
     }
     return Py_NewRef(Py_False);
 }
@@ -1153,6 +1275,303 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
         Py_CLEAR(ends.found);
     return ends.found;
 }
+
+/* --- shapes -------------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define HAVE_SHAPES 1
+
+enum { CHUNK = 64, ROOM = CHUNK + 8, TABLE = 32, LONGEST_ROW = 12, SHAPE = 8 + 2 * LONGEST_ROW, DEEPEST = 8 };
+enum { MOST_ROW_CLASSES = 48, MOST_SHAPES = 255 };
+enum { TAKE, BEGIN, FORK, OR, JOIN, MAYBE }; /* as `detectors.shapes` numbers them */
+
+typedef unsigned __int128 window; /* a bit for each of the 64 bytes of a block, and of the block behind */
+
+/* A program of `detectors.shapes`: tables of classes of bytes, those of rows first; shapes; instructions. */
+typedef struct {
+    const byte *tables, *shapes, *code;
+    int class_count, row_class_count, shape_count, code_size;
+} Program;
+
+/* Some blocks of 64 bytes of a text, and for each class of a row the bits of its bytes. */
+typedef struct {
+    const byte *data; /* of the first block */
+    Py_ssize_t left; /* bytes from there on */
+    int blocks; /* one more is looked at, since shapes may reach into it */
+    bool first; /* does the text begin here? */
+    uint64_t bits[MOST_ROW_CLASSES][ROOM];
+    uint64_t met[MOST_ROW_CLASSES]; /* not 0 if there is a byte of the class */
+} Chunk;
+
+/* The bits of a class: by a byte's lower half its table tells the upper halves, 0 to 7 and 8 to 15. `bit` is that of the
+ * upper half of each byte of `c`, `above` is `c` with the highest bit the other way round. */
+__attribute__((target("avx2"))) static inline uint32_t in_class(
+    const byte *table, __m256i c, __m256i above, __m256i bit)
+{
+    const __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
+    const __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(table + 16)));
+    const __m256i row = _mm256_or_si256(_mm256_shuffle_epi8(low, c), _mm256_shuffle_epi8(high, above));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_and_si256(row, bit), bit));
+}
+
+/* The bits of `count` classes in the 64 bytes at `p`, of which `left` are there. */
+__attribute__((target("avx2"))) static void mark_classes(
+    const byte *p, Py_ssize_t left, const byte *tables, int count, uint64_t *bits, size_t step)
+{
+    const __m256i powers = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128, /* twice */
+                                            1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
+    const __m256i nibble = _mm256_set1_epi8(15), top = _mm256_set1_epi8(-128);
+    const __m256i c = _mm256_loadu_si256((const __m256i *)p), d = _mm256_loadu_si256((const __m256i *)(p + 32));
+    const __m256i c_above = _mm256_xor_si256(c, top), d_above = _mm256_xor_si256(d, top);
+    const __m256i c_bit = _mm256_shuffle_epi8(powers, _mm256_and_si256(_mm256_srli_epi16(c, 4), nibble));
+    const __m256i d_bit = _mm256_shuffle_epi8(powers, _mm256_and_si256(_mm256_srli_epi16(d, 4), nibble));
+    const uint64_t there = left >= 64 ? ~(uint64_t)0 : low_bits((int)left);
+    for (int class = 0; class < count; class++, tables += TABLE, bits += step)
+        *bits = there & (in_class(tables, c, c_above, c_bit) | (uint64_t)in_class(tables, d, d_above, d_bit) << 32);
+}
+
+/* Works out the bits of the rows' classes in all blocks and the one behind them. */
+static void mark_rows(Chunk *chunk, const Program *program)
+{
+    const int count = program->row_class_count;
+    byte last[64];
+    int block = 0;
+    for (Py_ssize_t at = 0; block <= chunk->blocks && at < chunk->left; block++, at += 64) {
+        const byte *p = block_at(chunk->data, at, chunk->left, sizeof last, last);
+        mark_classes(p, chunk->left - at, program->tables, count, &chunk->bits[0][block], ROOM);
+    }
+    for (int class = 0; class < count; class++) {
+        uint64_t *bits = chunk->bits[class], met = 0;
+        for (int i = 0; i < block; i++)
+            met |= bits[i];
+        memset(bits + block, 0, 8 * sizeof *bits);
+        chunk->met[class] = met;
+    }
+}
+
+/* The bits of a class in a block and the one behind. */
+static window window_of(const Chunk *chunk, const Program *program, int class, int block)
+{
+    if (class < program->row_class_count)
+        return chunk->bits[class][block] | (window)chunk->bits[class][block + 1] << 64;
+    uint64_t bits[2] = {0};
+    byte last[64];
+    for (int part = 0; part < 2; part++) {
+        const Py_ssize_t at = (block + part) * 64;
+        if (at < chunk->left)
+            mark_classes(block_at(chunk->data, at, chunk->left, sizeof last, last), chunk->left - at,
+                         program->tables + class * TABLE, 1, bits + part, 1);
+    }
+    return bits[0] | (window)bits[1] << 64;
+}
+
+/* Whether the shape whose instructions are `code` begins in a block. */
+static bool shape_begins(const Chunk *chunk, const Program *program, const byte *code, const byte *end, int block)
+{
+    struct {
+        window before, others; /* where a fork began, where its branches so far ended */
+    } forks[DEEPEST];
+    int depth = 0;
+    window at = ~(uint64_t)0; /* a bit wherever what is read so far may end, that is, before that byte */
+    while (code < end) {
+        switch (*code++) {
+        case TAKE: {
+            const window class = window_of(chunk, program, code[0], block);
+            int count = 0;
+            for (; count < code[1] && at != 0; count++)
+                at = (at & class) << 1;
+            for (window last = at; count < code[2] && last != 0; count++)
+                at |= last = (last & class) << 1;
+            if (at == 0 && depth == 0)
+                return false;
+            code += 3;
+            break;
+        }
+        case BEGIN: at &= chunk->first && block == 0; break;
+        case FORK:
+            forks[depth].before = at;
+            forks[depth++].others = 0;
+            break;
+        case OR:
+            forks[depth - 1].others |= at;
+            at = forks[depth - 1].before;
+            break;
+        case JOIN: at |= forks[--depth].others; break;
+        case MAYBE: at |= forks[--depth].before; break;
+        }
+    }
+    return at != 0;
+}
+
+/* Whether these are instructions, and forks end where they began. */
+static bool are_instructions(const Program *program, const byte *code, const byte *end)
+{
+    int depth = 0;
+    while (code < end) {
+        switch (*code++) {
+        case TAKE:
+            if (end - code < 3 || code[0] >= program->class_count)
+                return false;
+            code += 3;
+            break;
+        case BEGIN: break;
+        case FORK:
+            if (++depth > DEEPEST)
+                return false;
+            break;
+        case OR:
+            if (depth == 0)
+                return false;
+            break;
+        case JOIN:
+        case MAYBE:
+            if (--depth < 0)
+                return false;
+            break;
+        default: return false;
+        }
+    }
+    return depth == 0;
+}
+
+/* A shape of a program: its id, where its instructions begin and end, its row. */
+typedef struct {
+    uint16_t id, start, end, length; /* of the row */
+    const byte *row; /* pairs of an offset and a class */
+} Shape;
+
+static Shape shape_of(const Program *program, int number)
+{
+    Shape shape;
+    const byte *p = program->shapes + number * SHAPE;
+    memcpy(&shape, p, 8);
+    shape.row = p + 8;
+    return shape;
+}
+
+static bool is_program(const Program *program)
+{
+    for (int number = 0; number < program->shape_count; number++) {
+        const Shape shape = shape_of(program, number);
+        if (shape.start > shape.end || shape.end > program->code_size || shape.length > LONGEST_ROW)
+            return false;
+        for (int i = 0; i < shape.length; i++)
+            if (shape.row[2 * i] >= LONGEST_ROW || shape.row[2 * i + 1] >= program->row_class_count)
+                return false;
+        if (!are_instructions(program, program->code + shape.start, program->code + shape.end))
+            return false;
+    }
+    return true;
+}
+
+/* Reads a program; `state` remembers the one that was looked at closely, since there is one for millions of texts. */
+static bool read_program(State *state, Program *program, PyObject *given)
+{
+    const Py_ssize_t size = PyBytes_GET_SIZE(given);
+    const byte *p = (const byte *)PyBytes_AS_STRING(given);
+    if (size < 3 || p[1] > p[0] || p[1] > MOST_ROW_CLASSES)
+        return false;
+    const Py_ssize_t code = 3 + p[0] * TABLE + p[2] * SHAPE;
+    *program = (Program){
+        .tables = p + 3, .shapes = p + 3 + p[0] * TABLE, .code = p + code, .class_count = p[0],
+        .row_class_count = p[1], .shape_count = p[2], .code_size = (int)(size - code),
+    };
+    if (given == state->program)
+        return true;
+    if (size < code || size - code > UINT16_MAX || !is_program(program))
+        return false;
+    Py_XSETREF(state->program, Py_NewRef(given));
+    return true;
+}
+
+/* Where the row of a shape, whose `length` pairs of an offset and a class are `row`, begins in each block: whether
+ * anywhere. A row that the end of the chunk cuts is not seen. */
+__attribute__((target("avx2"))) static bool row_begins(const Chunk *chunk, const byte *row, int length, uint64_t *begins)
+{
+    for (int i = 0; i < length; i++)
+        if (chunk->met[row[2 * i + 1]] == 0)
+            return false;
+    for (int i = 0; i < length; i++) {
+        const uint64_t *bits = chunk->bits[row[2 * i + 1]];
+        const __m128i down = _mm_cvtsi32_si128(row[2 * i]), up = _mm_cvtsi32_si128(64 - row[2 * i]);
+        __m256i any = _mm256_setzero_si256();
+        for (int block = 0; block <= chunk->blocks; block += 4) {
+            const __m256i here = _mm256_loadu_si256((const __m256i *)(bits + block));
+            const __m256i behind = _mm256_loadu_si256((const __m256i *)(bits + block + 1));
+            __m256i begin = _mm256_or_si256(_mm256_srl_epi64(here, down), _mm256_sll_epi64(behind, up));
+            if (i > 0)
+                begin = _mm256_and_si256(begin, _mm256_loadu_si256((const __m256i *)(begins + block)));
+            _mm256_storeu_si256((__m256i *)(begins + block), begin);
+            any = _mm256_or_si256(any, begin);
+        }
+        if (_mm256_testz_si256(any, any))
+            return false;
+    }
+    return true;
+}
+
+/* Whether a shape is in a chunk. */
+static bool has_shape(const Chunk *chunk, const Program *program, const Shape *shape)
+{
+    uint64_t begins[ROOM];
+    const int last = chunk->blocks - 1;
+    const bool cut = chunk->left > (last + 2) * 64; /* then the row of what begins in the last block may be unseen */
+    const bool any = row_begins(chunk, shape->row, shape->length, begins);
+    for (int block = any ? 0 : last; block <= last && (any || cut); block++)
+        if (((cut && block == last) || begins[block] | begins[block + 1]) &&
+            shape_begins(chunk, program, program->code + shape->start, program->code + shape->end, block))
+            return true;
+    return false;
+}
+
+static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Program program;
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) ||
+        !read_program(PyModule_GetState(module), &program, args[1]))
+        return PyErr_Format(PyExc_TypeError, "find_shapes takes bytes and a program of detectors.shapes");
+    const byte *data = (const byte *)PyBytes_AS_STRING(args[0]);
+    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    PyObject *found = NULL;
+    bool seen[MOST_SHAPES] = {false};
+    Chunk chunk;
+    for (Py_ssize_t at = 0; at < size; at += CHUNK * 64) {
+        const Py_ssize_t blocks = (size - at + 63) / 64;
+        chunk.data = data + at;
+        chunk.left = size - at;
+        chunk.blocks = blocks < CHUNK ? (int)blocks : CHUNK;
+        chunk.first = at == 0;
+        mark_rows(&chunk, &program);
+        for (int number = 0; number < program.shape_count; number++) {
+            const Shape shape = shape_of(&program, number);
+            if (seen[number] || !has_shape(&chunk, &program, &shape))
+                continue;
+            for (int other = 0; other < program.shape_count; other++) /* an id may have several */
+                seen[other] |= shape_of(&program, other).id == shape.id;
+            PyObject *one = PyLong_FromLong(shape.id);
+            if (found == NULL)
+                found = PyList_New(0);
+            const bool added = one != NULL && found != NULL && PyList_Append(found, one) == 0;
+            Py_XDECREF(one);
+            if (!added) {
+                Py_XDECREF(found);
+                return NULL;
+            }
+        }
+    }
+    return found != NULL ? found : PyTuple_New(0);
+}
+
+static bool has_shapes(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
+#else
+static bool has_shapes(void)
+{
+    return false;
+}
+#endif
 
 /* --- words --------------------------------------------------------------------------------------------------- */
 
@@ -1555,6 +1974,8 @@ static int fill(PyObject *module)
     state->empty = PyBytes_FromStringAndSize(NULL, 0);
     if (!state->budget_exceeded || !state->string || !state->number || !state->key || !state->empty)
         return -1;
+    if (PyModule_AddIntConstant(module, "HAS_SHAPES", has_shapes()) < 0)
+        return -1;
     return PyModule_AddStringConstant(module, "SOURCE_DIGEST", STRING(SOURCE_DIGEST));
 }
 
@@ -1562,6 +1983,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->budget_exceeded);
+    Py_VISIT(state->program);
     return 0;
 }
 
@@ -1573,6 +1995,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->number);
     Py_CLEAR(state->key);
     Py_CLEAR(state->empty);
+    Py_CLEAR(state->program);
     return 0;
 }
 
@@ -1587,9 +2010,13 @@ static PyMethodDef functions[] = {
     {"locate", (PyCFunction)(void (*)(void))locate, METH_FASTCALL, "engine.jsontext.locate_pure, after its Place"},
     {"touched", (PyCFunction)(void (*)(void))touched_places, METH_FASTCALL, "engine.touched.touched_pure"},
     {"announces", announces, METH_O, "engine.layers.announces_pure"},
+    {"has_row", (PyCFunction)(void (*)(void))has_row, METH_FASTCALL, "engine.layers.announces_rows, after a table"},
     {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
     {"find_words", (PyCFunction)(void (*)(void))find_words, METH_FASTCALL, "detectors.words.Find"},
     {"tells", (PyCFunction)(void (*)(void))tells, METH_FASTCALL, "engine.actions.keyed.tells_pure, of a table"},
+#ifdef HAVE_SHAPES
+    {"find_shapes", (PyCFunction)(void (*)(void))find_shapes, METH_FASTCALL, "detectors.shapes.FindShapes"},
+#endif
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "detectors.anchors.scan_pure"},
     {NULL, NULL, 0, NULL},
 };

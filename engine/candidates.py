@@ -18,7 +18,7 @@ from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector, byte_regex, search_of
 from engine.escapes import unescape, unescape_bytes
 from engine.jsontext import Place, Step, locate, locate_all
-from engine.layers import DEAR, LITERAL
+from engine.layers import DEAR, LITERAL_APART
 from engine.layers.characters import IN_ARRAY, plain_key
 from engine.layers.model import Purse
 from engine.views import BRACE, TRIES, Limits, View, key_of, may_be_json, may_spell, pairs, spelled, spread
@@ -27,7 +27,7 @@ Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
 """A text, the rules that may find something in it, the key that it stands under, and what they found if it was read."""
 
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-_HIDING = (IN_ARRAY + b"|" + ESCAPES, LITERAL, DEAR)
+_HIDING = (IN_ARRAY + b"|" + ESCAPES, *LITERAL_APART, DEAR)
 """Escapes and layers, which hide from the gate what they spell. Apart: the states of one automaton for all of them do
 not fit into what google-re2 keeps, and it would work them out anew for each text."""
 _HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something

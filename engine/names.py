@@ -16,13 +16,13 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gate import Gate
 from detectors.ner.detector import NameDetector, Passage
-from engine.layers import LITERAL, announces, announces_pure
+from engine.layers import LITERAL, ROWS, announces, announces_pure
 from engine.policy.paths import PathPattern, joined
 from engine.records import ActivityRecord
 from engine.views import Limits, View, read_record
 
 _KNOWN_PATHS = 20_000
-_ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL
+_ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + ROWS
 _announces = announces or announces_pure
 _COLON = re.compile(rb'"\s*:')
 _BACKSLASH = b"\\"[0]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from detectors.anchors import Scan, scan_pure
+from detectors.shapes import FindShapes
 from detectors.words import Find
 from engine.actions.keyed import Tells
 
@@ -45,6 +46,10 @@ find_words: Find | None = compiled.find_words if compiled else None
 
 tells: Tells | None = compiled.tells if compiled else None
 """Looks for words behind their keys, see `engine.actions.keyed`; None where the gate itself is as quick."""
+
+
+find_shapes: FindShapes | None = compiled.find_shapes if compiled and compiled.HAS_SHAPES else None
+"""Looks for short patterns without a literal, see `detectors.shapes`; None where the gate itself is as quick."""
 
 
 def description() -> str:

@@ -19,7 +19,7 @@ from detectors.errors import BudgetExceeded
 from detectors.patterns import byte_regex, teller
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
-from engine.layers import DEAR, LITERAL, announces, announces_pure, characters, layers
+from engine.layers import DEAR, LITERAL_APART, announces, announces_pure, characters, layers, short
 from engine.layers.base64text import LEAST
 from engine.layers.characters import (
     folded,
@@ -34,12 +34,14 @@ from engine.layers.model import Purse
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
-_spells = teller(
-    byte_regex((rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + DEAR).decode())
-)  # whatever `spelled` reads
+_SPELLS = tuple(
+    teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + DEAR, *LITERAL_APART)
+)  # whatever `spelled` reads; apart, as in `engine.candidates`
+_spells_shortly = teller(byte_regex(short.LITERAL.decode()))
 _SIGNS = b"&\\%='\""
 _announces = announces or announces_pure
-BRACE = re.compile(rb"[{\[]")
+BRACE = re.compile(rb'\A"(?=[^"\\]*(?:\\.[^"\\]*)+"\s*\Z)|[{\[]', re.DOTALL)
+"""Where a document may begin in a text: a brace, or a string that the text is as a whole and that escapes something."""
 _LONGEST_KEY = 128
 _KEY_ENDS = re.compile(rb"""[^\s="',;&?]=(?=[^\s,;&])""")  # and a value begins
 _NO_KEY = bytes.maketrans(b"""\t\n\r\v\f="',;&?""", b" " * 12)
@@ -294,7 +296,8 @@ def may_spell(text: bytes) -> bool:
         or not text.isascii()
         or LEAST.search(text) is not None
         or _announces(text)
-    ) and _spells(text)
+        or _spells_shortly(text)
+    ) and any(tells(text) for tells in _SPELLS)
 
 
 def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:

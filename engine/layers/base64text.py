@@ -11,9 +11,10 @@ import gzip
 import re
 import zlib
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from detectors.patterns import byte_regex, search_of
+from detectors.patterns import Search, byte_regex, search_of
+from engine.layers import short
 from engine.layers.beyond import IN_BASE64_APART, from_utf8, utf16
 from engine.layers.model import Layer, Purse, is_text
 
@@ -23,13 +24,18 @@ _GROUP = _FIRST + rb"[C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]" + _ANY
 TRIGGER = rb"(?:%b){3}%b%b" % (_GROUP, _FIRST, _ANY)
 ZIPPED = rb"H4sI[A-Za-z0-9+/_-]{16}"
 """What announces gzip."""
-_ANNOUNCED = tuple(search_of(byte_regex(pattern.decode())) for pattern in (TRIGGER + b"|" + ZIPPED, *IN_BASE64_APART))
+_SHORT = search_of(byte_regex(short.IN_BASE64.decode()))
+_ANNOUNCED = (
+    _SHORT,
+    *[search_of(byte_regex(pattern.decode())) for pattern in (TRIGGER + b"|" + ZIPPED, *IN_BASE64_APART)],
+)
 """Apart: the states of one automaton for all of them do not fit into what google-re2 keeps."""
 LEAST = re.compile(rb"[A-Za-z0-9+/_-]{14}")
-"""What each text in base64 holds at least; those in hexadecimal hold it too."""
-_RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)+[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/_-]{14,}={0,2}")
+"""What each text in base64 holds at least, but for those of `short`; those in hexadecimal hold it too."""
+_RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)+[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/_-]{8,}={0,2}")
 _READABLE = re.compile(rb"[\t\n\r\x20-\x7e]{10,}")
-_SHORT = 512
+_SHORT_READABLE = re.compile(rb"[\t\n\r\x20-\x7e]{6,}")
+_MIXED = 512
 """A run of at most so many characters may be part text, part something else: a path, say, with a text at its end."""
 _GZIP = b"\x1f\x8b\x08"
 _CHUNK = 1024
@@ -37,7 +43,8 @@ _CHUNK = 1024
 
 def find(text: bytes, purse: Purse) -> Iterator[Layer]:
     """The texts that ``text`` holds in base64. Raises BudgetExceeded."""
-    if not _announced(text):
+    announced = _announced(text, _ANNOUNCED)
+    if not announced:
         return
     known: dict[bytes, tuple[list[Layer], int]] = {}  # and how many bytes they unpack to: runs come again and again
     for match in _RUN.finditer(text):
@@ -47,21 +54,19 @@ def find(text: bytes, purse: Purse) -> Iterator[Layer]:
             purse.take(size)
         else:
             left = purse.left
-            found = list(_run(run, 0, purse)) if _announced(run) else []
+            found = list(_run(run, 0, purse, announced)) if _announced(run, announced) else []
             known[run] = found, left - purse.left
         for kind, start, end, below, encode in found:
             yield Layer(kind, at + start, at + end, below, encode)
 
 
-def _announced(text: bytes) -> bool:
+def _announced(text: bytes, by: Iterable[Search]) -> list[Search]:
+    """What of ``by`` announces something in ``text``; in a part of it, nothing else does."""
     size = len(text)
-    for search in _ANNOUNCED:  # noqa: SIM110 - no generator for each run
-        if search(text, 0, size)[0][0] >= 0:
-            return True
-    return False
+    return [search for search in by if search(text, 0, size)[0][0] >= 0]
 
 
-def _run(run: bytes, at: int, purse: Purse) -> Iterator[Layer]:
+def _run(run: bytes, at: int, purse: Purse, by: Sequence[Search]) -> Iterator[Layer]:
     body = run.rstrip(b"=")
     lines = body.split(b"\n")
     found = False
@@ -70,12 +75,13 @@ def _run(run: bytes, at: int, purse: Purse) -> Iterator[Layer]:
         if layer is not None:
             found = True
             yield layer
-        elif len(lines) == 1 and len(run) <= _SHORT:
-            yield from _parts(body[skip:], run[len(body) :], at + skip, purse)
+        elif len(lines) == 1 and len(run) <= _MIXED:
+            readable = _SHORT_READABLE if _SHORT in by else _READABLE
+            yield from _parts(body[skip:], run[len(body) :], at + skip, purse, readable)
     if len(lines) > 1 and not found:  # not one text in many lines, so perhaps each for itself
         for line in lines:
-            if _announced(line):
-                yield from _run(line.rstrip(b"\r"), at, purse)
+            if _announced(line, by):
+                yield from _run(line.rstrip(b"\r"), at, purse, by)
             at += len(line) + 1
 
 
@@ -97,10 +103,10 @@ def _whole(body: bytes, padding: bytes, at: int, purse: Purse) -> Layer | None:
     return None
 
 
-def _parts(body: bytes, padding: bytes, at: int, purse: Purse) -> Iterator[Layer]:
+def _parts(body: bytes, padding: bytes, at: int, purse: Purse, readable: re.Pattern[bytes]) -> Iterator[Layer]:
     """The stretches of a run that spell something readable."""
     data, used = _decode(body)
-    for match in _READABLE.finditer(data):
+    for match in readable.finditer(data):
         low, high = match.start() // 3, -(-match.end() // 3)
         text = data[3 * low : 3 * high]
         purse.take(len(text))

@@ -7,14 +7,20 @@ at which it can begin. Only characters that the row decides alone count.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
+from math import prod
 
 from engine.layers import lookalikes
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SAFE = {ord("+"): b"+-", ord("/"): b"/_"}
 Row = Sequence[frozenset[int]]
+Spelled = Sequence[set[int]]
+"""The characters that may stand for a row, one after the other."""
 
+_MOST_ROWS = 128
+_FEW, _MORE = 16, 32  # characters that may stand at an end of a row; the latter where the row says little
 _ASCII = frozenset(range(0x20, 0x7F))
 _NUL = frozenset([0])
 _TAIL = frozenset(range(0x80, 0xC0))
@@ -51,30 +57,42 @@ ROWS: Sequence[Row] = [
     _row(_ASCII, 0xC2, 0xAD, _ASCII),  # soft hyphens
     _row(*_CYRILLIC, _ASCII, *_CYRILLIC, _ASCII, *_CYRILLIC),
 ]
-ALONE: Sequence[Row] = [_row(*[_ASCII] * 3, *letter, *[_ASCII] * 3) for letter in (_CYRILLIC, _GREEK)]
-"""A letter of another script alone: few bits of a row, so that what stands around it counts as well."""
+_ZERO_WIDTH = ((0xE2, 0x80, [*range(0x8B, 0x90), *range(0xAA, 0xAF)]), (0xE2, 0x81, range(0xA0, 0xB0)))
+_LONE = (*_ZERO_WIDTH, (0xF3, 0xA0, [0x80, 0x81], _TAIL), (0xCD, 0x8F))  # and tags, and the joiner of graphemes
+ALONE: Sequence[Row] = [_row(*[_ASCII] * 3, *one, *[_ASCII] * 3) for one in (_CYRILLIC, _GREEK, *_LONE)]
+"""One character alone, a letter of another script or not shown: few bits of a row, so that what stands around it counts
+as well."""
 
 CLOSE: Sequence[Row] = [
-    _row(_ASCII, *one, _ASCII, _ASCII, *other) for one in (_CYRILLIC, _GREEK) for other in (_CYRILLIC, _GREEK)
+    *(_row(_ASCII, *one, _ASCII, _ASCII, *other) for one in (_CYRILLIC, _GREEK) for other in (_CYRILLIC, _GREEK)),
+    *(_row(_ASCII, *one, _ASCII) for one in _LONE),
 ]
-"""Letters of other scripts close to each other: in hexadecimal alone, where a row costs nothing."""
+"""Letters of other scripts close to each other, what is not shown: in hexadecimal alone, where a row costs nothing."""
 
 
-def in_base64(row: Row, most: int = 16) -> bytes:
+def in_base64(row: Row, most: int = _FEW) -> bytes:
     """A pattern for what ``row`` is in base64 or base64url, wherever it begins in a group.
 
     It begins and ends with characters of which at most ``most`` may stand there.
     """
-    return b"|".join(_at(row, place, most) for place in range(3))
+    return b"|".join(_pattern(chars) for chars in _in_base64(row, most))
 
 
 def in_hex(row: Row) -> bytes:
     """A pattern for what ``row`` is in hexadecimal, in upper or lower case."""
-    pairs = ({f"{byte:02{form}}" for byte in bytes_ for form in "xX"} for bytes_ in row)
-    return b"".join(_class({p[0] for p in two}) + _class({p[1] for p in two}) for two in map(set, pairs))
+    return _pattern(_in_hex(row))
 
 
-def _at(row: Row, place: int, most: int) -> bytes:
+def _in_base64(row: Row, most: int) -> list[Spelled]:
+    return [_at(row, place, most) for place in range(3)]
+
+
+def _in_hex(row: Row) -> Spelled:
+    pairs = [{f"{byte:02{form}}".encode() for byte in bytes_ for form in "xX"} for bytes_ in row]
+    return [{pair[half] for pair in two} for two in pairs for half in (0, 1)]
+
+
+def _at(row: Row, place: int, most: int) -> Spelled:
     """The characters that the row decides, where its first byte is the ``place``-th of a group of three.
 
     At the ends only those of which at most ``most`` may stand there.
@@ -88,22 +106,32 @@ def _at(row: Row, place: int, most: int) -> bytes:
         high = {byte << 8 - shift & 63 for byte in row[first]} if last > first else {0}
         out.append({_ALPHABET[one | two] for one in high for two in low})
     few = [at for at, chars in enumerate(out) if len(chars) <= most]
-    return b"".join(map(_class, out[few[0] : few[-1] + 1]))
+    return out[few[0] : few[-1] + 1]
 
 
-def _class(chars: set[int] | set[str]) -> bytes:
+def _pattern(row: Spelled) -> bytes:
+    return b"".join(map(_class, row))
+
+
+def _class(chars: set[int]) -> bytes:
     """A class of these characters, with those that base64url has for them."""
-    codes = sorted(char if isinstance(char, int) else ord(char) for char in chars)
-    plain = b"".join(_SAFE.get(code, bytes([code])) for code in codes)
+    plain = b"".join(_SAFE.get(code, bytes([code])) for code in sorted(chars))
     if len(plain) == 1:
         return plain
-    return b"[" + plain.replace(b"-", b"\\-") + b"]"
+    runs: list[bytes] = []
+    for code in sorted(plain):
+        if runs and code == runs[-1][-1] + 1:
+            runs[-1] += bytes([code])
+        else:
+            runs.append(bytes([code]))
+    short = (run if len(run) < 4 else b"%c-%c" % (run[0], run[-1]) for run in runs)
+    return b"[" + b"".join(b"\\-" if run == b"-" else run for run in short) + b"]"
 
 
 IN_BASE64_APART = (
     b"|".join(map(in_base64, UTF16)),
     b"|".join(map(in_base64, ROWS[len(UTF16) :])),
-    b"|".join(in_base64(row, 32) for row in ALONE),
+    b"|".join(in_base64(row, _MORE) for row in ALONE),
 )
 """What announces such texts in base64, in parts."""
 IN_BASE64 = b"|".join(IN_BASE64_APART)
@@ -111,6 +139,37 @@ IN_BASE64 = b"|".join(IN_BASE64_APART)
 IN_HEX = b"|".join(map(in_hex, [*ROWS, *ALONE, *CLOSE]))
 """What announces them in hexadecimal."""
 UTF16_IN_HEX = b"|".join(map(in_hex, UTF16))
+
+
+def table(rows: Sequence[Spelled]) -> bytes:
+    """These, at most 128, as the compiled helper reads them.
+
+    It looks for a row by its three characters in a row that say most: for each of these three places, and each
+    character of the alphabet, 128 bits say which rows may have it there. Then follow for each row its length, where the
+    three begin in it, and where its characters are, at 64 bits for each. Raises ValueError for more than 128 rows.
+    """
+    if len(rows) > _MOST_ROWS:
+        raise ValueError(f"the helper knows {_MOST_ROWS} rows, not {len(rows)}")
+    masks = [[0] * 64 for _ in range(3)]
+    heads, bodies = b"", b""
+    for number, row in enumerate(rows):
+        values = [{_ALPHABET.index(char) for char in chars} for chars in row]
+        start = min(range(len(row) - 2), key=lambda at: prod(len(chars) for chars in row[at : at + 3]))
+        for place in range(3):
+            for value in values[start + place]:
+                masks[place][value] |= 1 << number
+        heads += struct.pack("=BBH", len(row), start, 4 * len(rows) + len(bodies))
+        bodies += b"".join(struct.pack("=Q", sum(1 << value for value in chars)) for chars in values)
+    parts = [mask >> at & 2**64 - 1 for three in masks for mask in three for at in (0, 64)]
+    return struct.pack(f"={len(parts)}Q", *parts) + heads + bodies
+
+
+def tables() -> bytes:
+    """The `table` of `IN_BASE64` and `IN_HEX`."""
+    base64 = [one for row in ROWS for one in _in_base64(row, _FEW)] + [
+        one for row in ALONE for one in _in_base64(row, _MORE)
+    ]
+    return table([*base64, *map(_in_hex, [*ROWS, *ALONE, *CLOSE])])
 
 
 def utf16(data: bytes) -> str | None:

@@ -19,17 +19,21 @@ from engine.layers import lookalikes
 
 _HEX = "0123456789abcdefABCDEF"
 _NAMED = (
-    rb"amp|quot|apos|lt|gt|commat|period|lowbar|num|colon|sol|bsol|plus|equals|dash|hyphen|nbsp|shy|zwn?j|comma|dollar"
+    rb"amp|AMP|quot|QUOT|apos|lt|LT|gt|GT|commat|period|lowbar|UnderBar|num|colon|sol|bsol|plus|equals|dash|hyphen|nbsp|shy"
+    rb"|zwn?j|comma|dollar|percnt|excl|ast|quest|semi|verbar|Tab|NewLine|ZeroWidthSpace|NoBreak|NonBreakingSpace|lrm|rlm"
 )
 _WORD = rb"[A-Za-z0-9_@.-]"
+_TWO = rb"(?:''|'\\{0,17}\"|\\{0,17}\"'|\\{1,17}\"\\{1,17}\"|\"\")"
 _JOINTS = (
-    rb"%b(?:''|'\\{0,9}\"|\\{0,9}\"'|\\{1,9}\"\\{1,9}\"|\"\")%b" % (_WORD, _WORD),
-    rb"=[A-Za-z0-9_@.+/-]{2,40}(?:'%b{3}|\\{0,9}\"%b{3})" % (_WORD, _WORD),
+    rb"(?:%b|=)%b%b|[0-9]%b [0-9A-Z]|[0-9] %b[0-9A-Z]" % (_WORD, _TWO, _WORD, _TWO, _TWO),  # a number may have spaces
+    rb"=[A-Za-z0-9_@.+/-]{2,40}(?:'|\\{0,17}\")%b{2}" % _WORD,
+    rb"=[A-Za-z0-9_@.+/-]{1,39}[0-9](?:'|\\{0,17}\") [0-9A-Z]",
 )
-"""Quotes within a word: one ends and one begins, or, in ``key=…``, one begins behind a part without."""
+"""Quotes within a word, or before it: one ends and one begins, or, in ``key=…``, one begins behind a part without."""
 JOINT = b"|".join(_JOINTS)
 """What announces them, in raw bytes."""
-_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x[2-7][0-9a-fA-F]" % _NAMED
+_BYTES_BEYOND = rb"[cC]2\\+x[aA]|[eE]2\\+x8|[eE][fF]\\+x[bB]|[fF]0\\+x9|[cCdD][0eEfF1]\\+x[89abAB]"
+_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x(?:[2-7][0-9a-fA-F]|%b)" % (_NAMED, _BYTES_BEYOND)
 _QUOTED_LITERAL = (
     rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|[0-9]=2[eE][0-9]"
     rb"|=5[fF][A-Za-z0-9]|=2[dD][A-Za-z0-9]|=(?:\r?\n|\\{1,9}r\\{1,9}n|\\{1,9}n)[!-~]"
@@ -44,14 +48,19 @@ _ONE = (
     % (_BEYOND, _SPELLED)
 )
 _ROWS = b"|".join(
-    b"%b%b(?:%b, ?%b%b){%d}" % (quote, _ONE, quote, quote, _ONE, ROW - 1)
-    for quote in (rb'"', rb'\\"', rb'\\\\\\"', rb'\\\\\\\\\\\\\\"')
+    b"%b%b(?:%b, ?%b%b){%d}" % (quote, _ONE, more, more, _ONE, ROW - 1)
+    for quote, more in (
+        (rb'"', rb'"'),
+        (rb'\\"', rb'\\"'),
+        (rb'\\\\\\"', rb'\\\\\\"'),
+        (rb'\\\\\\\\\\\\\\"', rb'\\{7,}"'),  # and deeper
+    )
 )
 _ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0-9a-fA-F]{4})?|[nrtbf\"/])?)" % (
     _BEYOND,
     _SPELLED,
 )
-IN_ARRAY = rb'(?:\\{0,15}"%b\\{0,15}", ?){4,}\\{0,15}"%b\\{0,15}"' % (_ANY_ONE, _ANY_ONE)
+IN_ARRAY = rb'(?:\\*"%b\\*", ?){4,}\\*"%b\\*"' % (_ANY_ONE, _ANY_ONE)
 """Where such characters stand, all of a row: as they are or escaped."""
 LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS))
 """What announces all else of these in raw bytes, where it begins with a literal."""
@@ -85,7 +94,9 @@ def _folded(match: re.Match[bytes]) -> bytes:
 
 _IN_ASCII = (
     rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x([0-9a-fA-F]{2})"
-    rb"|((?<=[A-Za-z0-9_@.-])(?:''|\"\"|'\"|\"'|'(?=%b{3})|\")(?=[A-Za-z0-9_@.-]))" % _WORD
+    rb"|((?<=[A-Za-z0-9_@.-])(?:''|\"\"|'\"|\"'|'(?=%b{2})|\")(?=[A-Za-z0-9_@.-])"
+    rb"|(?<==)(?:''|\"\"|'\"|\"')(?=[A-Za-z0-9_@.-])"
+    rb"|(?<=[0-9])(?:''|\"\"|'\"|\"'|\"|')(?= [0-9A-Z])|(?<=[0-9] )(?:''|\"\"|'\"|\"')(?=[0-9A-Z]))" % _WORD
 )
 _MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|'|\""))
 _FOLDING = re.compile(_IN_ASCII + rb"|([\xc2-\xf4][\x80-\xbf]{1,3})")

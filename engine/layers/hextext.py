@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator
 
 import re2
 
+from engine.layers import short
 from engine.layers.beyond import IN_HEX, UTF16_IN_HEX, from_utf8, utf16
 from engine.layers.model import Layer, Purse
 
-TRIGGER = rb"(?:[2-7][0-9a-fA-F]){11}"
-_ANNOUNCED = re2.compile(TRIGGER + b"|" + IN_HEX)
+TRIGGER = rb"(?:[2-7][0-9a-fA-F]){9}"
+_ANNOUNCED = re2.compile(b"|".join((TRIGGER, short.IN_HEX, IN_HEX)))
 _WIDE = re2.compile(UTF16_IN_HEX)
 _PAIRS = re.compile(rb"[0-9a-fA-F]{22,}")
 _TAIL = rb"[89abAB][0-9a-fA-F]"
 _RUN = re.compile(
-    rb"(?:[2-7][0-9a-fA-F]|0[09aAdD]|[cCdD][0-9a-fA-F]%b|[eE][0-9a-fA-F](?:%b){2}|[fF][0-4](?:%b){3}){11,}"
+    rb"(?:[2-7][0-9a-fA-F]|0[09aAdD]|[cCdD][0-9a-fA-F]%b|[eE][0-9a-fA-F](?:%b){2}|[fF][0-4](?:%b){3}){6,}"
     % (_TAIL, _TAIL, _TAIL)
 )
 

@@ -30,9 +30,9 @@ from engine.actions.reviews import Reviews
 from engine.actions.rules import Rule
 from engine.actions.times import duration
 from engine.candidates import ESCAPES
-from engine.layers import DEAR, LITERAL, announces
-from engine.native import find_words, has_digits, scan, tells
-from engine.neighbours import SIGNS
+from engine.layers import DEAR, LITERAL, ROWS, announces, announces_rows
+from engine.native import find_shapes, find_words, has_digits, scan, tells
+from engine.neighbours import NAMED_SIGNS, PROGRAM_SIGN, TELLING_WORDS
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, Paths, PolicyFile
 from engine.redaction import KEYED, Method
@@ -79,10 +79,13 @@ def load_policy(
     profiles_digest = _profiles_digest()
     announced = kept_patterns(actions, profiles, (actions_text or source.text, profiles_digest))
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
-    hiding = [ESCAPES, LITERAL] if announces else [ESCAPES, LITERAL, DEAR]
-    extra = [b"|".join(hiding), *path_literals, *SIGNS, *(b"(?i)" + text for text in announced.patterns)]
-    n, p = len(rules), len(path_literals) + len(SIGNS)
+    probes = [probe for probe in (announces, announces_rows) if probe is not None]
+    hiding = [ESCAPES, LITERAL] if probes else [ESCAPES, LITERAL, ROWS, DEAR]
+    signs = [*NAMED_SIGNS, PROGRAM_SIGN]
+    extra = [b"|".join(hiding), *path_literals, *signs, *(b"(?i)" + text for text in announced.patterns)]
+    n, p = len(rules), len(path_literals) + len(signs)
     ids = GateIds(n, n + 1, n + 1 + len(path_literals), n + 1 + p, n + 1 + p + len(announced.patterns))
+    signs_stage = Stage([TELLING_WORDS], range(ids.literals, ids.literals + len(NAMED_SIGNS)))
     told = table(announced.keyed) if tells and announced.keyed is not None else None
     actions_stage = Stage(
         [b"(?i)" + text for text in announced.words],
@@ -93,12 +96,13 @@ def load_policy(
         detector = PatternDetector(
             rules,
             extra=extra,
-            stages=[actions_stage],
-            probe=Probe(n, announces) if announces else None,
+            stages=[signs_stage, actions_stage],
+            probes=[Probe(n, probe) for probe in probes],
             max_candidates=file.limits.candidates,
             scan=scan,
             has_digits=has_digits,
             find_words=find_words,
+            find_shapes=find_shapes,
         )
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None

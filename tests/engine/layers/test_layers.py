@@ -19,7 +19,7 @@ from implementations import without_helper
 
 from detectors.errors import BudgetExceeded
 from engine.cleaning import Cleaner
-from engine.layers import announces, announces_pure, layers
+from engine.layers import ROWS, announces, announces_pure, announces_rows, layers
 from engine.layers.model import Purse
 from engine.policy import load_policy
 from engine.sanitizer import cleaner_of
@@ -70,6 +70,39 @@ def test_a_letter_of_another_script_does_not_hide_a_value_in_hexadecimal(cleaner
     data = written.encode()
     for spelled in (data.hex(), data.hex().upper()):
         assert cleaner.clean(json.dumps({"blob": spelled}).encode()).redactions
+
+
+SHORT = ["a@b.co", "jo@ex.co", "bob@x.org", "jо@ex.co", "jo@ex.cо", "a@b\u200d.co", "10.0.0.1", "pwd=Kaleo7хx"]
+
+
+@pytest.mark.parametrize("value", SHORT)
+@pytest.mark.parametrize("outer", ["plain", "json", "hex references"])
+@pytest.mark.parametrize("inner", ["base64", "base64url", "hex", "HEX"])
+def test_a_value_of_a_few_bytes_is_not_hidden(cleaner: Cleaner, value: str, inner: str, outer: str) -> None:
+    """An e-mail address of six characters, an IP address, also with a letter of another script in it."""
+    for container in CONTAINERS.values():
+        record = container(ENCODINGS[outer](ENCODINGS[inner](value))).encode()
+        cleaned = cleaner.clean(record)
+        assert cleaned.redactions, record
+        assert cleaned == cleaner.clean_all(record, "auto")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        json.dumps({"body": json.dumps(json.dumps([*MAIL]))}),
+        json.dumps({"a": json.dumps({"b": json.dumps({"c": json.dumps({"d": json.dumps([*MAIL])})})})}),
+        json.dumps({"body": "".join(f"\\x{byte:02x}" for byte in ENCODINGS["fullwidth"](MAIL).encode())}),
+        json.dumps({"body": TOKEN.replace("_", "&UnderBar;")}),
+        json.dumps({"body": base64.b64encode("bob@corp\U000e0041.example".encode()).decode()}),
+    ],
+)
+def test_what_hides_in_depth_is_found(cleaner: Cleaner, record: str) -> None:
+    """Strings of JSON within each other, bytes as Python writes them, other names of a character, lone tags."""
+    cleaned = cleaner.clean(record.encode())
+    assert cleaned.redactions
+    assert cleaned == cleaner.clean_all(record.encode(), "auto")
+    assert json.loads(record).keys() == json.loads(cleaned.text).keys()
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -148,6 +181,10 @@ def test_each_layer_is_written_as_it_was_read(text: str, encoding: str, new: str
         ("to=jane.doe''@corp.example", "to=[EMAIL_ADDRESS]"),
         ('export GH=ghp_"16C7e42F292c6912E7710c838347Ae178B4a" x', 'export GH=[GITHUB_TOKEN]" x'),
         ("export GH=ghp_'16C7e42F292c6912E7710c838347Ae178B4a' x", "export GH=[GITHUB_TOKEN]' x"),
+        ("pay with '5555 ''5555 5555 4444' x", "pay with '[CREDIT_CARD]' x"),
+        ('pay with "5555"" 5555 5555 4444" x', 'pay with "[CREDIT_CARD]" x'),
+        ('a row: "level=info password=""Tr0ub4dor9"" x"', 'a row: "level=info password=[PASSWORD]"" x"'),
+        ('to=a@b."co" x', 'to=[EMAIL_ADDRESS]" x'),
         ("it''s in the o''clock", "it''s in the o''clock"),
         ('f"it\'s" and rb"o\'clock"', 'f"it\'s" and rb"o\'clock"'),
     ],
@@ -212,7 +249,9 @@ def test_unpacking_is_bounded(cleaner: Cleaner) -> None:
 _NEAR = st.lists(
     st.binary(max_size=12)
     | st.text("AIKQSYcgkow0148xz27/+-_.", max_size=60).map(str.encode)
-    | st.text("'\"\\=ab1.", max_size=80).map(str.encode)
+    | st.text("'\"\\=ab1. A", max_size=80).map(str.encode)
+    | st.text("LMNOCDSTjyz2u0AEIQUwx5", max_size=40).map(str.encode)
+    | st.text("0123456789.-", max_size=14).map(lambda text: base64.b64encode(text.encode()))
     | st.binary(max_size=20).map(base64.b64encode)
     | st.text(max_size=20).map(lambda text: base64.b64encode(text.encode()))
     | st.text(max_size=20).map(lambda text: text.encode().hex().encode()),
@@ -226,6 +265,47 @@ def test_the_helper_announces_what_the_pattern_does(data: bytes) -> None:
     if announces is None:
         without_helper()
     assert announces(data) is announces_pure(data)
+
+
+_BEYOND = st.lists(
+    st.text("абвαβéｐａｓｓｗⓐ𝐚\u200b\u2061\ufeff\u00ad\ufe0fabc =:1", min_size=1, max_size=14).flatmap(
+        lambda text: st.sampled_from([
+            base64.b64encode(text.encode()), base64.urlsafe_b64encode(text.encode("utf-16")), text.encode().hex().encode(),
+            text.encode("utf-16-be").hex().upper().encode(),
+        ])
+    )
+    | st.sampled_from([b" ", b"\n", b"\r\n", b"\\n", b"a", b"x/y", b"A" * 64 + b"\\r\\n", b"A" * 61 + b"\n", b"deadbeef" * 3, b"0" * 30])
+    | st.text("AIKQSYcgkow0148xz27/+-_.", max_size=40).map(str.encode),
+    max_size=6,
+).map(b"".join)  # fmt: skip
+_ROWS = re.compile(ROWS)
+_LONG = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
+
+
+@given(data=_BEYOND)
+@example(data=b"A" * 60 + b"\\n" + b"0KHQsA")
+@example(data=b"A" * 59 + b"\\n" + b"0KHQsA")
+def test_the_helper_announces_texts_beyond_ascii_as_the_pattern_does(data: bytes) -> None:
+    """In whatever is long enough to be decoded; nowhere that the pattern is not."""
+    if announces_rows is None:
+        without_helper()
+    found = announces_rows(data)
+    assert not found or _ROWS.search(data)
+    assert found or not any(_ROWS.search(run) for run in _LONG.findall(data))
+    assert found or not any(
+        layer.kind in ("base64", "utf-16", "hex") and not layer.text.isascii() and not announces_pure(data)
+        for layer in layers(data, Purse(1_000_000))
+    )
+
+
+def test_the_last_line_may_be_short() -> None:
+    """Of a text in many lines, the last one announces what it holds; where no lines go before, it is too short."""
+    if announces_rows is None:
+        without_helper()
+    line, end = base64.b64encode(b"x" * 45), base64.b64encode("a\ufeffa".encode())[:7]
+    for newline in (b"\n", b"\r\n", b"\\n", b"\\r\\n", b"\\\\n"):
+        assert announces_rows(line + newline + end)
+    assert not announces_rows(b"x" * 59 + b"\n" + end)
 
 
 @given(data=_NEAR, size=st.integers(0, 200))
