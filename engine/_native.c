@@ -1878,7 +1878,7 @@ static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t 
 /* --- words behind their keys --------------------------------------------------------------------------------- */
 
 enum { GROUPS = 32, HEADS = 4 * (256 + GROUPS), MOST_KEYS = 64 };
-enum { BITS = 16, BY_LETTER = BITS + THREE, RECORD = BY_LETTER + 4 * 33 };
+enum { THREES = 1 << 12, HEADER = 16, BY_LETTER = HEADER + THREES, RECORD = BY_LETTER + 4 * 33 };
 enum { ANYWHERE = 1, ALONE = 1, ENDS = 128 };
 
 /* One record of a table of engine/actions/keyed.py: a key, or none, and its words. */
@@ -2022,11 +2022,11 @@ static uint32_t words_of(const Keyed *keyed, const byte *p, Py_ssize_t at, Py_ss
 /* The groups of the words in p[at:end]; only some of them, if one of them is enough. */
 static uint32_t groups_in(const Keyed *keyed, const byte *p, Py_ssize_t at, Py_ssize_t end, Py_ssize_t size)
 {
-    const byte *bits = keyed->record + BITS;
+    const byte *bits = keyed->record + HEADER;
     uint32_t groups = 0;
     int three = at + 1 < end ? p[at] << 5 | (p[at + 1] & 31) : 0;
     for (; at + 1 < end && !(groups & ALONE); at++) {
-        three = (three << 5 | (at + 2 < end ? p[at + 2] & 31 : 0)) & (8 * THREE - 1);
+        three = (three << 5 | (at + 2 < end ? p[at + 2] & 31 : 0)) & (8 * THREES - 1);
         if (bits[three >> 3] >> (three & 7) & 1)
             groups |= words_of(keyed, p, at, end, size);
     }
