@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import hyperscan as hs
@@ -116,27 +117,30 @@ class Gate:
     def hits_of_each(self, texts: Sequence[bytes]) -> list[list[int]]:
         """`hits` of each of ``texts``.
 
-        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together.
+        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together. And a
+        call of the helper takes as long as a hundred bytes of its work, so as little as can be stands around it.
         """
         found: list[list[int]] = [[] for _ in texts]
         (scan, scratch), *later = self._scans()
         for data, hits in zip(texts, found, strict=True):
             scan(data, _add, 0, hits, scratch)
         if self._words is not None:
-            words = self._words
-            for data, hits in zip(texts, found, strict=True):
-                hits += words(data)
+            for ids, hits in zip(self._words.of_each(texts), found, strict=True):
+                if ids:
+                    hits += ids
         if self._shapes is not None:
             find, program = self._shapes.find, self._shapes.program
-            for data, hits in zip(texts, found, strict=True):
-                hits += find(data, program)
+            for shapes, hits in zip(map(find, texts, repeat(program)), found, strict=True):
+                if shapes:
+                    hits += shapes
         for probed, probe in self._probes:
-            for data, hits in zip(texts, found, strict=True):
-                if probe(data) and probed not in hits:
+            for announced, hits in zip(map(probe, texts), found, strict=True):
+                if announced and probed not in hits:
                     hits.append(probed)
         for (trigger, tells, _, by_words), (scan, scratch) in zip(self._later, later, strict=True):
-            for data, hits in zip(texts, found, strict=True):
-                if tells(data) if tells is not None else trigger in hits:
+            worth = map(tells, texts) if tells is not None else [trigger in hits for hits in found]
+            for data, hits, so in zip(texts, found, worth, strict=True):
+                if so:
                     scan(data, _add, 0, hits, scratch)
                 elif by_words and hits:
                     hits[:] = [number for number in hits if number not in by_words]
