@@ -149,11 +149,23 @@ class CandidateReader:
                 if handed := handed_down(self._detector, view.text, key, rules):
                     spans = sorted(handed + spans)
             self._documents(view, spans)
-        if hidden and view.readable not in self._plain:
-            if may_spell(view.readable):
-                self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in spelled(view, self._purse)]
-            else:
-                self._plain.add(view.readable)
+        if hidden and self._spells(view.readable):
+            reads_all = self._knows_all or self._words is not None
+            below = spelled(view, self._purse, None if reads_all else self._tells_nothing)
+            self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in below]
+
+    def _spells(self, text: bytes) -> bool:
+        if text in self._plain:
+            return False
+        if may_spell(text):
+            return True
+        self._plain.add(text)
+        return False
+
+    def _tells_nothing(self, view: View) -> bool:
+        """Whether nothing can be found in a text that something encoded spells, nor in what that holds."""
+        text = view.text
+        return not (b"{" in text or b"[" in text or self._hits(Text(text, view.key)) or self._spells(text))
 
     def _hits(self, text: Text) -> Sequence[int]:
         """What of the gate hits: what is hidden in a record is mostly the same again and again."""

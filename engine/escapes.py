@@ -7,6 +7,7 @@ What is redacted in the decoded text is written back as a change of the raw byte
 from __future__ import annotations
 
 import re
+from binascii import a2b_hex
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from operator import attrgetter
@@ -190,6 +191,21 @@ def _escaped(match: re.Match[bytes]) -> bytes:
     return b"\\" + char if char in b'"\\' else b"\\u%04x" % char[0]
 
 
+def by_rows(sign: bytes, otherwise: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Decodes bytes that are written as ``sign`` and two hexadecimal digits as ``otherwise`` does.
+
+    Where a text is little else, row by row: far fewer steps than one for each byte.
+    """
+    row = re.compile(b"(?:%b[0-9a-fA-F]{2})+" % re.escape(sign))
+
+    def decoded(text: bytes) -> bytes:
+        if text.count(sign) * 4 <= len(text):
+            return otherwise(text)
+        return row.sub(lambda match: a2b_hex(match[0].translate(None, sign)), text)
+
+    return decoded
+
+
 _start = attrgetter("start")
 JSON = Spelling(_ESCAPE, _decoded)
-PERCENT_ENCODING = Spelling(_PERCENT, lambda match: bytes([int(match[1], 16)]), unquote_to_bytes)
+PERCENT_ENCODING = Spelling(_PERCENT, lambda match: bytes([int(match[1], 16)]), by_rows(b"%", unquote_to_bytes))

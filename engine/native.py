@@ -14,6 +14,7 @@ from types import ModuleType
 from detectors.anchors import Scan, scan_pure
 from detectors.shapes import FindShapes
 from detectors.words import Find
+from engine.actions.keyed import Tells
 
 
 def _load() -> tuple[ModuleType | None, str]:
@@ -41,6 +42,10 @@ has_digits: Callable[[bytes], bool] | None = compiled.has_digits if compiled els
 
 find_words: Find | None = compiled.find_words if compiled else None
 """Looks for context words, see `detectors.words`; None where the gate itself is as quick."""
+
+
+tells: Tells | None = compiled.tells if compiled else None
+"""Looks for words behind their keys, see `engine.actions.keyed`; None where the gate itself is as quick."""
 
 
 find_shapes: FindShapes | None = compiled.find_shapes if compiled and compiled.HAS_SHAPES else None

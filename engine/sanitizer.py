@@ -15,7 +15,7 @@ import orjson
 
 from detectors.errors import BudgetExceeded
 from engine.actions.decide import Effect
-from engine.actions.extract import extract
+from engine.actions.extract import asks, extract
 from engine.actions.profile import Profile
 from engine.actions.tree import parse
 from engine.binding import Binder
@@ -223,8 +223,7 @@ class Sanitizer:
         except ValueError:
             return None  # not JSON, so of no profile
         headers, rules = header_texts(record), self.policy.actions
-        asked = rules.strictest(extract(trees, announced, self.policy.principals, headers, rules.may_ask))
-        if asked is None or asked[1].effect is Effect.ALLOW:
+        if not asks(trees, announced, self.policy.principals, headers, rules.may_ask, rules.asks):
             return None
         # Few come here. What other profiles see in it, and what is allowed of it, belongs to the request.
         actions = extract(trees, reading.profiles, self.policy.principals, headers)

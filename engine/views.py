@@ -271,8 +271,11 @@ def _expand(view: View, views: list[View], limits: Limits, purse: Purse) -> None
         views += spelled(view, purse)
 
 
-def spelled(view: View, purse: Purse) -> list[View]:
-    """The views below a text that its escapes and its layers spell. Raises BudgetExceeded."""
+def spelled(view: View, purse: Purse, tells_nothing: Callable[[View], bool] | None = None) -> list[View]:
+    """The views below a text that its escapes and its layers spell. Raises BudgetExceeded.
+
+    Layers that spell the same, of which ``tells_nothing`` says that nothing can be found in it, are one view.
+    """
     text, views = view.readable, list[View]()
     if b"\\u" in text and _SPELLED.search(text):
         views += _spelling("text", unescape(text), view, purse)
@@ -284,8 +287,13 @@ def spelled(view: View, purse: Purse) -> list[View]:
         views += _spelling(*one, view, purse)
     if is_read_above(view):  # a layer is written anew once
         return views
+    told: dict[bytes, bool] = {}
     for kind, start, end, below, encode in layers(text, purse):
-        views.append(View(kind, below, view.step, view, start, end - start, encode=encode))
+        nothing = told.get(below)
+        if not nothing:
+            views.append(View(kind, below, view.step, view, start, end - start, encode=encode))
+            if nothing is None and tells_nothing is not None:
+                told[below] = tells_nothing(views[-1])
     return views
 
 
@@ -419,9 +427,11 @@ def pairs(root: View) -> list[View]:
         return []
     text, views, at = root.readable, list[View](), 0
     spaced = text.translate(_NO_KEY)
-    for ending in _KEY_ENDS.finditer(text):
+    ending = _KEY_ENDS.search(text)
+    while ending is not None:
         equals = ending.end() - 1
-        value = _VALUE.match(text, equals + 1) if equals > at else None
+        value = _VALUE.match(text, equals + 1)
+        ending = _KEY_ENDS.search(text, equals + 1 if value is None else value.end())
         if value is None:
             continue
         begin = max(at, equals - _LONGEST_KEY)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 
-from engine.actions.globs import AnyGlob, Glob
+from engine.actions.globs import AnyGlob, Fold, Glob, fold
 from engine.actions.model import Json
 from engine.actions.paths import leaves, scalar_text
 from engine.actions.tree import Reader
@@ -45,7 +45,7 @@ class Comparison:
     operator: str
     limit: Decimal
 
-    def meets(self, value: Json, *, closed: bool, written: bool = False) -> bool:
+    def meets(self, value: Json, *, closed: bool, written: bool = False, folded: Fold = fold) -> bool:
         """Whether the scalar ``value`` meets it; what cannot be compared does if ``closed``."""
         number = _decimal(value)
         return closed if number is None else _OPERATORS[self.operator](number, self.limit)
@@ -58,13 +58,13 @@ class Like:
     glob: Glob
     negated: bool = False
 
-    def meets(self, value: Json, *, closed: bool, written: bool = False) -> bool:
+    def meets(self, value: Json, *, closed: bool, written: bool = False, folded: Fold = fold) -> bool:
         """Whether the scalar ``value`` matches, if ``written`` only as it is written; what is negated the other way."""
         text = scalar_text(value)
         if text is None:
             return False
         matches = self.glob.matches_as_written if written != self.negated else self.glob.matches
-        return matches(text) != self.negated
+        return matches(text, folded) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,11 @@ class LikeAny:
 
     globs: AnyGlob
 
-    def meets(self, value: Json, *, closed: bool, written: bool = False) -> bool:
+    def meets(self, value: Json, *, closed: bool, written: bool = False, folded: Fold = fold) -> bool:
         """Whether the scalar ``value`` matches one of them, if ``written`` only as it is written."""
         text = scalar_text(value)
-        return text is not None and (self.globs.matches_as_written(text) if written else self.globs.matches(text))
+        matches = self.globs.matches_as_written if written else self.globs.matches
+        return text is not None and matches(text, folded)
 
 
 Condition = Presence | Comparison | Like
@@ -110,26 +111,56 @@ def together(conditions: Sequence[Condition]) -> tuple[Test, ...]:
     return (*others, LikeAny(AnyGlob(globs)))
 
 
-def holds(conditions: Sequence[Test], values: Iterable[Json], reader: Reader, *, allow: bool = False) -> bool:
+class Scalars:
+    """The scalars below values, and their texts as globs see them: found once, whatever number of conditions asks."""
+
+    __slots__ = ("_below", "_folded", "reader")
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._below: dict[int, tuple[Json, list[Json]]] = {}  # with the value, so that no other gets its id
+        self._folded: dict[str, bytes] = {}
+
+    def below(self, value: Json) -> list[Json]:
+        """`leaves` of ``value``."""
+        known = self._below.get(id(value))
+        if known is None:
+            known = self._below[id(value)] = value, list(leaves(value, self.reader))
+        return known[1]
+
+    def folded(self, text: str) -> bytes:
+        """`fold` of ``text``."""
+        known = self._folded.get(text)
+        if known is None:
+            known = self._folded[text] = fold(text)
+        return known
+
+
+def holds(conditions: Sequence[Test], values: Iterable[Json], scalars: Scalars, *, allow: bool = False) -> bool:
     """Whether any of ``conditions`` holds for the values found at a path, failing closed unless ``allow``."""
     found = [value for value in values if value is not None]
     if not found:
         return Presence.ABSENT in conditions
     if Presence.PRESENT in conditions:
         return True
-    return (all if allow else any)(_meets(conditions, value, reader, allow) for value in found)
+    return (all if allow else any)(_meets(conditions, value, scalars, allow) for value in found)
 
 
 def holds_scalar(conditions: Sequence[Condition], values: Iterable[Json], *, written: bool = False) -> bool:
     """As `holds` for a profile's ``when``: scalars as they stand, containers are only present."""
     found = [value for value in values if value is not None]
-    if not found:
-        return any(c is Presence.ABSENT or (isinstance(c, Like) and c.negated) for c in conditions)
-    return Presence.PRESENT in conditions or any(
-        not isinstance(c, Presence) and c.meets(value, closed=False, written=written)
-        for c in conditions
-        for value in found
-    )
+    for condition in conditions:  # dozens are tried on a record, and generators would be most of the time
+        if isinstance(condition, Presence):
+            if (condition is Presence.PRESENT) is bool(found):
+                return True
+        elif not found:
+            if isinstance(condition, Like) and condition.negated:
+                return True
+        else:
+            for value in found:
+                if condition.meets(value, closed=False, written=written):
+                    return True
+    return False
 
 
 def holds_unread(conditions: Sequence[Condition]) -> Callable[[str], bool]:
@@ -139,14 +170,15 @@ def holds_unread(conditions: Sequence[Condition]) -> Callable[[str], bool]:
     return lambda text: other or any(glob.matches(text) for glob in globs)
 
 
-def _meets(conditions: Sequence[Test], value: Json, reader: Reader, allow: bool) -> bool:
+def _meets(conditions: Sequence[Test], value: Json, scalars: Scalars, allow: bool) -> bool:
     tests = [c for c in conditions if not isinstance(c, Presence)]
-    scalars = list(leaves(value, reader)) if not allow or isinstance(value, dict | list) else [value]
-    if not scalars:  # an empty container: there is nothing to compare
+    found = scalars.below(value) if not allow or isinstance(value, dict | list) else [value]
+    if not found:  # an empty container: there is nothing to compare
         return not allow and any(isinstance(c, Comparison) for c in tests)
+    folded = scalars.folded
     if allow:
-        return all(any(c.meets(one, closed=False, written=True) for c in tests) for one in scalars)
-    return any(c.meets(one, closed=True) for c in tests for one in scalars)
+        return all(any(c.meets(one, closed=False, written=True, folded=folded) for c in tests) for one in found)
+    return any(c.meets(one, closed=True, folded=folded) for c in tests for one in found)
 
 
 def _decimal(value: Json) -> Decimal | None:

@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from detectors.errors import ConfigError
 from detectors.yamlfile import Loc, YamlFile, closest, dotted
-from engine.actions.conditions import Condition, Test, holds, holds_unread, parse_condition, together
+from engine.actions.conditions import Condition, Like, Scalars, Test, holds, holds_unread, parse_condition, together
+from engine.actions.extract import Found
 from engine.actions.globs import Glob, fold
-from engine.actions.model import Action, Json
+from engine.actions.model import Action
 from engine.actions.paths import Path
 from engine.actions.profile import Profile
 from engine.actions.rules import Rule
@@ -28,8 +29,11 @@ class Effect(StrEnum):
     DENY = "deny"
 
 
+Told = Action | Found
 _EFFECTS = list(Effect)
+_EVERYTHING = Path.of("**")
 _KNOWN_NAMES = 4096
+_KNOWN_SETS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,12 @@ class CompiledRule:
         return self.rule.effect == "allow"
 
     @property
+    def is_wordy(self) -> bool:
+        """Whether all that it asks beside names is for certain words somewhere in the parameters."""
+        likes = (isinstance(one, Like) and not one.negated for _, conditions in self.params for one in conditions)
+        return not self.allows and not self.actor and [path for path, _ in self.params] == [_EVERYTHING] and all(likes)
+
+    @property
     def kind(self) -> ActionKind | None:
         """The kind of action it is about: what has happened cannot be denied any more."""
         return ActionKind.PROPOSAL if self.rule.effect == "deny" else self.rule.match.kind
@@ -103,18 +113,22 @@ class CompiledRule:
         for name, globs in self.globs:
             if not self.takes(globs, getattr(action, name)):
                 return f"{name} is not {_either(globs)}"
-        return self.miss_beside_names(action)
-
-    def miss_beside_names(self, action: Action) -> str | None:
-        """As `miss`, for an action whose profile, name, resource and environment the rule takes."""
-        if self.kind is not None and self.kind is not action.kind:
-            return f"kind is not {self.kind.value}"
-        if self.actor and not self._actor(action.principals):
+        key = self.missed_beside_names(action, Asking(action))
+        if key is None or key == "kind":
+            return None if key is None else f"kind is not {self.kind}"
+        if key == "actor":
             return f"actor is not {_either(self.actor)}"
+        return f"params {key} is not {' or '.join(repr(text) for text in self.rule.match.params[key])}"
+
+    def missed_beside_names(self, action: Told, asking: Asking) -> str | None:
+        """The first of ``kind``, ``actor``, paths of parameters that does not hold, for an action with its names."""
+        if self.kind is not None and self.kind is not action.kind:
+            return "kind"
+        if self.actor and not self._actor(action.principals):
+            return "actor"
         for (path, conditions), tests in zip(self.params, self._tests, strict=True):
-            if not self._param(path, conditions, tests, action.params):
-                wanted = self.rule.match.params[path.text]
-                return f"params {path.text} is not {' or '.join(repr(text) for text in wanted)}"
+            if not asking.meets(path, conditions, tests, allow=self.allows):
+                return path.text
         return None
 
     def _actor(self, principals: Sequence[Principal]) -> bool:
@@ -125,17 +139,28 @@ class CompiledRule:
         ids = [text for p in asked for text in (p.subject, f"{p.issuer}:{p.subject}")]
         return any(self.takes(self.actor, one) for one in ids)
 
-    def _param(self, path: Path, conditions: Sequence[Condition], tests: Sequence[Test], params: Json) -> bool:
-        if isinstance(params, str) and path.steps != ("**",) and Reader().inside(params) is None:
+
+class Asking:
+    """One action being asked about by rule after rule: its parameters are read once for all, by both readings."""
+
+    __slots__ = ("_action", "_first", "_last")
+
+    def __init__(self, action: Told) -> None:
+        self._action = action
+        self._last = Scalars(Reader())
+        self._first = Scalars(Reader(first=True))
+
+    def meets(self, path: Path, conditions: Sequence[Condition], tests: Sequence[Test], *, allow: bool) -> bool:
+        """Whether what stands at ``path`` meets one of ``conditions``, whose `together` is ``tests``."""
+        params, last = self._action.params, self._last
+        if isinstance(params, str) and path.steps != ("**",) and last.reader.inside(params) is None:
             # Text where an object was expected: nothing says which part of it is which.
-            return not self.allows and holds_unread(conditions)(params)
-        reader = Reader()
-        values = list(path.find_through(params, reader))
-        met = holds(tests, values, reader, allow=self.allows)
-        if reader.ambiguous:  # duplicate keys in a string: what they mean depends on who reads them
-            other = Reader(first=True)
-            again = holds(tests, path.find_through(params, other), other, allow=self.allows)
-            met = (met and again) if self.allows else (met or again)
+            return not allow and holds_unread(conditions)(params)
+        met = holds(tests, path.find_through(params, last.reader), last, allow=allow)
+        if last.reader.ambiguous:  # duplicate keys in a string: what they mean depends on who reads them
+            first = self._first
+            again = holds(tests, path.find_through(params, first.reader), first, allow=allow)
+            met = (met and again) if allow else (met or again)
         return met
 
 
@@ -146,17 +171,51 @@ class CompiledRules:
     rules: tuple[CompiledRule, ...]
 
     _named: dict[tuple[str, str], int] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _wordy: int = field(init=False, compare=False, repr=False)  # the rules of `CompiledRule.is_wordy`, as bits
+    _any_of: dict[int, tuple[Test, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    def decide(self, action: Action) -> Decision:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_wordy", sum(1 << n for n, rule in enumerate(self.rules) if rule.is_wordy))
+
+    def decide(self, action: Told) -> Decision:
         """The first rule that matches. Raises BudgetExceeded for JSON in strings without end."""
+        rule = self._first(action)
+        if rule is None:
+            return Decision(Effect.ALLOW, None, "no rule matches")
+        return Decision(Effect(rule.rule.effect), rule.rule, _why(rule))
+
+    def asks(self, action: Told) -> bool:
+        """Whether it is to be reviewed or denied."""
+        rule = self._first(action)
+        return rule is not None and not rule.allows
+
+    def _first(self, action: Told) -> CompiledRule | None:
         left = self._named_so(action.profile, action.action, action.resource, action.environment)
+        asking = Asking(action)
+        wordy = left & self._wordy
         while left:
             bit = left & -left
             rule = self.rules[bit.bit_length() - 1]
-            if rule.miss_beside_names(action) is None:
-                return Decision(Effect(rule.rule.effect), rule.rule, _why(rule))
+            if bit & wordy and rule.kind in (None, action.kind):
+                asked, wordy = wordy & left, 0
+                if asked != bit and not self._meets_one(asked, asking):
+                    left ^= asked
+                    continue
+            if rule.missed_beside_names(action, asking) is None:
+                return rule
             left ^= bit
-        return Decision(Effect.ALLOW, None, "no rule matches")
+        return None
+
+    def _meets_one(self, numbers: int, asking: Asking) -> bool:
+        """Whether the parameters are what one of these rules, the bits of a number, asks for: mostly they are not."""
+        tests = self._any_of.get(numbers)
+        if tests is None:
+            rules = [rule for number, rule in enumerate(self.rules) if numbers >> number & 1]
+            tests = together([one for rule in rules for _, conditions in rule.params for one in conditions])
+            if len(self._any_of) >= _KNOWN_SETS:
+                self._any_of.clear()
+            self._any_of[numbers] = tests
+        return asking.meets(_EVERYTHING, (), tests, allow=False)
 
     def may_ask(self, profile: str, action: str, resource: str, environment: str) -> bool:
         """Whether a rule that reviews or denies takes these names: without one, all such actions are allowed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from engine.actions.conditions import holds_scalar
 from engine.actions.model import Action, Json
@@ -25,25 +25,45 @@ def extract(
     profiles: Sequence[Profile],
     principals: Principals,
     headers: Mapping[str, str] | None = None,
-    wanted: Wanted | None = None,
 ) -> list[Action]:
     """The actions that a record proposes or tells of, under every reading of duplicate keys, each once.
 
     ``headers`` are the record's own (names are compared in lower case). An action whose initiator is not
-    found, with no default in the policy, has no principals at all. Those that are not ``wanted`` are left out.
+    found, with no default in the policy, has no principals at all.
 
     Raises BudgetExceeded for JSON in strings that is nested too deep.
     """
+    return _each_once(one.whole for one in _find(trees, profiles, principals, headers, None))
+
+
+def asks(
+    trees: Trees,
+    profiles: Sequence[Profile],
+    principals: Principals,
+    headers: Mapping[str, str] | None,
+    wanted: Wanted,
+    asked: Callable[[Found], bool],
+) -> bool:
+    """Whether ``asked`` holds of an action of `extract` that is ``wanted``; what it does not ask for stays unread."""
+    return any(map(asked, _find(trees, profiles, principals, headers, wanted)))
+
+
+def _find(
+    trees: Trees,
+    profiles: Sequence[Profile],
+    principals: Principals,
+    headers: Mapping[str, str] | None,
+    wanted: Wanted | None,
+) -> Iterator[Found]:
+    """All actions, some twice. What is read of one before the next is taken tells whether there is another reading."""
     lower = {name.lower(): value for name, value in (headers or {}).items()}
-    found: list[Action] = []
     readers = [Reader()]
     for reader in readers:
         for root in trees.readings():
             for profile in profiles:
-                found += _actions(_Source(root, profile, principals, lower, reader), wanted)
+                yield from _actions(_Source(root, profile, principals, lower, reader), wanted)
         if reader.ambiguous and not reader.first:
             readers.append(Reader(first=True))
-    return _each_once(found)
 
 
 def _each_once(actions: Iterable[Action]) -> list[Action]:
@@ -76,43 +96,78 @@ class _Source:
     reader: Reader
 
 
-def _actions(source: _Source, wanted: Wanted | None) -> Iterator[Action]:
+class _Record:
+    """One record of a profile, and who takes part in it, once that is asked."""
+
+    def __init__(self, source: _Source, node: Json) -> None:
+        self.source = source
+        self.node = node
+
+    @cached_property
+    def principals(self) -> tuple[Principal, ...]:
+        """See `Action`."""
+        return _who(self.source, self.node)
+
+
+class Found:
+    """An action by its names. Who takes part, and with which parameters, is dear to read, and read when asked."""
+
+    def __init__(self, record: _Record, call: Call, node: Json, names: tuple[str, str, str]) -> None:
+        self._record = record
+        self._call = call
+        self._node = node
+        self.profile = record.source.profile.name
+        self.kind = record.source.profile.kind
+        self.action, self.resource, self.environment = names
+
+    @cached_property
+    def params(self) -> Json:
+        """See `Action`."""
+        return _params(self._call, self._node, self._record.source.reader)
+
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        """See `Action`."""
+        return self._record.principals
+
+    @property
+    def whole(self) -> Action:
+        """All of it."""
+        source = self._record.source
+        reason = render(source.profile.reason, self._node, self._record.node, source.reader)
+        names = self.action, self.resource, self.environment
+        return Action(self.kind, self.profile, *names, reason, self.params, self.principals)
+
+    def __repr__(self) -> str:  # never a raw value
+        return f"Found({self.kind.value}, {self.profile})"
+
+
+def _actions(source: _Source, wanted: Wanted | None) -> Iterator[Found]:
     profile, reader = source.profile, source.reader
-    for record in (node for path in profile.at for node in path.find(source.root, reader)):
-        if not _fits(profile.when, record, reader):
+    for node in (node for path in profile.at for node in path.find(source.root, reader)):
+        if not _fits(profile.when, node, reader):
             continue
-        if any(_fits(where, record, reader, written=True) for where in profile.unless):
+        if any(_fits(where, node, reader, written=True) for where in profile.unless):
             continue
         calls = [
-            (call, node)
+            (call, one)
             for call in profile.calls
             for path in call.each
-            for node in path.find(record, reader)
-            if _fits(call.when, node, reader)
+            for one in path.find(node, reader)
+            if _fits(call.when, one, reader)
         ]
         if not calls:
             continue
-        answered = _answered(profile, record, [node for _, node in calls], reader)
-        who: tuple[Principal, ...] | None = None
-        for (call, node), done in zip(calls, answered, strict=True):
-            name = "" if done else render(call.action, node, record, reader)
+        answered = _answered(profile, node, [one for _, one in calls], reader)
+        record = _Record(source, node)
+        for (call, one), done in zip(calls, answered, strict=True):
+            name = "" if done else render(call.action, one, node, reader)
             if not name:
                 continue
-            resource = render(call.resource, node, record, reader)
-            environment = render(profile.environment, node, record, reader)
-            if wanted is not None and not wanted(profile.name, name, resource, environment):
-                continue
-            who = _who(source, record) if who is None else who
-            yield Action(
-                kind=profile.kind,
-                profile=profile.name,
-                action=name,
-                resource=resource,
-                environment=environment,
-                reason=render(profile.reason, node, record, reader),
-                params=_params(call, node, reader),
-                principals=who,
-            )
+            resource = render(call.resource, one, node, reader)
+            environment = render(profile.environment, one, node, reader)
+            if wanted is None or wanted(profile.name, name, resource, environment):
+                yield Found(record, call, one, (name, resource, environment))
 
 
 def _params(call: Call, node: Json, reader: Reader) -> Json:

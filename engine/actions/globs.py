@@ -9,12 +9,14 @@ the gate is asked again, with its characters taken for what they look like.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from detectors.patterns import byte_regex
+from detectors.patterns import byte_regex, teller
 from engine.layers.lookalikes import plain
+
+Fold = Callable[[str], bytes]
+"""`fold`, or what remembers its answers."""
 
 _HEAD = 128  # characters
 _SPACE = re.compile(rb"[ \t\n\r\f\v]+")
@@ -43,18 +45,20 @@ class Glob:
             raise ValueError("a glob cannot hold control characters")
         return cls(text, tuple(fold(text).split(b"*")))
 
-    def matches(self, text: str) -> bool:
+    def matches(self, text: str, folded: Fold = fold) -> bool:
         """Whether the whole of ``text`` matches; linear in its length times the number of stars."""
-        if len(text) > 2 * _HEAD:  # folding a long text is dear, and its beginning mostly says no
+        if self.text == "*":
+            return True
+        if self.runs[0] and len(text) > 2 * _HEAD:  # folding a long text is dear, and its beginning mostly says no
             head = fold(text[:_HEAD])[:-1]  # its last byte may be a blank that goes on
             if not self.may_begin(head):
                 return False
-        return self.matches_folded(fold(text))
+        return self.matches_folded(folded(text))
 
-    def matches_as_written(self, text: str) -> bool:
+    def matches_as_written(self, text: str, folded: Fold = fold) -> bool:
         """As `matches`, but nothing counts as what it looks like: for rules that let something pass."""
         if text.isascii() and self.text.isascii():
-            return self.matches(text)
+            return self.matches(text, folded)
         glob, data = (_written_so(one.encode("utf-8", "surrogatepass")) for one in (self.text, text))
         return Glob(self.text, tuple(glob.split(b"*"))).matches_folded(data)
 
@@ -90,23 +94,25 @@ class Glob:
 class AnyGlob:
     """Several globs asked at once, by google-re2: a long list of them costs what one does."""
 
-    __slots__ = ("_globs", "_regex")
+    __slots__ = ("_anywhere", "_globs", "_tells")
 
     def __init__(self, globs: Iterable[Glob]) -> None:
         self._globs = tuple(globs)
-        self._regex: Any = byte_regex("|".join(f"(?s:{'.*'.join(map(_written, glob.runs))})" for glob in self._globs))
+        self._anywhere = not all(glob.runs[0] for glob in self._globs)
+        written = "|".join(f"(?s:{'.*'.join(map(_written, glob.runs))})" for glob in self._globs)
+        self._tells = teller(byte_regex(written), whole=True)
 
-    def matches(self, text: str) -> bool:
+    def matches(self, text: str, folded: Fold = fold) -> bool:
         """Whether the whole of ``text`` matches one of them."""
-        if len(text) > 2 * _HEAD:  # as `Glob.matches`
+        if not self._anywhere and len(text) > 2 * _HEAD:  # as `Glob.matches`
             head = fold(text[:_HEAD])[:-1]
             if not any(glob.may_begin(head) for glob in self._globs):
                 return False
-        return self._regex.fullmatch(fold(text)) is not None
+        return self._tells(folded(text))
 
-    def matches_as_written(self, text: str) -> bool:
+    def matches_as_written(self, text: str, folded: Fold = fold) -> bool:
         """As `Glob.matches_as_written`."""
-        return any(glob.matches_as_written(text) for glob in self._globs)
+        return any(glob.matches_as_written(text, folded) for glob in self._globs)
 
 
 def _written(run: bytes) -> str:

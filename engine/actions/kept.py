@@ -9,6 +9,7 @@ import orjson
 
 from detectors import cachefile
 from engine.actions.decide import CompiledRules
+from engine.actions.keyed import Keyed
 from engine.actions.literals import ForcesParse, GatePatterns, gate_patterns
 from engine.actions.profile import Profile
 
@@ -21,12 +22,13 @@ def kept_patterns(rules: CompiledRules, profiles: Sequence[Profile], texts: Iter
     name = f"actions-{cachefile.digest(parts)}.json"
     data = cachefile.load(name)
     if data is not None:
-        patterns, names, words, forced = orjson.loads(data)
+        patterns, names, words, forced, behind = orjson.loads(data)
         return GatePatterns(
             [text.encode("ascii") for text in patterns],
             [frozenset(some) for some in names],
             [text.encode("ascii") for text in words],
             [ForcesParse(*one) for one in forced],
+            None if behind is None else [_keyed(*one) for one in behind],
         )
     found = gate_patterns(rules, profiles)
     plain = (
@@ -34,6 +36,17 @@ def kept_patterns(rules: CompiledRules, profiles: Sequence[Profile], texts: Iter
         [sorted(some) for some in found.profiles],
         [text.decode("ascii") for text in found.words],
         [(one.rule_id, one.profile) for one in found.forced],
+        None if found.keyed is None else list(map(_plain, found.keyed)),
     )
     cachefile.save(name, orjson.dumps(plain))
     return found
+
+
+def _plain(one: Keyed) -> tuple[str, str, bool, bool, list[str]]:
+    key, word, *beside = (text.decode("latin-1") for text in (one.key, one.word, *one.beside))
+    return key, word, one.anywhere, one.ends, beside
+
+
+def _keyed(key: str, word: str, anywhere: bool, ends: bool, beside: list[str]) -> Keyed:
+    first, second, *more = (text.encode("latin-1") for text in (key, word, *beside))
+    return Keyed(first, second, anywhere, ends, tuple(more))

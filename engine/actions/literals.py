@@ -19,6 +19,7 @@ from typing import NamedTuple
 from engine.actions.conditions import Condition, Like, Presence
 from engine.actions.decide import CompiledRule, CompiledRules
 from engine.actions.globs import Glob, fold
+from engine.actions.keyed import Keyed, keyed, word_in
 from engine.actions.paths import Path
 from engine.actions.profile import Call, Profile, Slot, Template
 
@@ -48,12 +49,17 @@ class ForcesParse:
 
 @dataclass(frozen=True, slots=True)
 class _Literal:
-    """``prefix``, ``text``, ``suffix`` in a row are necessary. ``score`` says how seldom that is, roughly."""
+    """``prefix``, ``text``, ``suffix`` in a row are necessary. ``score`` says how seldom that is, roughly.
+
+    ``keyed`` is the same as `engine.actions.keyed` asks for it, None if it cannot; ``word`` is what the record holds.
+    """
 
     prefix: str
     text: str
     score: int
     suffix: str = ""
+    keyed: tuple[Keyed, ...] | None = None
+    word: bytes = b""
 
 
 _Named = dict[_Literal, frozenset[str]]  # literals, and the profiles that they are of
@@ -64,13 +70,14 @@ class GatePatterns(NamedTuple):
     """Patterns one of which is in every privileged record, and words one of which is wherever a pattern matches.
 
     ``profiles`` names for each pattern the profiles that it announces an action of. ``forced`` are the rules for
-    which there is no pattern.
+    which there is no pattern. One of ``keyed``, too, is wherever a pattern matches; None if these do not tell.
     """
 
     patterns: list[bytes]
     profiles: list[frozenset[str]]
     words: list[bytes]
     forced: list[ForcesParse]
+    keyed: list[Keyed] | None
 
 
 def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> GatePatterns:
@@ -103,7 +110,21 @@ def gate_patterns(rules: CompiledRules, profiles: Sequence[Profile]) -> GatePatt
         list(texts.values()),
         [text.encode("ascii") for text, _ in _regex(words)],
         list(forced),
+        _keyed(singles, pairs),
     )
+
+
+def _keyed(singles: _Named, pairs: dict[tuple[_Literal, ...], _Named]) -> list[Keyed] | None:
+    """What `engine.actions.keyed` asks for in place of the patterns."""
+    out: dict[Keyed, None] = {}
+    for action, params in ((tuple(singles), {}), *pairs.items()):
+        words = {literal.word for literal in params}
+        beside = () if b"" in words else tuple(sorted(words))
+        for literal in action:
+            if literal.keyed is None:
+                return None
+            out |= dict.fromkeys(one._replace(beside=beside) for one in literal.keyed)
+    return list(out)
 
 
 def _name(known: _Named, found: _Any, profile: Profile) -> None:
@@ -254,8 +275,8 @@ def _in_value(fragment: bytes, slots: Sequence[Slot], *, starts: bool, ends: boo
     score = min(len(fragment), 10)
     if starts:  # the first of several fields is the coarse one: a service, a verb
         score = score + 2 if alone else score // 3
-    prefix = _key_prefix([slot.path for slot in slots], starts=starts)
-    return _Literal(prefix, _escape(fragment[:_MAX_TEXT]), score, _END if ends and len(fragment) <= _MAX_TEXT else "")
+    suffix = _END if ends and len(fragment) <= _MAX_TEXT else ""
+    return _literal([slot.path for slot in slots], fragment[:_MAX_TEXT], score, suffix, starts=starts)
 
 
 def _split(run: bytes, statics: Sequence[bytes], leading: bytes) -> Iterator[bytes]:
@@ -294,16 +315,23 @@ def _adjacent(template: Template) -> bool:
     return False
 
 
-def _key_prefix(paths: Sequence[Path], *, starts: bool) -> str:
-    """What stands before a value at one of ``paths``: its key and the colon, unless a path names no key."""
+def _literal(paths: Sequence[Path], text: bytes, score: int, suffix: str = "", *, starts: bool) -> _Literal:
+    """``text`` in a value at one of ``paths``: behind its key and the colon, unless a path names no key."""
     if any(path.key is None for path in paths):
-        return ""
+        return _Literal("", _escape(text), score, suffix)
     direct = all(path.ends_in_key and not path.reads_json for path in paths)
-    return _key(paths) + _COLON + ((_AT if starts else _INTO) if direct else _ANY)
+    prefix = _key(paths) + _COLON + ((_AT if starts else _INTO) if direct else _ANY)
+    return _Literal(
+        prefix, _escape(text), score, suffix, keyed(_keys(paths), text, anywhere=not direct, ends=bool(suffix))
+    )
+
+
+def _keys(paths: Sequence[Path]) -> list[bytes]:
+    return list(dict.fromkeys(_fold(path.key or "") for path in paths))
 
 
 def _key(paths: Sequence[Path]) -> str:
-    keys = list(dict.fromkeys(_escape(_fold(path.key or "")) for path in paths))
+    keys = list(map(_escape, _keys(paths)))
     return '"' + (f"(?:{'|'.join(keys)})" if len(keys) > 1 else keys[0]) + r"\\*\""
 
 
@@ -326,7 +354,8 @@ def _like(conditions: Sequence[Condition]) -> _Any | None:
         fragment = max(condition.glob.runs, key=len)
         if len(fragment.replace(b" ", b"")) < MIN_LITERAL:
             return None
-        out.append(_Literal("", _escape(fragment[:_MAX_TEXT]), min(len(fragment), 10)))
+        cut = fragment[:_MAX_TEXT]
+        out.append(_Literal("", _escape(cut), min(len(fragment), 10), word=word_in(cut)))
     return out
 
 
@@ -339,7 +368,7 @@ def _shape(profile: Profile, call: Call, *, beside_params: bool = False) -> Iter
     With ``beside_params``, only what cannot be the same bytes as the parameters.
     """
     if call.each and all(path.key for path in call.each):
-        yield [_Literal("", _key(call.each) + _COLON, _key_score(call.each))]
+        yield [_present(call.each)]
     same = all(not path.steps for path in call.each)  # the call is the record
     for where in (profile.when, call.when) if same or not beside_params else (call.when,):
         for path, conditions in where.tests:
@@ -358,9 +387,12 @@ def _when_literal(path: Path, condition: Condition) -> _Literal:
         runs = condition.glob.runs
         index = max(range(len(runs)), key=lambda at: len(runs[at]))
         if len(runs[index].replace(b" ", b"")) >= MIN_LITERAL:
-            prefix = _key_prefix([path], starts=index == 0)
-            return _Literal(prefix, _escape(runs[index][:_MAX_TEXT]), min(len(runs[index]), 10))
-    return _Literal("", _key([path]) + _COLON, _key_score([path]))
+            return _literal([path], runs[index][:_MAX_TEXT], min(len(runs[index]), 10), starts=index == 0)
+    return _present([path])
+
+
+def _present(paths: Sequence[Path]) -> _Literal:
+    return _Literal("", _key(paths) + _COLON, _key_score(paths), keyed=keyed(_keys(paths), b"", anywhere=False))
 
 
 def _key_score(paths: Iterable[Path]) -> int:

@@ -8,8 +8,8 @@ A dot in a key is written ``\.``. A path that ends in ``|json`` reads the string
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from detectors.errors import BudgetExceeded
 from engine.actions.model import Json, Number
@@ -26,6 +26,11 @@ class Path:
     text: str
     steps: tuple[str, ...]
     reads_json: bool = False
+    _named: bool = field(init=False, compare=False, repr=False)  # each step is a key and nothing else
+
+    def __post_init__(self) -> None:
+        named = not any(step in ("*", "[]", "**") or step.isdigit() for step in self.steps)
+        object.__setattr__(self, "_named", named)
 
     @classmethod
     def of(cls, text: str) -> Path:
@@ -54,12 +59,21 @@ class Path:
 
     def find(self, tree: Json, reader: Reader) -> Iterable[Json]:
         """What stands at this path. Strings are not looked into, except at the end of a ``|json`` path."""
-        found = _walk(tree, self.steps, None)
-        return _read_inside(found, reader) if self.reads_json else found
+        found = _keyed(tree, self.steps) if self._named else _walk(tree, self.steps, None)
+        return _read_inside(found, reader) if found and self.reads_json else found
 
     def find_through(self, tree: Json, reader: Reader) -> Iterable[Json]:
         """What stands at this path, looking also into JSON that stands in strings on the way."""
         return _walk(tree, self.steps, reader)
+
+
+def _keyed(tree: Json, steps: tuple[str, ...]) -> Sequence[Json]:
+    """`_walk` where each step is a key: most paths are, and a record is asked for dozens."""
+    for step in steps:
+        if not isinstance(tree, dict) or step not in tree:
+            return ()
+        tree = tree[step]
+    return (tree,)
 
 
 def _read_inside(values: Iterable[Json], reader: Reader) -> Iterator[Json]:

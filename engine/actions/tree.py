@@ -13,6 +13,8 @@ from engine.actions.model import Json, Number
 MAX_DEPTH = 128  # containers inside containers
 MAX_LAYERS = 6  # JSON inside a string inside JSON
 _BOM = b"\xef\xbb\xbf"
+_BLANK = " \t\r\n"
+_OPENING = ("{", "[", '"')
 _Pairs = list[tuple[str, Json]]
 
 
@@ -51,16 +53,22 @@ def parse(data: bytes, *, max_depth: int = MAX_DEPTH) -> Trees:
 
 def parse_text(text: str, *, max_depth: int = MAX_DEPTH) -> Trees:
     """As `parse`, for text that is decoded already."""
-    repeated = False
+    try:
+        return Trees(_load(text, _UNREPEATED, max_depth))
+    except _RepeatedKey:
+        pass  # few documents have any, so only these are read by both readings
+    return Trees(_load(text, _LAST, max_depth), _load(text, _FIRST, max_depth), ambiguous=True)
 
-    def last_wins(pairs: _Pairs) -> Json:
-        nonlocal repeated
-        tree = dict(pairs)
-        repeated = repeated or len(tree) != len(pairs)
-        return tree
 
-    last = _load(text, last_wins, max_depth)
-    return Trees(last, _load(text, _first_wins, max_depth), ambiguous=True) if repeated else Trees(last)
+class _RepeatedKey(Exception):
+    """An object has a key twice."""
+
+
+def _unrepeated(pairs: _Pairs) -> Json:
+    tree = dict(pairs)
+    if len(tree) != len(pairs):
+        raise _RepeatedKey
+    return tree
 
 
 def _first_wins(pairs: _Pairs) -> Json:
@@ -70,18 +78,26 @@ def _first_wins(pairs: _Pairs) -> Json:
     return tree
 
 
-def _load(text: str, pairs: Callable[[_Pairs], Json], max_depth: int) -> Json:
+def _decoder(pairs: Callable[[_Pairs], Json]) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number, object_pairs_hook=pairs)
+
+
+_UNREPEATED, _LAST, _FIRST = _decoder(_unrepeated), _decoder(dict), _decoder(_first_wins)
+
+
+def _load(text: str, decoder: json.JSONDecoder, max_depth: int) -> Json:
     problem: Exception | None = None
     tree: Json = None
     try:
-        tree = json.loads(text, parse_int=Number, parse_float=Number, parse_constant=Number, object_pairs_hook=pairs)
+        tree = decoder.decode(text)
     except RecursionError:
         problem = BudgetExceeded("depth", max_depth)
     except ValueError:
         problem = ValueError("not JSON")
     if problem is not None:  # outside of the handler, so that the parser's error (it holds the text) is gone
         raise problem
-    _check_depth(tree, max_depth)
+    if text.count("{") + text.count("[") > max_depth:
+        _check_depth(tree, max_depth)
     return tree
 
 
@@ -101,19 +117,27 @@ class Reader:
     ``ambiguous`` becomes true once a string had duplicate keys: then the other reading counts too.
     """
 
-    __slots__ = ("ambiguous", "first")
+    __slots__ = ("_known", "ambiguous", "first")
 
     def __init__(self, *, first: bool = False) -> None:
         self.first = first
         self.ambiguous = False
+        self._known: dict[str, dict[str, Json] | list[Json] | None] = {}
 
     def inside(self, text: str) -> dict[str, Json] | list[Json] | None:
         """The object or array that ``text`` holds, also when it was encoded more than once; else None.
 
         Raises BudgetExceeded for "depth" and for "layers".
         """
+        if not text.lstrip(_BLANK).startswith(_OPENING):
+            return None
+        if text not in self._known:  # each profile and rule asks about the same strings
+            self._known[text] = self._read(text)
+        return self._known[text]
+
+    def _read(self, text: str) -> dict[str, Json] | list[Json] | None:
         for _ in range(MAX_LAYERS):
-            if not text.lstrip(" \t\r\n").startswith(("{", "[", '"')):
+            if not text.lstrip(_BLANK).startswith(_OPENING):
                 return None
             try:
                 trees = parse_text(text)

@@ -14,7 +14,7 @@ from html import escape as html_escape
 from html.entities import html5
 
 from detectors.patterns import byte_regex, teller
-from engine.escapes import Spelling, Unescaped, once
+from engine.escapes import Spelling, Unescaped, by_rows, once
 from engine.layers import lookalikes
 
 _HEX = "0123456789abcdefABCDEF"
@@ -119,6 +119,10 @@ def _unquoted(match: re.Match[bytes]) -> bytes:
 def _unquote(text: bytes) -> bytes:
     if b"=\n" in text or b"=\r\n" in text:
         return _PRINTABLE.sub(_unquoted, text)
+    return _unquote_bytes(text)
+
+
+def _unquote_each(text: bytes) -> bytes:
     known = _BYTES.get
     first, *others = text.split(b"=")
     out = [first]
@@ -128,6 +132,7 @@ def _unquote(text: bytes) -> bytes:
     return b"".join(out)
 
 
+_unquote_bytes = by_rows(b"=", _unquote_each)
 FOLDING = Spelling(_FOLDING, _folded, _fold)
 QUOTED_PRINTABLE = Spelling(_PRINTABLE, _unquoted, _unquote)
 

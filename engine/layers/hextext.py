@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-import re2
-
+from detectors.patterns import byte_regex, teller
 from engine.layers import short
 from engine.layers.beyond import IN_HEX, UTF16_IN_HEX, from_utf8, utf16
 from engine.layers.model import Layer, Purse
 
 TRIGGER = rb"(?:[2-7][0-9a-fA-F]){9}"
-_ANNOUNCED = re2.compile(b"|".join((TRIGGER, short.IN_HEX, IN_HEX)))
-_WIDE = re2.compile(UTF16_IN_HEX)
+_announced = teller(byte_regex(b"|".join((TRIGGER, short.IN_HEX, IN_HEX)).decode()))
+_wide_announced = teller(byte_regex(UTF16_IN_HEX.decode()))
 _PAIRS = re.compile(rb"[0-9a-fA-F]{22,}")
 _TAIL = rb"[89abAB][0-9a-fA-F]"
 _RUN = re.compile(
@@ -28,17 +27,21 @@ _RUN = re.compile(
 
 def find(text: bytes, purse: Purse) -> Iterator[Layer]:
     """The texts that ``text`` holds in hexadecimal. Raises BudgetExceeded."""
-    if _WIDE.search(text) is not None:
+    if _wide_announced(text):
         for match in _PAIRS.finditer(text):
-            if _WIDE.search(match[0]) is not None and (wide := _wide(match, purse)) is not None:
+            if _wide_announced(match[0]) and (wide := _wide(match, purse)) is not None:
                 yield wide
-    if _ANNOUNCED.search(text) is None:  # then in none of its runs
+    if not _announced(text):  # then in none of its runs
         return
+    known: dict[bytes, bytes | None] = {}  # what runs spell: they come again and again
     for match in _RUN.finditer(text):
         run = match[0]
-        if _ANNOUNCED.search(run) is not None and utf16(data := bytes.fromhex(run.decode())) is None:
-            purse.take(len(data))
-            yield Layer("hex", *match.span(), data, _writer(run))
+        if run not in known:
+            data = bytes.fromhex(run.decode()) if _announced(run) else b""
+            known[run] = data if data and utf16(data) is None else None
+        if (spelled := known[run]) is not None:
+            purse.take(len(spelled))
+            yield Layer("hex", *match.span(), spelled, _writer(run))
 
 
 def _wide(match: re.Match[bytes], purse: Purse) -> Layer | None:

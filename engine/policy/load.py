@@ -23,6 +23,7 @@ from detectors.patterns import KEY_END, PatternDetector
 from detectors.yamlfile import Loc, YamlFile, closest
 from engine.actions.decide import CompiledRules, compile_rules
 from engine.actions.kept import kept_patterns
+from engine.actions.keyed import table
 from engine.actions.principals import Principals
 from engine.actions.profile import Profile, shipped_profiles
 from engine.actions.reviews import Reviews
@@ -30,7 +31,7 @@ from engine.actions.rules import Rule
 from engine.actions.times import duration
 from engine.candidates import ESCAPES
 from engine.layers import DEAR, LITERAL, ROWS, announces, announces_rows
-from engine.native import find_shapes, find_words, has_digits, scan
+from engine.native import find_shapes, find_words, has_digits, scan, tells
 from engine.neighbours import NAMED_SIGNS, PROGRAM_SIGN, TELLING_WORDS
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, Paths, PolicyFile
@@ -85,7 +86,12 @@ def load_policy(
     n, p = len(rules), len(path_literals) + len(signs)
     ids = GateIds(n, n + 1, n + 1 + len(path_literals), n + 1 + p, n + 1 + p + len(announced.patterns))
     signs_stage = Stage([TELLING_WORDS], range(ids.literals, ids.literals + len(NAMED_SIGNS)))
-    actions_stage = Stage([b"(?i)" + text for text in announced.words], range(ids.paths, ids.actions))
+    told = table(announced.keyed) if tells and announced.keyed is not None else None
+    actions_stage = Stage(
+        [b"(?i)" + text for text in announced.words],
+        range(ids.paths, ids.actions),
+        (lambda data: tells(data, told)) if tells and told is not None else None,
+    )
     try:
         detector = PatternDetector(
             rules,

@@ -61,7 +61,7 @@ def test_an_offset_is_placed_before_or_after_its_escape(loops: Loops, raw: bytes
             assert len(loops.unescape(raw[low:high]).text) <= 4
 
 
-@given(st.text("%0aF2é ", max_size=30).map(str.encode))
+@given(st.text("%0aF2é ", max_size=30).map(str.encode) | st.binary(max_size=9).map(lambda data: data.hex("%").encode()))
 def test_percent_encoding_is_undone(raw: bytes) -> None:
     """As the standard library does it, with each place known."""
     source = unquote(raw)

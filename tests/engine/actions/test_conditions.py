@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.actions.conditions import holds, parse_condition, together
+from engine.actions.conditions import Scalars, holds, parse_condition, together
 from engine.actions.globs import AnyGlob, Glob
 from engine.actions.model import Json
 from engine.actions.paths import Path, leaves
@@ -50,9 +50,9 @@ def test_what_is_allowed_is_allowed_as_it_is_written(text: str) -> None:
     assert not Glob.of("db.read").matches_as_written(text)
     assert Glob.of(text).matches_as_written(text)
     for condition, met in (("db.read", False), ("!db.read", False)):
-        assert holds([parse_condition(condition)], [text], Reader(), allow=True) is met
+        assert holds([parse_condition(condition)], [text], Scalars(Reader()), allow=True) is met
     for condition, met in (("db.read", True), ("!db.read", True)):
-        assert holds([parse_condition(condition)], [text], Reader()) is met
+        assert holds([parse_condition(condition)], [text], Scalars(Reader())) is met
 
 
 @given(st.text(alphabet="aAb* ", max_size=8), st.text(alphabet="aAb ", max_size=8))
@@ -89,8 +89,8 @@ def test_many_stars_stay_linear() -> None:
 def check(condition: str | list[str], *found: Json, allow: bool = False) -> bool:
     texts = [condition] if isinstance(condition, str) else condition
     conditions = [parse_condition(text) for text in texts]
-    answer = holds(conditions, found, Reader(), allow=allow)
-    assert holds(together(conditions), found, Reader(), allow=allow) is answer
+    answer = holds(conditions, found, Scalars(Reader()), allow=allow)
+    assert holds(together(conditions), found, Scalars(Reader()), allow=allow) is answer
     return answer
 
 

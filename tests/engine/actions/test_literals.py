@@ -14,7 +14,8 @@ import detectors.gate
 from detectors.gate import Stage
 from engine.actions.decide import CompiledRules, Effect, compile_rules
 from engine.actions.defaults import compiled_defaults
-from engine.actions.extract import extract
+from engine.actions.extract import asks, extract
+from engine.actions.keyed import tells_pure
 from engine.actions.literals import ForcesParse, GatePatterns, gate_patterns
 from engine.actions.principals import Principals
 from engine.actions.profile import shipped_profiles
@@ -35,9 +36,16 @@ class Gate:
         patterns = [b"(?i)" + text for text in announced.patterns]
         stage = Stage([b"(?i)" + text for text in announced.words], range(len(patterns)))
         self.gate = detectors.gate.Gate(patterns, [stage]) if patterns else None
+        self.keyed = announced.keyed
 
     def hits(self, data: bytes) -> bool:
-        return self.gate is not None and any(map(self.gate.hits, {data, lookalikes.plain(data)}))
+        return any(map(self._hits, {data, lookalikes.plain(data)}))
+
+    def _hits(self, data: bytes) -> bool:
+        hit = self.gate is not None and bool(self.gate.hits(data))
+        if hit and self.keyed is not None:
+            assert tells_pure(data, self.keyed), "a word behind its key is wherever a pattern hits"
+        return hit
 
 
 def rules(*matches: dict[str, Any], effect: str = "review") -> CompiledRules:
@@ -52,8 +60,12 @@ def rules(*matches: dict[str, Any], effect: str = "review") -> CompiledRules:
 
 
 def effect(data: bytes, compiled: CompiledRules) -> Effect:
-    decided = compiled.strictest(extract(parse(data), PROFILES, WHO))
-    return Effect.ALLOW if decided is None else decided[1].effect
+    """What is decided, which is asked twice: of whole actions, and of those that are read as far as rules ask."""
+    trees = parse(data)
+    decided = compiled.strictest(extract(trees, PROFILES, WHO))
+    found = Effect.ALLOW if decided is None else decided[1].effect
+    assert asks(trees, PROFILES, WHO, None, compiled.may_ask, compiled.asks) is (found is not Effect.ALLOW)
+    return found
 
 
 # Values and globs are put together from the same pieces, so that they meet often.
@@ -291,9 +303,9 @@ def test_a_profile_without_keys_forces_a_parse_and_says_so() -> None:
 def test_rules_that_cannot_match_a_profile_need_nothing() -> None:
     """A glob for Kubernetes gives no pattern for tool calls, and an allow rule gives none at all."""
     tools = [profile for profile in PROFILES if profile.name in ("openai", "anthropic", "mcp")]
-    assert gate_patterns(rules({"action": "k8s:*:secrets"}), tools) == ([], [], [], [])
-    assert gate_patterns(rules({"action": "tool:*"}, effect="allow"), PROFILES) == ([], [], [], [])
-    assert gate_patterns(rules({"action": "*.export", "kind": "fact"}), tools) == ([], [], [], [])
+    assert gate_patterns(rules({"action": "k8s:*:secrets"}), tools) == ([], [], [], [], [])
+    assert gate_patterns(rules({"action": "tool:*"}, effect="allow"), PROFILES) == ([], [], [], [], [])
+    assert gate_patterns(rules({"action": "*.export", "kind": "fact"}), tools) == ([], [], [], [], [])
 
 
 def test_a_policy_of_many_and_long_globs_compiles() -> None:

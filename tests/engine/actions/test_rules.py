@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from action_records import Style, cloudtrail, generic, mcp, openai
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from detectors.errors import ConfigError
 from detectors.yamlfile import YamlFile
 from engine.actions.decide import CompiledRules, Effect, compile_rules
-from engine.actions.extract import extract
+from engine.actions.extract import Found, asks, extract
 from engine.actions.model import Action
 from engine.actions.principals import Principals
 from engine.actions.profile import shipped_profiles
@@ -112,6 +112,44 @@ def test_explain_says_what_did_not_hold(change: dict[str, object], why: str) -> 
     (action,) = actions(example() | change)
     (trial,) = load(EXAMPLE).explain(action)
     assert (trial.rule_id, trial.matched, trial.why) == ("prod-data-export", False, why)
+
+
+def test_an_action_is_read_no_further_than_its_rules_ask() -> None:
+    """Who takes part is not looked for where no rule asks, and both readings of duplicate keys count where one does."""
+    twice = parse(Style().write(openai("run", {})).replace('"{}"', r'"{\"a\": \"x\", \"a\": \"y\"}"').encode())
+    for compiled, asked in (
+        (rules("review {params: {a: z}}"), False),
+        (rules("review {params: {a: x}}"), True),
+        (rules("review {params: {a: y}}"), True),
+        (rules("review {action: 'tool:run', actor: 'etl-*'}"), True),
+        (rules("allow {action: 'tool:run'}", "review {action: '*'}"), False),
+    ):
+        whole = compiled.strictest(extract(twice, shipped_profiles(), Principals.of()))
+        assert whole is not None
+        assert (whole[1].effect is Effect.REVIEW) is asked
+        assert asks(twice, shipped_profiles(), Principals.of(), None, compiled.may_ask, compiled.asks) is asked
+
+    compiled, nobody = rules("review {params: {a: z}}"), cast(Principals, object())
+
+    def asked_of(found: Found) -> bool:
+        assert repr(found) == "Found(proposal, openai)"
+        return compiled.asks(found)
+
+    assert not asks(twice, shipped_profiles(), nobody, None, compiled.may_ask, asked_of)
+
+
+@pytest.mark.parametrize(("command", "decided"), [("ls", 2), ("curl x", 0), ("rm x", 1), ("rm x; curl x", 0)])
+@pytest.mark.parametrize("first", ["", "actor: ada, ", "kind: proposal, ", "kind: fact, "])
+def test_rules_about_words_are_asked_together(command: str, decided: int, first: str) -> None:
+    """What none of them asks for is left at once; else the first that matches decides, by all that it asks."""
+    compiled = rules(
+        f"deny {{action: 'tool:*', {first.replace('kind: fact, ', '')}params: {{'**': ['*curl *', '*wget *']}}}}",
+        "review {action: 'tool:run', params: {'**': ['*rm *', '*shred *']}}",
+        "allow {action: '*', params: {'**': '*'}}",
+        f"review {{{first}params: {{'**': '*ls*'}}}}",
+    )
+    for arguments in ({"command": command}, {"command": command.split(" ")}, {"more": {"text": [command]}}):
+        assert effect(compiled, openai("run", arguments)) == ["deny", "review", "allow"][decided]
 
 
 def test_the_first_rule_that_matches_decides() -> None:

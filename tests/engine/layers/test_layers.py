@@ -236,6 +236,20 @@ def test_kinds_of_escapes_within_each_other_are_read_once(cleaner: Cleaner) -> N
     assert cleaner.clean(text * 3) == cleaner.clean_all(text * 3, "auto")
 
 
+@pytest.mark.parametrize("encoding", ["base64", "hex", "HEX"])
+def test_what_is_encoded_again_and_again_is_found_each_time(cleaner: Cleaner, encoding: str) -> None:
+    """A value among many that hold nothing, all equal; and one that is known from elsewhere in the record."""
+    encode = ENCODINGS[encoding]
+    nothing = encode("the quick brown fox")
+    for hidden in (f"to {MAIL}", f"and {PASSWORD} there"):
+        runs = [nothing] * 20 + [encode(hidden)] + [nothing] * 20 + [encode(hidden)] * 2
+        record = json.dumps({"password": PASSWORD, "runs": " ".join(runs)}).encode()
+        cleaned = cleaner.clean(record)
+        after = json.loads(cleaned.text)["runs"].split(" ")
+        assert [one != was for one, was in zip(after, runs, strict=True)] == [run != nothing for run in runs]
+        assert cleaned == cleaner.clean_all(record, "auto")
+
+
 def test_unpacking_is_bounded(cleaner: Cleaner) -> None:
     """A bomb is over budget, not passed unread; what is within the bound is read."""
     bomb = base64.b64encode(gzip.compress(b"0" * 200_000_000, 9)).decode()
