@@ -119,13 +119,14 @@ class Gate:
     def hits_of_each(self, texts: Sequence[bytes]) -> list[list[int]]:
         """`hits` of each of ``texts``.
 
-        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together.
+        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together. And a
+        call of the helper takes as long as a hundred bytes of its work, so as little as can be stands around it.
         """
         found: list[list[int]] = [[] for _ in texts]
         (scan, scratch), *later = self._scans()
         _run(map(scan, texts, repeat(_add), repeat(0), found, repeat(scratch)))
         if self._words is not None:
-            _extend(found, map(self._words, texts))
+            _extend(found, self._words.of_each(texts))
         if self._shapes is not None:
             _extend(found, map(self._shapes.find, texts, repeat(self._shapes.program)))
         for probed, probe in self._probes:

@@ -18,7 +18,7 @@ import struct
 import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
+from itertools import product, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ Find = Callable[[bytes, bytes], tuple[int, ...]]
 
 MOST_NUMBERS = 4096  # that the helper tells apart
 _MOST_KNOWN = 4096  # combinations of words that are kept
+_NONE = frozenset[int]()
 _ESCAPED = frozenset('"\\/\n\r\t\b\f')  # JSON may write these in other ways
 _FIRST, _BITS = 1 << 13, 1 << 12  # bytes of the tables of bits: of the first, and of each other
 _HASH_32, _HASH = 0x9E3779B1, 0x9E3779B97F4A7C15  # the golden ratio, as Knuth's multiplicative hash has it
@@ -69,13 +70,20 @@ class Words:
 
     def __call__(self, data: bytes) -> frozenset[int]:
         """The ids of the lists of which a word stands in ``data``."""
-        states, lists = self._automaton
-        found = self._find(data, states)
-        ids = self._known.get(found)
+        return self.of_each((data,))[0]
+
+    def of_each(self, texts: Sequence[bytes]) -> list[frozenset[int]]:
+        """The same for each of ``texts``."""
+        found = map(self._find, texts, repeat(self._automaton.states))
+        return [self._ids(numbers) if numbers else _NONE for numbers in found]
+
+    def _ids(self, numbers: tuple[int, ...]) -> frozenset[int]:
+        ids = self._known.get(numbers)
         if ids is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            ids = self._known[found] = frozenset[int]().union(*[lists[number] for number in found])
+            lists = self._automaton.lists
+            ids = self._known[numbers] = _NONE.union(*[lists[number] for number in numbers])
         return ids
 
 
