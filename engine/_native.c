@@ -1568,13 +1568,14 @@ static bool read_program(State *state, Program *program, PyObject *given)
     return true;
 }
 
-/* Where the row of a shape, whose `length` pairs of an offset and a class are `row`, begins in each block: whether
- * anywhere. A row that the end of the chunk cuts is not seen. */
-__attribute__((target("avx2"))) static bool row_begins(const Chunk *chunk, const byte *row, int length, uint64_t *begins)
+/* The blocks, a bit for each, in which the row of a shape begins, whose `length` pairs of an offset and a class are
+ * `row`. A row that the end of the chunk cuts is not seen. */
+__attribute__((target("avx2"))) static window rows_begin(const Chunk *chunk, const byte *row, int length)
 {
+    uint64_t begins[ROOM];
     for (int i = 0; i < length; i++)
         if (chunk->met[row[2 * i + 1]] == 0)
-            return false;
+            return 0;
     for (int i = 0; i < length; i++) {
         const uint64_t *bits = chunk->bits[row[2 * i + 1]];
         const __m128i down = _mm_cvtsi32_si128(row[2 * i]), up = _mm_cvtsi32_si128(64 - row[2 * i]);
@@ -1589,21 +1590,24 @@ __attribute__((target("avx2"))) static bool row_begins(const Chunk *chunk, const
             any = _mm256_or_si256(any, begin);
         }
         if (_mm256_testz_si256(any, any))
-            return false;
+            return 0;
     }
-    return true;
+    window blocks = 0;
+    for (int block = 0; block <= chunk->blocks; block++)
+        blocks |= (window)(begins[block] != 0) << block;
+    return blocks;
 }
 
 /* Whether a shape is in a chunk. */
 static bool has_shape(const Chunk *chunk, const Program *program, const Shape *shape)
 {
-    uint64_t begins[ROOM];
     const int last = chunk->blocks - 1;
-    const bool cut = chunk->left > (last + 2) * 64; /* then the row of what begins in the last block may be unseen */
-    const bool any = row_begins(chunk, shape->row, shape->length, begins);
-    for (int block = any ? 0 : last; block <= last && (any || cut); block++)
-        if (((cut && block == last) || begins[block] | begins[block + 1]) &&
-            shape_begins(chunk, program, program->code + shape->start, program->code + shape->end, block))
+    window blocks = rows_begin(chunk, shape->row, shape->length);
+    blocks |= blocks >> 1; /* a shape may begin in the block before */
+    if (chunk->left > (last + 2) * 64) /* then the row of what begins in the last block may be unseen */
+        blocks |= (window)1 << last;
+    for (uint64_t left = (uint64_t)blocks & low_bits(chunk->blocks); left != 0; left &= left - 1)
+        if (shape_begins(chunk, program, program->code + shape->start, program->code + shape->end, lowest(left)))
             return true;
     return false;
 }
