@@ -38,6 +38,7 @@ _HASH_32, _HASH = 0x9E3779B1, 0x9E3779B97F4A7C15  # the golden ratio, as Knuth's
 _AS_LETTERS, _AS_ELSE = (31, 31, 31, 31), (31, 31, 31, 0x40)  # which bits of the first bytes count
 _HEAD = 8  # letters that a word is told by before the automaton is walked
 _STATE = struct.Struct("=IHH")  # the first edge, the number of the words that end here plus 1, how many edges
+_ALONE = 1 << 15  # beside how many edges: the words that end here stand alone
 _EDGE = struct.Struct("=I")  # the state, and in the lowest 8 bits the byte
 _SMALL, _JOINTS = frozenset(b"abcdefghijklmnopqrstuvwxyz"), frozenset(b" _-")
 
@@ -142,17 +143,24 @@ def automaton_of(lists: Mapping[int, Sequence[str]]) -> Automaton:
     for state in order:
         ended = frozenset(rest.number for rest in state if not rest.bytes)
         word = numbers.setdefault(ended, len(numbers)) + 1 if ended else 0
+        alone = bool(ended) and all(_is_short(rest) for rest in state if not rest.bytes)
         following = _steps(state)
-        states += _STATE.pack(len(edges) // _EDGE.size, word, len(following))
+        states += _STATE.pack(len(edges) // _EDGE.size, word, len(following) | (_ALONE if alone else 0))
         for byte, after in following:
             edges += _EDGE.pack(order[after] << 8 | byte)
             if state is start:
                 roots[byte] = order[after]
     head = struct.pack("=257I", *roots, len(order))
     heads = set(_heads(start, 4))
+    joined = {head for head in _heads(frozenset(rest for rest in start if not _is_short(rest)), 4) if len(head) == 2}
     return Automaton(
-        _first(heads) + _second(heads) + _hashed(_letters(start)) + head + bytes(states + edges), list(numbers)
+        _first(heads, joined) + _second(heads) + _hashed(_letters(start)) + head + bytes(states + edges), list(numbers)
     )
+
+
+def _is_short(rest: _Rest) -> bool:
+    """Whether its word stands alone: as in the patterns, whatever forms its letters have."""
+    return len(rest.word.encode()) == 2
 
 
 def _in_order(start: frozenset[_Rest]) -> dict[frozenset[_Rest], int]:
@@ -177,16 +185,18 @@ def _heads(state: frozenset[_Rest], size: int) -> Iterable[tuple[int, ...]]:
                 yield byte, *head
 
 
-def _first(heads: Iterable[tuple[int, ...]]) -> bytes:
+def _first(heads: Iterable[tuple[int, ...]], joined: Iterable[tuple[int, ...]]) -> bytes:
     """A bit for each first four bytes, where the helper looks for it: as small letters, and as what else they are.
 
     Of each byte five bits count, which a letter has in either case, but of the fourth, unless all are letters, the one
-    that capitals have and most signs do not. Behind a short word anything may stand.
+    that capitals have and most signs do not. Behind a short word anything may stand, and letters only behind one of
+    ``joined``, which are of two bytes, but need not stand alone.
     """
     keys = {key for head in heads for key in _masked(head, _AS_ELSE)}
     keys.update(
         key for head in heads if len(head) == 4 and _SMALL.issuperset(head) for key in _masked(head, _AS_LETTERS)
     )
+    keys.update(key for head in joined for key in _masked(head, _AS_LETTERS))
     out = bytearray(_FIRST)
     for key in keys:
         bit = int.from_bytes(bytes(key), "little") * _HASH_32 % (1 << 32) >> 16

@@ -1655,6 +1655,7 @@ static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t
 
 enum { FIRST_BITS = 1 << 13, BITS = 1 << 12, ROOTS = 256 * 4, STATE = 8, EDGE = 4, MOST_NUMBERS = 4096 };
 enum { HEAD = 8, TOGETHER = 1024 };
+enum { STANDS_ALONE = 1 << 15 }; /* of a state, beside the number of its edges: the word that ends here stands alone */
 
 /* A bit for each of 64 bytes that is a letter, a small letter, beyond ASCII, a backslash. */
 typedef struct {
@@ -1716,6 +1717,7 @@ static uint32_t next_state(const Automaton *automaton, uint32_t state, byte c)
     const byte *p = automaton->states + (size_t)state * STATE;
     uint16_t count;
     memcpy(&count, p + 6, 2);
+    count &= STANDS_ALONE - 1;
     const uint32_t first = number_at(p);
     if ((uint64_t)first + count > automaton->edge_count)
         return 0;
@@ -1790,7 +1792,7 @@ static bool is_alnum(byte c)
     return is_digit(c) || (letter >= 'a' && letter <= 'z');
 }
 
-/* Whether p[start:end], two bytes, stands alone: no letter or digit beside it, unless it is that of an escape. */
+/* Whether p[start:end] stands alone: no letter or digit beside it, unless it is that of an escape. */
 static bool is_alone(const byte *p, Py_ssize_t start, Py_ssize_t end, Py_ssize_t size)
 {
     const bool before = start == 0 || !is_alnum(p[start - 1]) || (start > 1 && p[start - 2] == '\\');
@@ -1804,10 +1806,11 @@ static bool words_at(const Automaton *automaton, const byte *p, Py_ssize_t start
     Py_ssize_t at = start;
     uint32_t state = number_at(automaton->roots + small_letter(p[at]) * 4);
     while (state != 0 && state < automaton->state_count && ++at <= size) {
-        uint16_t word;
+        uint16_t word, flags;
         memcpy(&word, automaton->states + (size_t)state * STATE + 4, 2);
+        memcpy(&flags, automaton->states + (size_t)state * STATE + 6, 2);
         if (word != 0 && word <= MOST_NUMBERS && (at == size || p[at] < 'a' || p[at] > 'z') &&
-            (at - start > 2 || is_alone(p, start, at, size))) {
+            (!(flags & STANDS_ALONE) || is_alone(p, start, at, size))) {
             found[(word - 1) / 64] |= (uint64_t)1 << (word - 1) % 64;
             any = true;
         }
