@@ -1121,7 +1121,7 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
 
 /* --- rows of characters -------------------------------------------------------------------------------------- */
 
-enum { THREE_CHARS = 3, ROW_WORDS = 3, ROW_GROUPS = 3, ROW_HEAD = 4 };
+enum { THREE_CHARS = 3, ROW_WORDS = 3, ROW_GROUPS = 4, ROW_HEAD = 4 };
 enum { GROUP_TABLES = ROW_GROUPS * THREE_CHARS * 32, ROW_MASKS = THREE_CHARS * 64 * ROW_WORDS * 8 };
 
 /* A table of `engine.layers.rows`: tables of groups; for each of a row's three rarest characters, and each character of
