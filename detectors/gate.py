@@ -7,7 +7,10 @@ match without something cheap (a run of digits, a word) have a pass of their own
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import compress, repeat
+from operator import not_
 from typing import Any, NamedTuple
 
 import hyperscan as hs
@@ -116,42 +119,38 @@ class Gate:
     def hits_of_each(self, texts: Sequence[bytes]) -> list[list[int]]:
         """`hits` of each of ``texts``.
 
-        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together.
+        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together. And a
+        call of the helper takes as long as a hundred bytes of its work, so as little as can be stands around it.
         """
         found: list[list[int]] = [[] for _ in texts]
         (scan, scratch), *later = self._scans()
-        for data, hits in zip(texts, found, strict=True):
-            scan(data, _add, 0, hits, scratch)
+        _run(map(scan, texts, repeat(_add), repeat(0), found, repeat(scratch)))
         if self._words is not None:
-            words = self._words
-            for data, hits in zip(texts, found, strict=True):
-                hits += words(data)
+            _extend(found, self._words.of_each(texts))
         if self._shapes is not None:
-            find, program = self._shapes.find, self._shapes.program
-            for data, hits in zip(texts, found, strict=True):
-                hits += find(data, program)
+            _extend(found, map(self._shapes.find, texts, repeat(self._shapes.program)))
         for probed, probe in self._probes:
-            for data, hits in zip(texts, found, strict=True):
-                if probe(data) and probed not in hits:
+            for hits in compress(found, map(probe, texts)):
+                if probed not in hits:
                     hits.append(probed)
         for (trigger, tells, _, by_words), (scan, scratch) in zip(self._later, later, strict=True):
-            for data, hits in zip(texts, found, strict=True):
-                if tells(data) if tells is not None else trigger in hits:
-                    scan(data, _add, 0, hits, scratch)
-                elif by_words and hits:
+            told = list(map(tells, texts)) if tells is not None else [trigger in hits for hits in found]
+            if any(told):
+                _run(map(scan, compress(texts, told), repeat(_add), repeat(0), compress(found, told), repeat(scratch)))
+            if by_words:
+                for hits in filter(None, compress(found, map(not_, told))):
                     hits[:] = [number for number in hits if number not in by_words]
-        self._tidy(found)
+        self._tidy(filter(None, found))
         return found
 
     def _tidy(self, found: Iterable[list[int]]) -> None:
         """Takes the triggers out, and adds the ids that share a pattern with one."""
         count, same = len(self.patterns), self._same
         for hits in found:
-            if hits:
-                if max(hits) >= count:
-                    hits[:] = [number for number in hits if number < count]
-                for number in same.keys() & hits if same else ():
-                    hits += same[number]
+            if max(hits) >= count:
+                hits[:] = [number for number in hits if number < count]
+            for number in same.keys() & hits if same else ():
+                hits += same[number]
 
     def _scans(self) -> Sequence[tuple[Callable[..., object], hs.Scratch | None]]:
         """How this thread scans, and where it may scratch: for the first pass, and for the later ones."""
@@ -162,6 +161,17 @@ class Gate:
             scans = [(_nothing, None) if one is None else (one.scan, hs.Scratch(one)) for one in databases]
             self._local.scans = scans
             return scans
+
+
+def _extend(found: Iterable[list[int]], more: Iterable[Collection[int]]) -> None:
+    for hits, numbers in zip(found, more, strict=True):
+        if numbers:
+            hits += numbers
+
+
+def _run(calls: Iterator[object]) -> None:
+    """Makes the calls of a `map`, without a step of Python's for each."""
+    deque(calls, maxlen=0)
 
 
 def _nothing(*_: object) -> None:

@@ -7,9 +7,9 @@ compiled helper, with tables of bits that tell where it need not be walked; wher
 for the patterns of `detectors.patterns`, which are the reference.
 
 A word begins at the start, behind what is no letter, behind an escape such as ``\n``, or with a capital (or what is
-beyond ASCII) behind a small letter (``userSSN``); it ends where no small letter follows. One of two bytes stands alone,
-apart from digits too. Its parts may be joined by a space, a dash, an underscore or nothing; what is beyond ASCII is in
-either case, and ``é`` also ``e``, with or without a mark.
+beyond ASCII) behind a small letter (``userSSN``), but not with the ``n`` of ``\nIf``; it ends where no small letter
+follows. One of two bytes stands alone, apart from digits too. Its parts may be joined by a space, a dash, an underscore
+or nothing; what is beyond ASCII is in either case, and ``é`` also ``e``, with or without a mark.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import struct
 import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
+from itertools import product, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +31,14 @@ Find = Callable[[bytes, bytes], tuple[int, ...]]
 
 MOST_NUMBERS = 4096  # that the helper tells apart
 _MOST_KNOWN = 4096  # combinations of words that are kept
+_NONE = frozenset[int]()
 _ESCAPED = frozenset('"\\/\n\r\t\b\f')  # JSON may write these in other ways
 _FIRST, _BITS = 1 << 13, 1 << 12  # bytes of the tables of bits: of the first, and of each other
 _HASH_32, _HASH = 0x9E3779B1, 0x9E3779B97F4A7C15  # the golden ratio, as Knuth's multiplicative hash has it
 _AS_LETTERS, _AS_ELSE = (31, 31, 31, 31), (31, 31, 31, 0x40)  # which bits of the first bytes count
 _HEAD = 8  # letters that a word is told by before the automaton is walked
 _STATE = struct.Struct("=IHH")  # the first edge, the number of the words that end here plus 1, how many edges
+_ALONE = 1 << 15  # beside how many edges: the words that end here stand alone
 _EDGE = struct.Struct("=I")  # the state, and in the lowest 8 bits the byte
 _SMALL, _JOINTS = frozenset(b"abcdefghijklmnopqrstuvwxyz"), frozenset(b" _-")
 
@@ -69,13 +71,20 @@ class Words:
 
     def __call__(self, data: bytes) -> frozenset[int]:
         """The ids of the lists of which a word stands in ``data``."""
-        states, lists = self._automaton
-        found = self._find(data, states)
-        ids = self._known.get(found)
+        return self.of_each((data,))[0]
+
+    def of_each(self, texts: Sequence[bytes]) -> list[frozenset[int]]:
+        """The same for each of ``texts``."""
+        found = map(self._find, texts, repeat(self._automaton.states))
+        return [self._ids(numbers) if numbers else _NONE for numbers in found]
+
+    def _ids(self, numbers: tuple[int, ...]) -> frozenset[int]:
+        ids = self._known.get(numbers)
         if ids is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            ids = self._known[found] = frozenset[int]().union(*[lists[number] for number in found])
+            lists = self._automaton.lists
+            ids = self._known[numbers] = _NONE.union(*[lists[number] for number in numbers])
         return ids
 
 
@@ -134,17 +143,24 @@ def automaton_of(lists: Mapping[int, Sequence[str]]) -> Automaton:
     for state in order:
         ended = frozenset(rest.number for rest in state if not rest.bytes)
         word = numbers.setdefault(ended, len(numbers)) + 1 if ended else 0
+        alone = bool(ended) and all(_is_short(rest) for rest in state if not rest.bytes)
         following = _steps(state)
-        states += _STATE.pack(len(edges) // _EDGE.size, word, len(following))
+        states += _STATE.pack(len(edges) // _EDGE.size, word, len(following) | (_ALONE if alone else 0))
         for byte, after in following:
             edges += _EDGE.pack(order[after] << 8 | byte)
             if state is start:
                 roots[byte] = order[after]
     head = struct.pack("=257I", *roots, len(order))
     heads = set(_heads(start, 4))
+    joined = {head for head in _heads(frozenset(rest for rest in start if not _is_short(rest)), 4) if len(head) == 2}
     return Automaton(
-        _first(heads) + _second(heads) + _hashed(_letters(start)) + head + bytes(states + edges), list(numbers)
+        _first(heads, joined) + _second(heads) + _hashed(_letters(start)) + head + bytes(states + edges), list(numbers)
     )
+
+
+def _is_short(rest: _Rest) -> bool:
+    """Whether its word stands alone: as in the patterns, whatever forms its letters have."""
+    return len(rest.word.encode()) == 2
 
 
 def _in_order(start: frozenset[_Rest]) -> dict[frozenset[_Rest], int]:
@@ -169,16 +185,18 @@ def _heads(state: frozenset[_Rest], size: int) -> Iterable[tuple[int, ...]]:
                 yield byte, *head
 
 
-def _first(heads: Iterable[tuple[int, ...]]) -> bytes:
+def _first(heads: Iterable[tuple[int, ...]], joined: Iterable[tuple[int, ...]]) -> bytes:
     """A bit for each first four bytes, where the helper looks for it: as small letters, and as what else they are.
 
     Of each byte five bits count, which a letter has in either case, but of the fourth, unless all are letters, the one
-    that capitals have and most signs do not. Behind a short word anything may stand.
+    that capitals have and most signs do not. Behind a short word anything may stand, and letters only behind one of
+    ``joined``, which are of two bytes, but need not stand alone.
     """
     keys = {key for head in heads for key in _masked(head, _AS_ELSE)}
     keys.update(
         key for head in heads if len(head) == 4 and _SMALL.issuperset(head) for key in _masked(head, _AS_LETTERS)
     )
+    keys.update(key for head in joined for key in _masked(head, _AS_LETTERS))
     out = bytearray(_FIRST)
     for key in keys:
         bit = int.from_bytes(bytes(key), "little") * _HASH_32 % (1 << 32) >> 16

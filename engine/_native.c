@@ -1568,13 +1568,14 @@ static bool read_program(State *state, Program *program, PyObject *given)
     return true;
 }
 
-/* Where the row of a shape, whose `length` pairs of an offset and a class are `row`, begins in each block: whether
- * anywhere. A row that the end of the chunk cuts is not seen. */
-__attribute__((target("avx2"))) static bool row_begins(const Chunk *chunk, const byte *row, int length, uint64_t *begins)
+/* The blocks, a bit for each, in which the row of a shape begins, whose `length` pairs of an offset and a class are
+ * `row`. A row that the end of the chunk cuts is not seen. */
+__attribute__((target("avx2"))) static window rows_begin(const Chunk *chunk, const byte *row, int length)
 {
+    uint64_t begins[ROOM];
     for (int i = 0; i < length; i++)
         if (chunk->met[row[2 * i + 1]] == 0)
-            return false;
+            return 0;
     for (int i = 0; i < length; i++) {
         const uint64_t *bits = chunk->bits[row[2 * i + 1]];
         const __m128i down = _mm_cvtsi32_si128(row[2 * i]), up = _mm_cvtsi32_si128(64 - row[2 * i]);
@@ -1589,21 +1590,24 @@ __attribute__((target("avx2"))) static bool row_begins(const Chunk *chunk, const
             any = _mm256_or_si256(any, begin);
         }
         if (_mm256_testz_si256(any, any))
-            return false;
+            return 0;
     }
-    return true;
+    window blocks = 0;
+    for (int block = 0; block <= chunk->blocks; block++)
+        blocks |= (window)(begins[block] != 0) << block;
+    return blocks;
 }
 
 /* Whether a shape is in a chunk. */
 static bool has_shape(const Chunk *chunk, const Program *program, const Shape *shape)
 {
-    uint64_t begins[ROOM];
     const int last = chunk->blocks - 1;
-    const bool cut = chunk->left > (last + 2) * 64; /* then the row of what begins in the last block may be unseen */
-    const bool any = row_begins(chunk, shape->row, shape->length, begins);
-    for (int block = any ? 0 : last; block <= last && (any || cut); block++)
-        if (((cut && block == last) || begins[block] | begins[block + 1]) &&
-            shape_begins(chunk, program, program->code + shape->start, program->code + shape->end, block))
+    window blocks = rows_begin(chunk, shape->row, shape->length);
+    blocks |= blocks >> 1; /* a shape may begin in the block before */
+    if (chunk->left > (last + 2) * 64) /* then the row of what begins in the last block may be unseen */
+        blocks |= (window)1 << last;
+    for (uint64_t left = (uint64_t)blocks & low_bits(chunk->blocks); left != 0; left &= left - 1)
+        if (shape_begins(chunk, program, program->code + shape->start, program->code + shape->end, lowest(left)))
             return true;
     return false;
 }
@@ -1651,6 +1655,7 @@ static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t
 
 enum { FIRST_BITS = 1 << 13, BITS = 1 << 12, ROOTS = 256 * 4, STATE = 8, EDGE = 4, MOST_NUMBERS = 4096 };
 enum { HEAD = 8, TOGETHER = 1024 };
+enum { STANDS_ALONE = 1 << 15 }; /* of a state, beside the number of its edges: the word that ends here stands alone */
 
 /* A bit for each of 64 bytes that is a letter, a small letter, beyond ASCII, a backslash. */
 typedef struct {
@@ -1712,6 +1717,7 @@ static uint32_t next_state(const Automaton *automaton, uint32_t state, byte c)
     const byte *p = automaton->states + (size_t)state * STATE;
     uint16_t count;
     memcpy(&count, p + 6, 2);
+    count &= STANDS_ALONE - 1;
     const uint32_t first = number_at(p);
     if ((uint64_t)first + count > automaton->edge_count)
         return 0;
@@ -1786,7 +1792,7 @@ static bool is_alnum(byte c)
     return is_digit(c) || (letter >= 'a' && letter <= 'z');
 }
 
-/* Whether p[start:end], two bytes, stands alone: no letter or digit beside it, unless it is that of an escape. */
+/* Whether p[start:end] stands alone: no letter or digit beside it, unless it is that of an escape. */
 static bool is_alone(const byte *p, Py_ssize_t start, Py_ssize_t end, Py_ssize_t size)
 {
     const bool before = start == 0 || !is_alnum(p[start - 1]) || (start > 1 && p[start - 2] == '\\');
@@ -1800,10 +1806,11 @@ static bool words_at(const Automaton *automaton, const byte *p, Py_ssize_t start
     Py_ssize_t at = start;
     uint32_t state = number_at(automaton->roots + small_letter(p[at]) * 4);
     while (state != 0 && state < automaton->state_count && ++at <= size) {
-        uint16_t word;
+        uint16_t word, flags;
         memcpy(&word, automaton->states + (size_t)state * STATE + 4, 2);
+        memcpy(&flags, automaton->states + (size_t)state * STATE + 6, 2);
         if (word != 0 && word <= MOST_NUMBERS && (at == size || p[at] < 'a' || p[at] > 'z') &&
-            (at - start > 2 || is_alone(p, start, at, size))) {
+            (!(flags & STANDS_ALONE) || is_alone(p, start, at, size))) {
             found[(word - 1) / 64] |= (uint64_t)1 << (word - 1) % 64;
             any = true;
         }
@@ -1828,6 +1835,13 @@ static PyObject *numbers_of(const uint64_t *found)
             PyTuple_SET_ITEM(numbers, place++, number);
         }
     return numbers;
+}
+
+/* Whether what begins at `at` is the end of an escape and a capital: the n of `\nIf` begins no word. */
+static bool ends_escape(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    return at > 0 && p[at - 1] == '\\' && at + 1 < size && p[at + 1] >= 'A' && p[at + 1] <= 'Z' &&
+           p[at] >= 'a' && p[at] <= 'z';
 }
 
 static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t count)
@@ -1864,7 +1878,7 @@ static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t 
         }
         for (int i = 0; i < count; i++) {
             const Py_ssize_t at = low + likely[i];
-            if (!has_head(&automaton, block_at(p, at, size, HEAD + 2, last)))
+            if (!has_head(&automaton, block_at(p, at, size, HEAD + 2, last)) || ends_escape(p, at, size))
                 continue;
             if (!walked)
                 memset(found, 0, sizeof found);
