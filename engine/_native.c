@@ -1,6 +1,6 @@
 /* What `engine/jsontext.py` (locate), `engine/touched.py` (touched), `engine/escapes.py` (unescape_bytes, raw_offset),
- * `detectors/anchors.py` (scan), `detectors/gateform.py` (has_digits) do, compiled; and what finds the
- * words of `detectors/words.py` and the shapes of `detectors/shapes.py`.
+ * `detectors/anchors.py` (scan), `detectors/gateform.py` (has_digits), `engine/actions/keyed.py` (tells) do, compiled;
+ * and what finds the words of `detectors/words.py` and the shapes of `detectors/shapes.py`.
  *
  * The Python functions are the reference, and tests hold the two equal on any input. Input are bytes objects, which
  * do not change while they are read; no Python code runs in between, apart from the garbage collector and what

@@ -274,7 +274,7 @@ def _in_value(fragment: bytes, slots: Sequence[Slot], *, starts: bool, ends: boo
         return None
     score = min(len(fragment), 10)
     if starts:  # the first of several fields is the coarse one: a service, a verb
-        score = score + 2 if alone else score // 3
+        score = score + 3 if alone else score // 3
     suffix = _END if ends and len(fragment) <= _MAX_TEXT else ""
     return _literal([slot.path for slot in slots], fragment[:_MAX_TEXT], score, suffix, starts=starts)
 

@@ -209,6 +209,8 @@ def test_the_shipped_rules_never_miss(
         ({"action": "tool:run_sql"}, openai("run", {"name": "run_sql"}), True),  # false, but safe
         ({"action": "tool:run_sql"}, openai("run", {"name": "use run_sql"}), False),
         ({"action": "tool:run_sql"}, {"role": "user", "content": 'say "run_sql"'}, False),
+        ({"action": "tool:*payment*"}, generic(action="payments.list"), False),
+        ({"action": "tool:*payment*"}, mcp("payments.list", {}), True),
         ({"action": "k8s:create:pods/exec"}, kubernetes("create", "pods"), False),
         ({"action": "iam.amazonaws.com:*key*"}, cloudtrail("iam.amazonaws.com", "ListUsers"), False),
         ({"action": "tool:*bash*", "params": {"**": "*rm -rf*"}}, openai("bash", {"c": "ls"}), False),
