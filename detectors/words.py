@@ -7,9 +7,9 @@ compiled helper, with tables of bits that tell where it need not be walked; wher
 for the patterns of `detectors.patterns`, which are the reference.
 
 A word begins at the start, behind what is no letter, behind an escape such as ``\n``, or with a capital (or what is
-beyond ASCII) behind a small letter (``userSSN``); it ends where no small letter follows. One of two bytes stands alone,
-apart from digits too. Its parts may be joined by a space, a dash, an underscore or nothing; what is beyond ASCII is in
-either case, and ``é`` also ``e``, with or without a mark.
+beyond ASCII) behind a small letter (``userSSN``), but not with the ``n`` of ``\nIf``; it ends where no small letter
+follows. One of two bytes stands alone, apart from digits too. Its parts may be joined by a space, a dash, an underscore
+or nothing; what is beyond ASCII is in either case, and ``é`` also ``e``, with or without a mark.
 """
 
 from __future__ import annotations

@@ -1121,7 +1121,7 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
 
 /* --- rows of characters -------------------------------------------------------------------------------------- */
 
-enum { THREE_CHARS = 3, ROW_WORDS = 3, ROW_GROUPS = 3, ROW_HEAD = 4 };
+enum { THREE_CHARS = 3, ROW_WORDS = 3, ROW_GROUPS = 4, ROW_HEAD = 4 };
 enum { GROUP_TABLES = ROW_GROUPS * THREE_CHARS * 32, ROW_MASKS = THREE_CHARS * 64 * ROW_WORDS * 8 };
 
 /* A table of `engine.layers.rows`: tables of groups; for each of a row's three rarest characters, and each character of
@@ -1837,6 +1837,13 @@ static PyObject *numbers_of(const uint64_t *found)
     return numbers;
 }
 
+/* Whether what begins at `at` is the end of an escape and a capital: the n of `\nIf` begins no word. */
+static bool ends_escape(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    return at > 0 && p[at - 1] == '\\' && at + 1 < size && p[at + 1] >= 'A' && p[at + 1] <= 'Z' &&
+           p[at] >= 'a' && p[at] <= 'z';
+}
+
 static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     (void)module;
@@ -1871,7 +1878,7 @@ static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t 
         }
         for (int i = 0; i < count; i++) {
             const Py_ssize_t at = low + likely[i];
-            if (!has_head(&automaton, block_at(p, at, size, HEAD + 2, last)))
+            if (!has_head(&automaton, block_at(p, at, size, HEAD + 2, last)) || ends_escape(p, at, size))
                 continue;
             if (!walked)
                 memset(found, 0, sizeof found);

@@ -2,7 +2,7 @@
 
 There are more than a hundred such rows and no literal begins them, so that they took a third of the gate's first pass.
 What the helper does is Teddy, Hyperscan's own way with short literals (its src/fdr/teddy.c), with classes in place of
-bytes: the three rarest characters of each row are put into one of 24 groups, two tables of 16 bytes tell for each of
+bytes: the three rarest characters of each row are put into one of 32 groups, two tables of 16 bytes tell for each of
 three bytes by its halves which groups may have it there, and only where a group remains, rows are compared.
 """
 
@@ -25,7 +25,7 @@ Halves = tuple[tuple[int, int], ...]
 """For each of three places: which lower halves a byte may have there, and which upper ones, a bit for each."""
 
 MOST = 192
-_GROUPS = 24
+_GROUPS = 32
 _THREE = 3
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)} | {ord("-"): 62, ord("_"): 63}
