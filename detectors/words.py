@@ -196,7 +196,8 @@ def _first(heads: Iterable[tuple[int, ...]], joined: Iterable[tuple[int, ...]]) 
     keys.update(
         key for head in heads if len(head) == 4 and _SMALL.issuperset(head) for key in _masked(head, _AS_LETTERS)
     )
-    keys.update(key for head in joined for key in _masked(head, _AS_LETTERS))
+    letters = range(1, 27)  # their five low bits
+    keys.update((one & 31, two & 31, *others) for one, two in joined for others in product(letters, letters))
     out = bytearray(_FIRST)
     for key in keys:
         bit = int.from_bytes(bytes(key), "little") * _HASH_32 % (1 << 32) >> 16
