@@ -793,6 +793,8 @@ static void fill_traits(void)
     traits['-'] = traits['_'] = RUN;
 }
 
+static const uint64_t MIDDLE = 0x0ffffffffffff000; /* of 64 places 48 that have some before and behind */
+
 /* Whether the run p[low:high] holds some groups of base64, or pairs of hex digits, that spell printable ASCII. */
 static bool spells(const byte *p, Py_ssize_t low, Py_ssize_t high)
 {
@@ -940,7 +942,7 @@ static bool goes_on_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
 static bool spells_digits(const byte *p, Py_ssize_t at, Py_ssize_t size)
 {
     static const char *const some[] = {"LMNO", "CDSTijyz", "AEIMQUYcgk04", "tuvwxyz012345"};
-    if (at + 8 > size)
+    if (at + 8 > size || p[at] < 'L' || p[at + 4] < 'L')
         return false;
     for (int i = 0; i < 8; i++)
         if (p[at + i] == 0 || strchr(some[i & 3], p[at + i]) == NULL)
@@ -948,10 +950,61 @@ static bool spells_digits(const byte *p, Py_ssize_t at, Py_ssize_t size)
     return true;
 }
 
-/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII; and for each that
-   begins the base64 of a digit. */
+/* Whether `count` bytes from `at` on may be in a run. */
+static bool are_in_run(const byte *p, Py_ssize_t at, int count, Py_ssize_t size)
+{
+    if (at < 0 || at + count > size)
+        return false;
+    for (int i = 0; i < count; i++)
+        if (!(traits[p[at + i]] & RUN))
+            return false;
+    return true;
+}
+
+/* Whether base64 spells a dot before two letters at `at`; the dot is the byte of a group at `place`. */
+static bool spells_dot(const byte *p, Py_ssize_t at, int place, Py_ssize_t size)
+{
+    static const char *const some[][2] = {{"L", "klmnst"}, {"CSiy", "57"}, {"048AEIMQUYcgkosw", "u"}};
+    if (!are_in_run(p, at, place == 1 ? 3 : 4, size))
+        return false;
+    if (strchr(some[place][0], p[at]) == NULL || strchr(some[place][1], p[at + 1]) == NULL)
+        return false;
+    const byte next = p[at + 2];
+    return place < 2 || (next >= 'Q' && next <= 'Z') || (next >= 'a' && next <= 'e') || next == 'z' || next == '0';
+}
+
+/* Whether base64 spells an at sign, which ends with the capital at `at`, and soon behind it a dot: see short.py. */
+static bool spells_mail(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    static const struct {
+        int count, place;
+    } ends[3][5] = {
+        {{0, 2}, {2, 0}, {3, 1}, {4, 2}, {6, 0}},
+        {{1, 0}, {2, 1}, {3, 2}, {5, 0}, {6, 1}},
+        {{1, 1}, {2, 2}, {4, 0}, {5, 1}, {6, 2}},
+    };
+    const byte one = p[at - 1], before = p[at - 2]; /* in a run, as four behind it are */
+    if (p[at] > 'D' && one != 'Q')
+        return false;
+    int place;
+    if (one == 'Q' && (traits[before] & RUN))
+        place = 0;
+    else if (strchr("0EUk", one) && p[at] <= 'D' && ((before >= 'L' && before <= 'Z') || (before >= 'a' && before <= 'v')))
+        place = 1;
+    else if (p[at] == 'A' && strchr("159BFJNRVZdhlptx", one) && are_in_run(p, at - 3, 2, size))
+        place = 2;
+    else
+        return false;
+    for (int i = 0; i < 5; i++)
+        if (are_in_run(p, at + 1, ends[place][i].count, size) &&
+            spells_dot(p, at + 1 + ends[place][i].count, ends[place][i].place, size))
+            return true;
+    return false;
+}
+
+/* What 16 bytes hold: a bit for each that may be in a run, is an equals sign, a quote, beyond ASCII, a capital up to P. */
 typedef struct {
-    uint64_t run, equals, quotes, beyond, digits;
+    uint64_t run, equals, quotes, beyond, capitals;
 } Marks;
 
 #ifdef __SSE2__
@@ -969,8 +1022,8 @@ static void mark(const byte *p, int shift, Marks *marks)
     __m128i quote = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\'')));
     marks->quotes |= (uint64_t)_mm_movemask_epi8(quote) << shift;
     marks->beyond |= (uint64_t)_mm_movemask_epi8(c) << shift;
-    __m128i digits = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('L' - 1)), _mm_cmplt_epi8(c, _mm_set1_epi8('O' + 1)));
-    marks->digits |= (uint64_t)_mm_movemask_epi8(digits) << shift;
+    __m128i capital = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('A' - 1)), _mm_cmplt_epi8(c, _mm_set1_epi8('P' + 1)));
+    marks->capitals |= (uint64_t)_mm_movemask_epi8(capital) << shift;
 }
 #else
 static void mark(const byte *p, int shift, Marks *marks)
@@ -980,7 +1033,7 @@ static void mark(const byte *p, int shift, Marks *marks)
         marks->equals |= (uint64_t)(p[i] == '=') << (shift + i);
         marks->quotes |= (uint64_t)(p[i] == '"' || p[i] == '\'') << (shift + i);
         marks->beyond |= (uint64_t)(p[i] >> 7) << (shift + i);
-        marks->digits |= (uint64_t)(p[i] >= 'L' && p[i] <= 'O') << (shift + i);
+        marks->capitals |= (uint64_t)(p[i] >= 'A' && p[i] <= 'P') << (shift + i);
     }
 }
 #endif
@@ -1013,16 +1066,16 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
     }
     const byte *p = (const byte *)PyBytes_AS_STRING(given);
     Py_ssize_t size = PyBytes_GET_SIZE(given), block = 0, high = 0;
-    uint64_t run_before = 0, equals_before = 0, digits_before = 0; /* of the last 16 bytes */
+    uint64_t run_before = 0, equals_before = 0, capitals_before = 0; /* of the last 16 bytes */
     byte last[48];
     for (; block < size; block += 48) {
         const byte *q = block_at(p, block, size, sizeof last, last);
-        Marks marks = {run_before, equals_before, 0, 0, digits_before};
+        Marks marks = {run_before, equals_before, 0, 0, capitals_before};
         for (int part = 0; part < 3; part++)
             mark(q + 16 * part, 16 * part + 16, &marks);
         run_before = marks.run >> 48;
         equals_before = marks.equals >> 48;
-        digits_before = marks.digits >> 48;
+        capitals_before = marks.capitals >> 48;
         for (uint64_t left = marks.beyond; left; left &= left - 1)
             if (looks_alike(p, block - 16 + lowest(left), size))
                 return Py_NewRef(Py_True);
@@ -1035,10 +1088,14 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
         for (uint64_t left = marks.equals >> 16; left; left &= left - 1)
             if (goes_on_quoted(p, block + lowest(left), size))
                 return Py_NewRef(Py_True);
-        for (uint64_t left = marks.digits & marks.digits >> 4; left; left &= left - 1)
+        for (uint64_t left = marks.capitals & marks.capitals >> 4; left; left &= left - 1)
             if (spells_digits(p, block - 16 + lowest(left), size))
                 return Py_NewRef(Py_True);
         uint64_t run = marks.run;
+        uint64_t within = run << 1 & run << 2 & run >> 1 & run >> 2 & run >> 3 & run >> 4; /* a run */
+        for (uint64_t left = marks.capitals & within & MIDDLE; left; left &= left - 1)
+            if (spells_mail(p, block - 16 + lowest(left), size))
+                return Py_NewRef(Py_True);
         run &= run >> 1;
         run &= run >> 2;
         run &= run >> 4;

@@ -38,7 +38,7 @@ _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
 _SPELLS = tuple(
     teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + DEAR, *LITERAL_APART)
 )  # whatever `spelled` reads; apart, as in `engine.candidates`
-_spells_shortly = teller(byte_regex(short.LITERAL.decode()))
+_spells_shortly = teller(byte_regex(short.IN_HEX.decode()))
 _SIGNS = b"&\\%='\""
 _announces = announces or announces_pure
 BRACE = re.compile(rb'\A"(?=[^"\\]*(?:\\.[^"\\]*)+"\s*\Z)|[{\[]', re.DOTALL)

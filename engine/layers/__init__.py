@@ -16,7 +16,7 @@ from engine.native import compiled
 DEAR = b"|".join(
     (
         base64text.TRIGGER,
-        short.DIGITS_IN_BASE64,
+        short.IN_BASE64,
         hextext.TRIGGER,
         lookalikes.TRIGGER,
         characters.QUOTED_ROW,
@@ -25,7 +25,7 @@ DEAR = b"|".join(
 )
 """What announces base64, hex, look-alikes, rows of quoted-printable and quotes that a shell joins over: a pattern for
 Hyperscan and google-re2."""
-LITERAL_APART = (b"|".join((base64text.ZIPPED, characters.LITERAL, short.LITERAL)), beyond.IN_BASE64, beyond.IN_HEX)
+LITERAL_APART = (b"|".join((base64text.ZIPPED, characters.LITERAL, short.IN_HEX)), beyond.IN_BASE64, beyond.IN_HEX)
 """What announces all else, in the same way, in parts. Each has a literal, or a few rare characters in a row: the gate
 hardly sees what it costs."""
 LITERAL = b"|".join(LITERAL_APART)

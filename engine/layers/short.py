@@ -33,5 +33,3 @@ MAIL_IN_HEX = rb"40(?:[0-9a-fA-F]{2}){1,5}2[eE][4-7cCdD][0-9a-fA-F][4-7cCdD89aAb
 DIGITS_IN_HEX = rb"(?:3[0-9]|2[dDeE]){7}"
 IN_BASE64 = MAIL_IN_BASE64 + b"|" + DIGITS_IN_BASE64
 IN_HEX = MAIL_IN_HEX + b"|" + DIGITS_IN_HEX
-LITERAL = b"|".join((MAIL_IN_BASE64, IN_HEX))
-"""Of these, what costs the gate nothing: a few rare characters in a row."""
