@@ -19,7 +19,7 @@ from detectors.patterns import PatternDetector, byte_regex, search_of
 from engine.escapes import unescape, unescape_bytes
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL_APART
-from engine.layers.characters import IN_ARRAY, plain_key
+from engine.layers.characters import IN_ARRAY, breaks_softly, plain_key
 from engine.layers.model import Purse
 from engine.views import BRACE, TRIES, Limits, View, key_of, may_be_json, may_spell, pairs, spelled, spread
 
@@ -148,7 +148,7 @@ class CandidateReader:
                 spans = self._places(view.text)
                 if handed := handed_down(self._detector, view.text, key, rules):
                     spans = sorted(handed + spans)
-            self._documents(view, spans)
+            self._documents(view, spans, hidden=hidden)
         if hidden and self._spells(view.readable):
             reads_all = self._knows_all or self._words is not None
             below = spelled(view, self._purse, None if reads_all else self._tells_nothing)
@@ -174,7 +174,7 @@ class CandidateReader:
             hits = self._gated[text] = self._detector.hits(text)
         return hits
 
-    def _documents(self, view: View, spans: Sequence[Span]) -> None:
+    def _documents(self, view: View, spans: Sequence[Span], *, hidden: bool) -> None:
         text, at, blank = view.text, 0, bytearray()
         places, most = self._wanted(text, spans)
         for _ in range(TRIES if places else 0):
@@ -185,6 +185,8 @@ class CandidateReader:
             located = locate(text, start, self._limits.depth, places, most)
             if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
                 at = located[0]
+                if hidden and breaks_softly(text, start, at):
+                    continue
                 self._add(view, located[1], spans)
                 blank = blank or bytearray(text)
                 blank[start:at] = b" " * (at - start)

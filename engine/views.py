@@ -22,6 +22,7 @@ from engine.jsontext import Document, Scalar, Step, read, read_all
 from engine.layers import DEAR, LITERAL_APART, announces, announces_pure, characters, layers, short
 from engine.layers.base64text import LEAST
 from engine.layers.characters import (
+    breaks_softly,
     folded,
     is_one,
     plain_key,
@@ -342,7 +343,8 @@ def _documents(text: bytes, depth: int) -> list[Document]:
             break
         document = read(text, brace.start(), depth)
         if document is not None and any(s.kind != "number" for s in document.scalars):
-            out.append(document)
+            if not breaks_softly(text, brace.start(), document.end):
+                out.append(document)
             at = document.end
         else:
             at = brace.end()

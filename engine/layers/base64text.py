@@ -70,7 +70,7 @@ def _run(run: bytes, at: int, purse: Purse, by: Sequence[Search]) -> Iterator[La
     body = run.rstrip(b"=")
     lines = body.split(b"\n")
     found = False
-    for skip in range(4 if len(lines) == 1 else 1):
+    for skip in range(4):
         layer = _whole(body[skip:], run[len(body) :], at + skip, purse)
         if layer is not None:
             found = True

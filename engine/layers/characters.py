@@ -101,6 +101,7 @@ _IN_ASCII = (
 _MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|'|\""))
 _FOLDING = re.compile(_IN_ASCII + rb"|([\xc2-\xf4][\x80-\xbf]{1,3})")
 _PRINTABLE = re.compile(rb"=([0-9a-fA-F]{2})|(?<=[^\n]{60})=\r?\n")
+_SOFT_BREAK = re.compile(rb"(?<=[^\n]{60})=\r?\n(?=[!-~])")
 _BYTES = {(one + two).encode(): bytes.fromhex(one + two) for one in _HEX for two in _HEX}
 _CHARACTERS = {ord(char.decode()): meant.decode() for char, meant in lookalikes.PLAIN.items()}
 
@@ -167,6 +168,13 @@ def unquoted_printable(text: bytes) -> tuple[str, Unescaped] | None:
     if plain == text:
         return None
     return "quoted row" if _ROW.search(text) else "printable", Unescaped(plain, text, QUOTED_PRINTABLE)
+
+
+def breaks_softly(text: bytes, start: int, end: int) -> bool:
+    """Whether a line of quoted-printable goes on between ``start`` and ``end``: what stands there is read joined."""
+    return text.find(b"=", start, end) >= 0 and any(
+        start <= found.start() < end for found in _SOFT_BREAK.finditer(text, max(start - 80, 0), end + 1)
+    )
 
 
 def plain_key(key: bytes) -> bytes:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import quopri
 import random
 import re
 import uuid
@@ -95,10 +96,13 @@ def test_a_value_of_a_few_bytes_is_not_hidden(cleaner: Cleaner, value: str, inne
         json.dumps({"body": "".join(f"\\x{byte:02x}" for byte in ENCODINGS["fullwidth"](MAIL).encode())}),
         json.dumps({"body": TOKEN.replace("_", "&UnderBar;")}),
         json.dumps({"body": base64.b64encode("bob@corp\U000e0041.example".encode()).decode()}),
+        json.dumps(
+            {"body": quopri.encodestring(json.dumps({"a": "x" * 66 + f" password={PASSWORD}"}).encode()).decode()}
+        ),
     ],
 )
 def test_what_hides_in_depth_is_found(cleaner: Cleaner, record: str) -> None:
-    """Strings of JSON within each other, bytes as Python writes them, other names of a character, lone tags."""
+    """Strings of JSON within each other, bytes as Python writes them, other names of a character, lone tags, broken lines."""
     cleaned = cleaner.clean(record.encode())
     assert cleaned.redactions
     assert cleaned == cleaner.clean_all(record.encode(), "auto")
