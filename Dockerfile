@@ -1,7 +1,7 @@
 # Sluicegate as an image: `docker build -t sluicegate .`
 # What it holds is the wheel of this tree, with the versions that requirements.lock names, and no build tools.
 
-# The full image to build in: it has a C compiler, for engine/_native.c.
+# The full image to build in: it has a C compiler, for engine/c.
 FROM python:3.11 AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 SLUICEGATE_NATIVE=require
 WORKDIR /src

@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 .PHONY: model demo test check lint format lock fast slow clean
 .DEFAULT_GOAL := test
 
-$(READY): pyproject.toml requirements.lock hatch_build.py engine/_native.c clients/python/pyproject.toml
+$(READY): pyproject.toml requirements.lock hatch_build.py $(wildcard engine/c/*) clients/python/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ./clients/python \

@@ -1,6 +1,6 @@
 """Compiles what is hot while a wheel or an editable install is made, if that can be done here.
 
-That is `engine/_native.c` and, for wheels, the modules of `_HOT` by mypyc: the same Python sources, which an editable
+That is `engine/c` and, for wheels, the modules of `_HOT` by mypyc: the same Python sources, which an editable
 install reads as they are, so that an edit takes effect. Without a C compiler or Python's headers it goes on
 without: the same results, more slowly. With SLUICEGATE_NATIVE=require in the environment that is an error.
 """
@@ -21,7 +21,7 @@ from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
-_SOURCE = "engine/_native.c"
+_SOURCE = "engine/c/module.c"
 _MODULE = "engine._native"
 _HOT = (
     "detectors/finding.py",
@@ -104,8 +104,9 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
 
 
 def _command(source: Path, scratch: Path) -> build_ext:
-    """The command that compiles ``source`` into ``scratch``; the library knows which source it was made from."""
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    """The command that compiles ``source`` into ``scratch``; the library knows which sources it was made from."""
+    parts = sorted(source.parent.iterdir())
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
     extension = Extension(_MODULE, [str(source)], define_macros=[("SOURCE_DIGEST", f"x{digest}")])
     command = build_ext(Distribution({"name": "sluicegate", "ext_modules": [extension]}))
     command.build_lib = str(scratch)

@@ -1,4 +1,4 @@
-"""Which inner loops read records: the compiled ones (`engine/_native.c`), or the Python ones that they must equal.
+"""Which inner loops read records: the compiled ones (`engine/c`), or the Python ones that they must equal.
 
 The compiled ones are used where they were built; SLUICEGATE_PURE=1 in the environment says not to. `python -m
 engine.native` tells which are used.

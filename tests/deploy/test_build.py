@@ -40,7 +40,7 @@ def test_without_a_compiler_the_wheel_is_pure_python_and_it_is_said(tree: Path, 
     """One for any platform, with what to install in the message."""
     done = build(tree, tmp_path, **NO_COMPILER)
     assert done.returncode == 0, done.stdout
-    assert "engine/_native.c could not be compiled" in done.stdout + done.stderr
+    assert "engine/c/module.c could not be compiled" in done.stdout + done.stderr
     assert "apt-get install gcc" in done.stdout + done.stderr
     [wheel] = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
