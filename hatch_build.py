@@ -24,8 +24,10 @@ from setuptools.errors import BaseError, CCompilerError
 _SOURCE = "engine/c/module.c"
 _MODULE = "engine._native"
 _HOT = (
+    "detectors/compiled.py",
     "detectors/finding.py",
     "detectors/patterns.py",
+    "detectors/regex.py",
     "engine/candidates.py",
     "engine/cleaning.py",
     "engine/parts.py",

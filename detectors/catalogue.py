@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from detectors import derived
+from detectors.compiled import CompiledRule
 from detectors.errors import ConfigError
 from detectors.gate import Gate
-from detectors.patterns import CompiledRule, byte_regex
 from detectors.proof import Loc, check_rule
+from detectors.regex import byte_regex
 from detectors.rule import Allow, Rule, RuleFile
 from detectors.yamlfile import YamlFile, closest, dotted
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from detectors.compiled import Budget, CompiledRule
 from detectors.errors import BudgetExceeded
 from detectors.finding import Text
 from detectors.gate import Gate
-from detectors.patterns import Budget, CompiledRule
 
 
 @dataclass(frozen=True, slots=True)

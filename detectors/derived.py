@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from detectors import cachefile
-from detectors.patterns import CompiledRule, Known
+from detectors.compiled import CompiledRule, Known
 from detectors.rule import Example, Rule
 
 _EXAMPLES = ("examples", "counter_examples", "known_misses")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from detectors.compiled import Budget
 from detectors.finding import Finding, Text, resolve
-from detectors.patterns import Budget, PatternDetector
+from detectors.patterns import PatternDetector
 
 Exempt = Callable[[int, Finding], str | None]
 """Why a finding in the text of this number is left alone; None if it is not."""

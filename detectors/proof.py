@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from detectors.compiled import Budget, CompiledRule
 from detectors.finding import Text
 from detectors.gate import Gate
-from detectors.patterns import Budget, CompiledRule, PatternDetector
+from detectors.patterns import PatternDetector
 from detectors.rule import Example, Rule
 
 Loc = tuple[str | int, ...]

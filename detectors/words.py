@@ -4,7 +4,7 @@ Context words announce rules whose own shape says little (nine digits), so there
 as patterns they are dear. As words they are cheap: most bytes begin none, most words are told from the listed ones by
 their first four letters, and nearly all by all small letters up to the eighth. Here they become an automaton for the
 compiled helper, with tables of bits that tell where it need not be walked; where there is no helper, the gate looks
-for the patterns of `detectors.patterns`, which are the reference.
+for the patterns of `detectors.context`, which are the reference.
 
 A word begins at the start, behind what is no letter, behind an escape such as ``\n``, or with a capital (or what is
 beyond ASCII) behind a small letter (``userSSN``), but not with the ``n`` of ``\nIf``; it ends where no small letter

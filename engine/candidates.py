@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
-from detectors.patterns import PatternDetector, byte_regex, search_of
+from detectors.patterns import PatternDetector
+from detectors.regex import byte_regex, search_of
 from engine.escapes import unescape, unescape_bytes
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL_APART

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from detectors.errors import BudgetExceeded
-from detectors.patterns import byte_regex, teller
+from detectors.regex import byte_regex, teller
 from engine.escapes import Unescaped, escape, quote, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
 from engine.layers import DEAR, LITERAL_APART, announces, announces_pure, characters, layers, short

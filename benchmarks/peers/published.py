@@ -15,7 +15,7 @@ import orjson
 import yaml
 
 from benchmarks.peers.known import BUILD, SOURCES, NotInstalled, published_file
-from detectors.patterns import CompiledRule
+from detectors.compiled import CompiledRule
 from detectors.rule import Rule
 
 # An escape, a class, a group's begin, anything else.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from detectors.patterns import byte_regex, teller
+from detectors.regex import byte_regex, teller
 from engine.layers.lookalikes import plain
 
 Fold = Callable[[str], bytes]

@@ -13,7 +13,7 @@ import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from detectors.patterns import Search, byte_regex, search_of
+from detectors.regex import Search, byte_regex, search_of
 from engine.layers import short
 from engine.layers.beyond import IN_BASE64_APART, from_utf8, utf16
 from engine.layers.model import Layer, Purse, is_text

@@ -13,7 +13,7 @@ from functools import lru_cache
 from html import escape as html_escape
 from html.entities import html5
 
-from detectors.patterns import byte_regex, teller
+from detectors.regex import byte_regex, teller
 from engine.escapes import Spelling, Unescaped, by_rows, once
 from engine.layers import lookalikes
 

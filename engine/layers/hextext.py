@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from detectors.patterns import byte_regex, teller
+from detectors.regex import byte_regex, teller
 from engine.layers import short
 from engine.layers.beyond import IN_HEX, UTF16_IN_HEX, from_utf8, utf16
 from engine.layers.model import Layer, Purse

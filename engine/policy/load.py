@@ -13,13 +13,14 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from detectors.catalogue import Catalogue, shipped_files
+from detectors.compiled import KEY_END
 from detectors.errors import ConfigError
 from detectors.gate import Probe, Stage
 from detectors.gateform import gate_form
 from detectors.ner.detector import NameDetector
 from detectors.ner.gate import shipped_gate
 from detectors.ner.model import OURS, load_model
-from detectors.patterns import KEY_END, PatternDetector
+from detectors.patterns import PatternDetector
 from detectors.yamlfile import Loc, YamlFile, closest
 from engine.actions.decide import CompiledRules, compile_rules
 from engine.actions.kept import kept_patterns

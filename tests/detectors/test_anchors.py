@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from detectors.anchors import Anchor, anchors_of, scan_pure, table
 from detectors.catalogue import load_rules, shipped_files
+from detectors.compiled import CompiledRule
 from detectors.errors import BudgetExceeded
-from detectors.patterns import CompiledRule, PatternDetector
+from detectors.patterns import PatternDetector
 from detectors.rule import Rule
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from detectors.catalogue import load_rules, shipped_files
 from detectors.check import check_files
+from detectors.compiled import Budget, CompiledRule
 from detectors.errors import BudgetExceeded
 from detectors.explain import explain
 from detectors.finding import Text, resolve
-from detectors.patterns import Budget, CompiledRule, PatternDetector
+from detectors.patterns import PatternDetector
 from detectors.proof import check_rule, raw_forms
 from detectors.rule import Rule
 

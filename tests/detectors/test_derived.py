@@ -8,9 +8,9 @@ import pytest
 
 from detectors import cachefile, derived
 from detectors.catalogue import Catalogue, shipped_files
+from detectors.compiled import Budget
 from detectors.errors import ConfigError
 from detectors.finding import Text
-from detectors.patterns import Budget
 
 RULES = """
 family: test

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from strategies import nested
 
 from detectors.catalogue import load_rules, shipped_files
+from detectors.compiled import CompiledRule
 from detectors.gate import Gate
 from detectors.gateform import DIGITS, gate_form, needs_digits
-from detectors.patterns import CompiledRule
 from detectors.rule import Rule
 
 PATTERNS = [

@@ -9,7 +9,8 @@ from random import Random
 from matching import matching
 
 from detectors.catalogue import load_rules, shipped_files
-from detectors.patterns import CompiledRule, PatternDetector
+from detectors.compiled import CompiledRule
+from detectors.patterns import PatternDetector
 
 TEXTS = 8  # of each rule
 SHORTEST = 4  # letters and digits; a match of fewer passes no check

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from detectors.catalogue import load_rules, shipped_files
+from detectors.compiled import Budget, CompiledRule
 from detectors.finding import Text, resolve
-from detectors.patterns import Budget, CompiledRule, PatternDetector
+from detectors.patterns import PatternDetector
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS
 

@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import rule
 
+from detectors.compiled import Budget, CompiledRule, entropy
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
-from detectors.patterns import Budget, CompiledRule, PatternDetector, entropy
+from detectors.patterns import PatternDetector
 
 EMAIL = rule("email", r"(?i)\b[\w.+-]{1,64}@(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}\b")
 SSN = rule("ssn", r"\b\d{9}\b", context=["ssn", "social security"], context_window=20)
@@ -143,7 +144,7 @@ def test_numbers_in_a_text_without_a_context_word_are_left_early() -> None:
 def test_equal_matches_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that repeats one candidate a thousand times asks the validator a few times."""
     asked: list[bytes] = []
-    monkeypatch.setattr("detectors.patterns.VALIDATORS", {"luhn": lambda value: bool(asked.append(value))})
+    monkeypatch.setattr("detectors.compiled.VALIDATORS", {"luhn": lambda value: bool(asked.append(value))})
     compiled = CompiledRule(rule("number", r"\b\d{9}\b", validator="luhn"))
     assert compiled.findings(Text(b"123456789 " * 1_000), Budget()) == []
     assert 0 < len(asked) < 20

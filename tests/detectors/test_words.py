@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from implementations import without_helper
 
 from detectors.catalogue import load_rules, shipped_files
+from detectors.context import context_pattern
 from detectors.gate import Gate
-from detectors.patterns import PatternDetector, context_pattern
+from detectors.patterns import PatternDetector
 from detectors.rule import Rule
 from detectors.words import MOST_NUMBERS, Words, automaton_of
 from engine.native import find_words, has_digits
