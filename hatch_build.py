@@ -31,6 +31,7 @@ _HOT = (
     "engine/candidates.py",
     "engine/cleaning.py",
     "engine/parts.py",
+    "engine/reading.py",
     "engine/redaction.py",
     "engine/sanitizer.py",
     "engine/views.py",

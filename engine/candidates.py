@@ -1,4 +1,4 @@
-"""Of a record only the scalars in which something may be found: the quick way to what `engine.views` reads.
+"""Of a record only the scalars in which something may be found: the quick way to what `engine.reading` reads.
 
 The gate has said which rules may find something in the record. Each of them has a form for raw bytes that tells
 where; only the scalars that such a place touches are decoded, layer by layer, and each is read by those rules alone.
@@ -22,7 +22,8 @@ from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers import DEAR, LITERAL_APART
 from engine.layers.characters import IN_ARRAY, breaks_softly, plain_key
 from engine.layers.model import Purse
-from engine.views import BRACE, TRIES, Limits, View, key_of, may_be_json, may_spell, pairs, spelled, spread
+from engine.reading import BRACE, TRIES, may_be_json, may_spell, pairs, spelled, spread
+from engine.views import Limits, View, key_of
 
 Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
 """A text, the rules that may find something in it, the key that it stands under, and what they found if it was read."""

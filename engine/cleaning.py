@@ -1,6 +1,6 @@
 """Text in, clean text out: what the detectors find in one text is redacted as the policy says.
 
-This is the pure heart of the engine. It reads the scalars at any depth (`engine.views`), asks the detector,
+This is the pure heart of the engine. It reads the scalars at any depth (`engine.reading`), asks the detector,
 applies the policy's rules about places and methods, and splices the replacements into the bytes. Where the gate
 sees all there is to see, only the scalars that it points at are read; the outcome is that of reading all.
 """
@@ -23,10 +23,11 @@ from engine.neighbours import keys_of
 from engine.parts import PartReader, Parts
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
+from engine.reading import is_read_above, may_be_json, read_record
 from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
 from engine.touched import Readers
-from engine.views import Edit, Limits, View, apply, is_read_above, may_be_json, read_record, write
+from engine.views import Edit, Limits, View, apply, write
 from engine.written import is_written, unwritten, within
 
 

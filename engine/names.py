@@ -18,8 +18,9 @@ from detectors.gate import Gate
 from detectors.ner.detector import NameDetector, Passage
 from engine.layers import LITERAL, ROWS, announces, announces_pure
 from engine.policy.paths import PathPattern, joined
+from engine.reading import read_record
 from engine.records import ActivityRecord
-from engine.views import Limits, View, read_record
+from engine.views import Limits, View
 
 _KNOWN_PATHS = 20_000
 _ENCODED = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + LITERAL + b"|" + ROWS
@@ -108,7 +109,7 @@ class NameReader:
         return [_bytes(passage).decode("utf-8", "replace") for passage in self._texts(record, form)[0]]
 
     def _texts(self, data: bytes, form: str) -> tuple[list[Passage], list[View] | None]:
-        """The free texts of a record, as `engine.views` reads them, and its views, if they were needed."""
+        """The free texts of a record, as `engine.reading` reads them, and its views, if they were needed."""
         if form in ("auto", "json"):
             document = self._document(data)
             try:

@@ -21,10 +21,11 @@ from engine.escapes import Unescaped, escape, unescape
 from engine.ledger.model import Redaction
 from engine.memory import Sought, remembered, sought
 from engine.policy.paths import written
+from engine.reading import BRACE, TRIES
 from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
 from engine.touched import Readers, Touched, holds_more, last_name, touched, touched_all
-from engine.views import BRACE, TRIES, Edit, Limits, apply, merged
+from engine.views import Edit, Limits, apply, merged
 
 _MOST = 20_000  # parts that are known at a time
 _MOST_BYTES = 8 * 1024 * 1024  # of their raw forms

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from engine.reading import read_record
 from engine.tokens import TOKEN, KeyRing, TokenError
-from engine.views import Edit, Limits, read_record, write
+from engine.views import Edit, Limits, write
 
 
 class Use(NamedTuple):

@@ -155,7 +155,8 @@ def explain(text: str, key: str, policy: Path | None, more: tuple[Path, ...], *,
     from detectors.finding import Finding, Text
     from engine.neighbours import keys_of
     from engine.policy import load_policy
-    from engine.views import Limits, read_record
+    from engine.reading import read_record
+    from engine.views import Limits
 
     data = sys.stdin.buffer.read() if text == "-" else text.encode("utf-8", "surrogateescape")
     data = data.rstrip(b"\r\n")
@@ -203,7 +204,8 @@ def _costs(catalogue: Catalogue, logs: Sequence[Path]) -> list[Cost]:
     from detectors.costs import costs
     from detectors.errors import BudgetExceeded, ConfigError
     from detectors.finding import Text
-    from engine.views import Limits, read_record
+    from engine.reading import read_record
+    from engine.views import Limits
 
     def texts(raw: bytes) -> Sequence[Text]:
         """What the rules read in a record."""

@@ -14,9 +14,9 @@ from detectors.errors import ConfigError
 from engine.names import NameReader, Names
 from engine.outcomes import Outcome, Quarantined, Sanitized
 from engine.policy import load_policy
+from engine.reading import read_record
 from engine.records import ActivityRecord, Position
 from engine.sanitizer import Sanitizer
-from engine.views import read_record
 
 SAID = "Hello, my name is Jane Doe and I want to cancel my order."
 CLEAN = "Hello, my name is [PERSON] and I want to cancel my order."

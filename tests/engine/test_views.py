@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from engine.escapes import PERCENT_ENCODING, unescape
 from engine.layers import lookalikes
 from engine.layers.characters import FOLDING, QUOTED_PRINTABLE
-from engine.views import View, pairs
+from engine.reading import pairs
+from engine.views import View
 
 PAIR = re.compile(rb"""([^\s="',;&?]{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
 PIECES = b"a B = \" ' \\ , ; & ? % =41 %41 &#65; &#x430; &amp; \\x41 '' \"\" \n \r\n =\n . 9 \xd0\xb0 \xc2\xad \xe2\x80\x8b \xff \xd0"

@@ -23,8 +23,9 @@ from engine.cleaning import Cleaner
 from engine.layers import ROWS, announces, announces_pure, announces_rows, layers
 from engine.layers.model import Purse
 from engine.policy import load_policy
+from engine.reading import read_record
 from engine.sanitizer import cleaner_of
-from engine.views import Limits, read_record
+from engine.views import Limits
 
 MAIL, TOKEN, PASSWORD, CARD = (
     "jane.doe@corp.example",

@@ -1,0 +1,265 @@
+r"""Reading a record into views, see `engine.views`: scalars of JSON at any depth of texts within texts, what escapes
+and layers spell, pairs, and values that are spread over an array.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from detectors.errors import BudgetExceeded
+from detectors.regex import byte_regex, teller
+from engine.escapes import Unescaped, unescape, unquote
+from engine.jsontext import Document, Scalar, Step, read, read_all
+from engine.layers import DEAR, LITERAL_APART, announces, announces_pure, characters, layers, short
+from engine.layers.base64text import LEAST
+from engine.layers.characters import (
+    breaks_softly,
+    folded,
+    is_one,
+    unquoted_printable,
+)
+from engine.layers.model import Purse
+from engine.views import SPELLINGS, Limits, View
+
+_SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
+_PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
+_SPELLS = tuple(
+    teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + DEAR, *LITERAL_APART)
+)  # whatever `spelled` reads; apart, as in `engine.candidates`
+_spells_shortly = teller(byte_regex(short.LITERAL.decode()))
+_SIGNS = b"&\\%='\""
+_announces = announces or announces_pure
+BRACE = re.compile(rb'\A"(?=[^"\\]*(?:\\.[^"\\]*)+"\s*\Z)|[{\[]', re.DOTALL)
+"""Where a document may begin in a text: a brace, or a string that the text is as a whole and that escapes something."""
+_LONGEST_KEY = 128
+_KEY_ENDS = re.compile(rb"""[^\s="',;&?]=(?=[^\s,;&])""")  # and a value begins
+_NO_KEY = bytes.maketrans(b"""\t\n\r\v\f="',;&?""", b" " * 12)
+"""Makes of all that is no part of a key a space."""
+_VALUE = re.compile(rb"""(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
+TRIES = 8
+"""How many braces of a text are tried as the start of a JSON document."""
+
+
+def read_record(data: bytes, form: str, limits: Limits, base: Step | None = None) -> list[View]:
+    """All views of a record, itself first. ``form`` is json, text, logfmt or auto (whichever it is).
+
+    ``base`` is the path that the record itself stands at: a header's, say.
+
+    A record that is not JSON as a whole is read as text, with the JSON documents in it. Raises BudgetExceeded.
+    """
+    root = View("root", data, base)
+    views, purse = [root], Purse(limits.decoded)
+    document = read_all(data, limits.depth) if form in ("json", "auto") and may_be_json(data) else None
+    if document is not None:
+        _scalars(root, [document], views)
+        root.readable = b""
+    else:
+        _expand(root, views, limits, purse)
+        if form != "text":
+            views += pairs(root)
+    layer, begin = 1, 1
+    while begin < len(views):  # one layer after the other
+        end = len(views)
+        for view in views[begin:end]:
+            if view.kind != "number":
+                _expand(view, views, limits, purse)
+        begin, layer = end, layer + 1
+        if layer > limits.layers and begin < len(views):
+            raise BudgetExceeded("layers", limits.layers)
+    return views
+
+
+def may_be_json(data: bytes) -> bool:
+    """Whether a record begins as a JSON document does."""
+    return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b'"') or data[:1].isdigit() or data[:1] == b"-"
+
+
+def _expand(view: View, views: list[View], limits: Limits, purse: Purse) -> None:
+    """Adds the views below a text: the documents in it, and what its escapes and layers spell."""
+    text = view.readable
+    if len(text) < 2:
+        return
+    if b"{" in text or b"[" in text:
+        documents = _documents(text, limits.depth)
+        if documents:
+            _scalars(view, documents, views)
+            view.readable = text = _blank(text, documents)
+    if may_spell(text):
+        views += spelled(view, purse)
+
+
+def spelled(view: View, purse: Purse, tells_nothing: Callable[[View], bool] | None = None) -> list[View]:
+    """The views below a text that its escapes and its layers spell. Raises BudgetExceeded.
+
+    Layers that spell the same, of which ``tells_nothing`` says that nothing can be found in it, are one view.
+    """
+    text, views = view.readable, list[View]()
+    if b"\\u" in text and _SPELLED.search(text):
+        views += _spelling("text", unescape(text), view, purse)
+    if b"%" in text and _PERCENT.search(text):
+        views += _spelling("quoted", unquote(text), view, purse)
+    if (one := folded(text)) is not None:
+        views += _spelling(*one, view, purse)
+    if b"=" in text and (one := unquoted_printable(text)) is not None:
+        views += _spelling(*one, view, purse)
+    if is_read_above(view):  # a layer is written anew once
+        return views
+    told: dict[bytes, bool] = {}
+    for kind, start, end, below, encode in layers(text, purse):
+        nothing = told.get(below)
+        if not nothing:
+            views.append(View(kind, below, view.step, view, start, end - start, encode=encode))
+            if nothing is None and tells_nothing is not None:
+                told[below] = tells_nothing(views[-1])
+    return views
+
+
+def may_spell(text: bytes) -> bool:
+    """Whether escapes or layers stand in a text. First a glance at the characters that their patterns need."""
+    return (
+        len(text.translate(None, _SIGNS)) != len(text)
+        or not text.isascii()
+        or LEAST.search(text) is not None
+        or _announces(text)
+        or _spells_shortly(text)
+    ) and any(tells(text) for tells in _SPELLS)
+
+
+def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:
+    """The view of what a text spells. Kinds within each other give the same text in any order: it is read once."""
+    anchor = view
+    while anchor.parent is not None and anchor.source is not None and anchor.kind in SPELLINGS:
+        anchor = anchor.parent
+    if anchor is not view:
+        if (id(anchor), source.text) in purse.known:
+            return []
+        purse.take(len(source.text))
+    purse.known.add((id(anchor), source.text))
+    return [View(kind, source.text, view.step, view, 0, len(view.readable), source)]
+
+
+def is_read_above(view: View) -> bool:
+    """Whether the parent reads this very text too, as it does the values of pairs."""
+    parent = view.parent
+    if parent is None or view.source is not None or view.encode is not None:
+        return False
+    return parent.readable[view.start : view.start + view.length] == view.text
+
+
+def _documents(text: bytes, depth: int) -> list[Document]:
+    """The JSON documents in a text that hold a string; at most `TRIES` places are tried."""
+    out: list[Document] = []
+    at = 0
+    for _ in range(TRIES):
+        brace = BRACE.search(text, at)
+        if brace is None:
+            break
+        document = read(text, brace.start(), depth)
+        if document is not None and any(s.kind != "number" for s in document.scalars):
+            if not breaks_softly(text, brace.start(), document.end):
+                out.append(document)
+            at = document.end
+        else:
+            at = brace.end()
+    return out
+
+
+def _blank(text: bytes, documents: Sequence[Document]) -> bytes:
+    out = bytearray(text)
+    for document in documents:
+        out[document.start : document.end] = b" " * (document.end - document.start)
+    return bytes(out)
+
+
+def _scalars(parent: View, documents: Sequence[Document], views: list[View]) -> None:
+    for document in documents:
+        _below(parent, document.scalars, views)
+
+
+def _below(parent: View, scalars: list[Scalar], views: list[View]) -> None:
+    text, base = parent.text, parent.step
+    key_start, key_step = -1, None
+    begin = len(views)
+    for kind, start, end, step in scalars:
+        raw = text[start:end]
+        source = unescape(raw) if b"\\" in raw and kind != "number" else None
+        below = step if base is None else _join(base, step)
+        view = View(kind, source.text if source else raw, below, parent, start, end - start, source)
+        views.append(view)
+        if kind == "key":
+            key_start, key_step = start - 1, step
+            continue
+        quote = 1 if kind == "string" else 0
+        if step is not None and step is key_step:
+            view.member = key_start, end + quote
+        elif step is not None and isinstance(step.name, int):
+            view.member = start - quote, end + quote
+    views += spread(views[begin:])
+
+
+def spread(views: Sequence[View]) -> list[View]:
+    """The texts that single characters in a row of an array spell."""
+    out, row = [], list[View]()
+    for view in views:
+        if row and not _follows(row[-1], view):
+            out += _spread(row)
+            row = []
+        if view.kind == "string" and is_one(view.text) and view.step is not None:
+            row.append(view)
+    return out + _spread(row)
+
+
+def _follows(one: View, other: View) -> bool:
+    """Whether ``other`` is the next element of an array, and one character as well."""
+    before, name = one.step.name if one.step else b"", other.step.name if other.step else b""
+    if one.parent is not other.parent or one.parent is None or not is_one(other.text) or other.kind != "string":
+        return False
+    if not isinstance(before, int) or name != before + 1:
+        return False
+    return one.parent.text[one.start + one.length : other.start] in (b'","', b'", "')
+
+
+def _spread(row: Sequence[View]) -> list[View]:
+    if len(row) < characters.ROW or row[0].step is None:
+        return []
+    view = View("spread", b"".join(one.text for one in row), row[0].step.parent, row[0].parent)
+    view.parts = [one for one in row for _ in one.text]  # by byte
+    view.member = row[0].start - 1, row[-1].start + row[-1].length + 1
+    return [view]
+
+
+def _join(base: Step, step: Step | None) -> Step:
+    """``step`` as a path below ``base``."""
+    out = base
+    for name in step.names() if step is not None else ():
+        out = Step(out, name)
+    return out
+
+
+def pairs(root: View) -> list[View]:
+    """The values of ``key=value`` pairs as views, so that rules on keys see them. The text stays readable."""
+    if b"=" not in root.readable:
+        return []
+    text, views, at = root.readable, list[View](), 0
+    spaced = text.translate(_NO_KEY)
+    ending = _KEY_ENDS.search(text)
+    while ending is not None:
+        equals = ending.end() - 1
+        value = _VALUE.match(text, equals + 1)
+        ending = _KEY_ENDS.search(text, equals + 1 if value is None else value.end())
+        if value is None:
+            continue
+        begin = max(at, equals - _LONGEST_KEY)
+        key = text[spaced.rfind(b" ", begin, equals) + 1 or begin : equals]
+        at = value.end()
+        quoted = value.group(1) is not None
+        low, high = value.span(value.lastindex or 0)
+        if low == high:
+            continue
+        raw = root.text[low:high]
+        source = unescape(raw) if quoted and b"\\" in raw else None
+        step = Step(root.step, key)
+        kind = "string" if quoted else "text"
+        views.append(View(kind, source.text if source else raw, step, root, low, high - low, source))
+    return views
