@@ -5,7 +5,7 @@
 
 #ifdef HAVE_AVX2
 
-enum { CHUNK = 64, ROOM = CHUNK + 8, TABLE = 32, LONGEST_ROW = 12, SHAPE = 8 + 2 * LONGEST_ROW, DEEPEST = 8 };
+enum { CHUNK = 64, ZEROS = 8, ROOM = CHUNK + 1 + ZEROS, TABLE = 32, LONGEST_ROW = 12, SHAPE = 8 + 2 * LONGEST_ROW, DEEPEST = 8 };
 enum { MOST_ROW_CLASSES = 48, MOST_SHAPES = 255 };
 enum { TAKE, BEGIN, FORK, OR, JOIN, MAYBE }; /* as `detectors.shapes` numbers them */
 
@@ -68,7 +68,7 @@ static void mark_rows(Chunk *chunk, const Program *program)
         uint64_t *bits = chunk->bits[class], met = 0;
         for (int i = 0; i < block; i++)
             met |= bits[i];
-        memset(bits + block, 0, 8 * sizeof *bits);
+        memset(bits + block, 0, ZEROS * sizeof *bits); /* four blocks are read at a time, and those behind them */
         chunk->met[class] = met;
     }
 }
@@ -209,7 +209,7 @@ static bool read_program(State *state, Program *program, PyObject *given)
 }
 
 /* The blocks, a bit for each, in which the row of a shape begins, whose `length` pairs of an offset and a class are
- * `row`. A row that the end of the chunk cuts is not seen. */
+ * `row`. One that goes on behind the chunk is not seen: it is of the next. */
 __attribute__((target("avx2"))) static window rows_begin(const Chunk *chunk, const byte *row, int length)
 {
     uint64_t begins[ROOM];
@@ -238,14 +238,11 @@ __attribute__((target("avx2"))) static window rows_begin(const Chunk *chunk, con
     return blocks;
 }
 
-/* Whether a shape is in a chunk. */
+/* Whether a shape is in a chunk. It has 32 bytes at most: its row ends in the block in which it begins, or in the next. */
 static bool has_shape(const Chunk *chunk, const Program *program, const Shape *shape)
 {
-    const int last = chunk->blocks - 1;
     window blocks = rows_begin(chunk, shape->row, shape->length);
     blocks |= blocks >> 1; /* a shape may begin in the block before */
-    if (chunk->left > (last + 2) * 64) /* then the row of what begins in the last block may be unseen */
-        blocks |= (window)1 << last;
     for (uint64_t left = (uint64_t)blocks & low_bits(chunk->blocks); left != 0; left &= left - 1)
         if (shape_begins(chunk, program, program->code + shape->start, program->code + shape->end, lowest(left)))
             return true;

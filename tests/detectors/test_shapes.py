@@ -67,8 +67,8 @@ def test_a_shape_is_where_its_pattern_is(
 @pytest.mark.parametrize("piece", [*PIECES, b"1:2:3:4:5:6:7", b"DE12-3 A-B C4", b",;,;bcdefghi,12345!"])
 def test_long_texts_are_read_in_parts(gates: tuple[Gate, Gate], piece: bytes) -> None:
     """What stands over the border of two parts, or behind many of them, is found."""
-    for before in (4096 - 64, *range(4096 - 20, 4096 + 2), 2 * 4096 - 3, 40_000):
-        for behind in (b"", b" " * 30, b" " * 500):
+    for before in (0, 1, 40, 62, 4096 - 64, *range(4096 - 20, 4096 + 2), 4096 + 63, 2 * 4096 - 3, 40_000):
+        for behind in (b"", b" " * 30, b" " * 500, b" " * 4096):
             data = b" " * before + piece + behind
             assert sorted(gates[0].hits(data)) == sorted(gates[1].hits(data)), (before, behind)
 
