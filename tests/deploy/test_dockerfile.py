@@ -172,7 +172,7 @@ def test_the_wheel_holds_what_is_no_code(image: Path) -> None:
         path.relative_to(ROOT)
         for package in packages
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".c", ".so")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".c", ".h", ".so")
     ]
     assert {path.suffix for path in data} >= {".yaml", ".avsc", ".html", ".css", ".js", ".svg"}
     assert [path for path in data if not (installed / path).is_file()] == []
