@@ -290,8 +290,10 @@ class Store:
         db.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MiB: a batch is not written twice at once
 
     def _identity(self) -> tuple[int, int]:
-        application = self.db.execute("PRAGMA application_id").fetchone()[0]
-        return int(application), int(self.db.execute("PRAGMA user_version").fetchone()[0])
+        """The application and its schema's version, by one statement: somebody may be writing them."""
+        both = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+        application, version = self.db.execute(both).fetchone()
+        return int(application), int(version)
 
     def _into_wal(self, patience: float) -> None:
         """Switches the journal. SQLite does not wait for others here, so this does, for a bounded time."""

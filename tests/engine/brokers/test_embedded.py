@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,15 @@ def test_opened_by_many_at_once(path: Path) -> None:
     script = "import sys; from engine.brokers.embedded import EmbeddedBroker as B; B(sys.argv[1]).close()"
     started = [subprocess.Popen([sys.executable, "-c", script, path]) for _ in range(4)]
     assert [process.wait(60) for process in started] == [0] * 4
+
+
+def test_opened_while_it_is_made(tmp_path: Path) -> None:
+    """What says whose file it is, and of which schema, is read as it was at one moment."""
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(80):
+            path = tmp_path / f"{number}.db"
+            for broker in pool.map(EmbeddedBroker, [path] * 6):
+                broker.close()
 
 
 def test_appends_from_many_processes(path: Path) -> None:
