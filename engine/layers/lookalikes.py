@@ -69,6 +69,10 @@ def plain(text: bytes) -> bytes:
     if text.isascii():
         return text
     try:
+        if _ALIKE.isdisjoint(
+            text.translate(None, _ASCII).decode()
+        ):  # a walk over all characters takes ten times as long
+            return text
         return text.decode().translate(_CHARACTERS).encode()
     except UnicodeDecodeError:
         return _BEYOND.sub(lambda match: _NAMED.get(match[0], match[0]), text)
@@ -76,6 +80,8 @@ def plain(text: bytes) -> bytes:
 
 _NAMED = {char: meant for char, meant in PLAIN.items() if meant not in (b'"', b"\\")}
 _CHARACTERS = {ord(char.decode()): meant.decode() for char, meant in _NAMED.items()}
+_ALIKE = frozenset(map(chr, _CHARACTERS))
+_ASCII = bytes(range(0x80))
 _LETTER = rb"(?:[\xce-\xd4][\x80-\xbf]|\xc9[\x91\xa1]|\xc4\xb1)"
 _SPACE = rb"(?:\xe2\x80[\x80-\x95\xaf]|\xc2\xa0|\xe2\x88\x92)"
 TRIGGER = b"|".join(
