@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import struct
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from math import prod
 from pathlib import Path
 from re import _constants as sre  # type: ignore[attr-defined]
@@ -29,10 +30,12 @@ FindShapes = Callable[[bytes, bytes], Sequence[int]]
 LONGEST = 32  # bytes of a match; a longer one begins with something rare, and the helper looks 64 ahead
 _MOST_SHAPES = 255
 _DEEPEST = 8
+_MOST_WAYS = 64  # of a pattern
 _TAKE, _BEGIN, _FORK, _OR, _JOIN, _MAYBE = range(6)
 _ROW = 12  # bytes
 _SHAPE = struct.Struct(f"=4H{2 * _ROW}B")  # id, where its instructions begin and end, its row: length, offsets, classes
-_MOST_ROW_CLASSES = 48
+_MOST_ROW_CLASSES, _MOST_CLASSES = 48, 255
+_MOST_CODE = 0xFFFF  # bytes of instructions
 _ENOUGH = 1e-5  # of the places in a text, a row may stand at so many
 _TOLD = 4  # pairs of bytes that a literal of two may be
 
@@ -109,21 +112,25 @@ def shape_of(pattern: bytes) -> tuple[Shape, ...]:
         shapes = [tuple(_parts(way, folds)) for way in ways]
     except (ValueError, _NoShapeError):
         return ()
-    apart = tuple(way for shape in shapes for way in _apart(shape))
-    if all(map(_has_literal, shapes)) or (len(apart) > len(shapes) and any(map(_has_literal, apart))):
+    apart = tuple(islice((way for shape in shapes for way in _apart(shape)), _MOST_WAYS + 1))
+    if (
+        len(apart) > _MOST_WAYS
+        or all(map(_has_literal, shapes))
+        or (len(apart) > len(shapes) and any(map(_has_literal, apart)))
+    ):
         return ()
     plain = all(_width(way) <= LONGEST and _depth(way) <= _DEEPEST and len(_rarest(way)) > 1 for way in apart)
     return apart if plain else ()
 
 
-def _apart(shape: Shape) -> list[Shape]:
+def _apart(shape: Shape) -> Iterator[Shape]:
     """The ways of ``shape``, apart where it has no row as a whole."""
-    if len(_rarest(shape)) > 1:
-        return [shape]
-    for at, part in reversed(list(enumerate(shape))):
-        if isinstance(part, _Either):
-            return [one for way in part.ways for one in _apart((*shape[:at], *way, *shape[at + 1 :]))]
-    return [shape]
+    fork = next((at for at in reversed(range(len(shape))) if isinstance(shape[at], _Either)), None)
+    if fork is None or len(_rarest(shape)) > 1:
+        yield shape
+    elif isinstance(either := shape[fork], _Either):
+        for way in either.ways:
+            yield from _apart((*shape[:fork], *way, *shape[fork + 1 :]))
 
 
 def program_of(shapes: Mapping[int, Sequence[Shape]]) -> tuple[bytes, frozenset[int]]:
@@ -154,14 +161,18 @@ def program_of(shapes: Mapping[int, Sequence[Shape]]) -> tuple[bytes, frozenset[
 def _fitting(shapes: Mapping[int, Sequence[Shape]]) -> tuple[list[int], list[frozenset[int]]]:
     """The ids of those shapes, from the first on, that the helper has room for, and the classes of their rows."""
     kept: list[int] = []
+    of_rows: dict[frozenset[int], None] = {}
     classes: dict[frozenset[int], None] = {}
-    count = 0
+    count = size = 0
     for number, ways in shapes.items():
-        wanted = classes | dict.fromkeys(one for way in ways for _, one in _row(way))
-        if len(wanted) <= _MOST_ROW_CLASSES and count + len(ways) <= _MOST_SHAPES:
+        rows = of_rows | dict.fromkeys(one for way in ways for _, one in _row(way))
+        every = classes | rows | dict.fromkeys(one for way in ways for one in _classes(way))
+        longer = size + sum(len(_code(way, dict.fromkeys(every, 0))) for way in ways)
+        room = count + len(ways) <= _MOST_SHAPES and longer <= _MOST_CODE
+        if room and len(rows) <= _MOST_ROW_CLASSES and len(every) <= _MOST_CLASSES:
             kept.append(number)
-            classes, count = wanted, count + len(ways)
-    return kept, list(classes)
+            of_rows, classes, count, size = rows, every, count + len(ways), longer
+    return kept, list(of_rows)
 
 
 def _parts(items: Iterable[Node], folds: bool) -> Iterable[_Take | _Begin | _Either | _Maybe]:
@@ -188,9 +199,9 @@ def _parts(items: Iterable[Node], folds: bool) -> Iterable[_Take | _Begin | _Eit
 
 
 def _repeated(least: int, most: int, items: Iterable[Node], folds: bool) -> Iterable[_Take | _Begin | _Either | _Maybe]:
-    if most > LONGEST:
+    part = tuple(_parts(items, folds)) if most <= LONGEST else ()
+    if most > LONGEST or most * _width(part) > LONGEST:
         raise _NoShapeError
-    part = tuple(_parts(items, folds))
     if len(part) == 1 and isinstance(part[0], _Take) and part[0].most == 1:
         yield _Take(part[0].bytes, least, most)
         return
