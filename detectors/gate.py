@@ -10,12 +10,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import compress, repeat
-from operator import not_
 from typing import Any, NamedTuple
 
 import hyperscan as hs
 
 from detectors import gatecache
+from detectors.runs import Cut, within_stretches
 from detectors.shapes import FindShapes, Shapes
 from detectors.words import Words
 
@@ -44,12 +44,11 @@ class Probe(NamedTuple):
 
 
 class _Pass(NamedTuple):
-    """A pass behind a trigger, or where ``tells`` says it is worth it; ``words`` are its ids that hit by words."""
+    """A pass behind a trigger, or where ``tells`` says it is worth it."""
 
     trigger: int
     tells: Callable[[bytes], bool] | None
     database: hs.Database | None
-    words: frozenset[int]
 
 
 class Gate:
@@ -57,55 +56,60 @@ class Gate:
 
     ``patterns`` and the triggers of ``stages`` are regular expressions over bytes as Hyperscan reads them (no
     lookaround); what several ids share is looked for once. The ids of ``words`` hit by those and not by their patterns.
-    Raises ValueError naming the first that does not compile. Usable from several threads.
+    Those of them that stand behind something stand behind the first of ``stages``, and so do shapes. ``find_shapes``
+    and ``cut`` look for what `detectors.shapes` and `detectors.runs` say.
+
+    Raises ValueError naming the first pattern that does not compile. Usable from several threads.
     """
 
     def __init__(
         self,
         patterns: Sequence[bytes],
-        stages: Iterable[Stage] = (),
+        stages: Sequence[Stage] = (),
         probes: Sequence[Probe] = (),
         words: Words | None = None,
         find_shapes: FindShapes | None = None,
+        cut: Cut | None = None,
     ) -> None:
         self.patterns = tuple(patterns)
         self._probes = probes
         self._words = words
         by_words = frozenset(words.ids if words is not None else ())
         count = len(patterns)
-        stages = list(stages)
         later = by_words.union(*(stage.ids for stage in stages))
         self._same: dict[int, list[int]] = {}  # further ids of a pattern, by the first
-        first = self._once([number for number in range(count) if number not in later])
-        behind = [self._once(sorted(set(stage.ids) - by_words)) for stage in stages]
+        first = dict(self._once([number for number in range(count) if number not in later]))
+        behind = [dict(self._once(sorted(set(stage.ids) - by_words))) for stage in stages]
+        tokens = within_stretches(first) if cut is not None else frozenset()
+        self._cut = cut if tokens else None
+        self._tokens = _database([(number, first.pop(number)) for number in sorted(tokens)])
         self._shapes: Shapes | None = None
         if find_shapes is not None:
-            self._shapes = Shapes(dict(one for group in (first, *behind) for one in group), find_shapes)
+            numbers = behind[0] if behind else {}
+            self._shapes = Shapes(first | numbers, find_shapes, numbers)
+            for number in self._shapes.ids:
+                (first if number in first else numbers).pop(number)
         self._later: list[_Pass] = []
+        triggers: list[Numbered] = []
         for number, (stage, group) in enumerate(zip(stages, behind, strict=True), count):
-            one = _Pass(number, stage.probe, _database(self._unshaped(group)), by_words.intersection(stage.ids))
-            if one.database is not None or one.words:
-                self._later.append(one)
-                first += [(number, text) for text in stage.triggers if stage.probe is None]
-        self._first = _database(self._unshaped(first))
-        self._plain = not (self._later or self._same or probes or words or self._shapes)  # one pass tells all
+            self._later.append(_Pass(number, stage.probe, _database(group.items())))
+            triggers += [(number, text) for text in stage.triggers if stage.probe is None]
+        self._first = _database([*first.items(), *triggers])
+        self._plain = not (self._later or self._same or probes or words or self._shapes or tokens)  # one pass tells all
         self._local = threading.local()
 
-    def _once(self, ids: Iterable[int]) -> list[Numbered]:
+    def _once(self, ids: Iterable[int]) -> Iterable[tuple[int, bytes]]:
         first: dict[bytes, int] = {}
         for number in ids:
             one = first.setdefault(self.patterns[number], number)
             if one != number:
                 self._same.setdefault(one, []).append(number)
-        return [(number, text) for text, number in first.items()]
+        return ((number, text) for text, number in first.items())
 
     @property
     def shaped(self) -> frozenset[int]:
         """The ids that `detectors.shapes` looks for."""
         return self._shapes.ids if self._shapes is not None else frozenset()
-
-    def _unshaped(self, patterns: Iterable[Numbered]) -> list[Numbered]:
-        return [one for one in patterns if one[0] not in self.shaped]
 
     def hits(self, data: bytes) -> Sequence[int]:
         """Which patterns match somewhere in ``data``, each once."""
@@ -123,23 +127,27 @@ class Gate:
         call of the helper takes as long as a hundred bytes of its work, so as little as can be stands around it.
         """
         found: list[list[int]] = [[] for _ in texts]
-        (scan, scratch), *later = self._scans()
+        (scan, scratch), (scan_token, token_scratch), *later = self._scans()
         _run(map(scan, texts, repeat(_add), repeat(0), found, repeat(scratch)))
-        if self._words is not None:
-            _extend(found, self._words.of_each(texts))
-        if self._shapes is not None:
-            _extend(found, map(self._shapes.find, texts, repeat(self._shapes.program)))
+        if self._cut is not None:
+            cut = list(map(self._cut, texts))
+            hit = compress(found, cut)
+            _run(map(scan_token, filter(None, cut), repeat(_add), repeat(0), hit, repeat(token_scratch)))
         for probed, probe in self._probes:
             for hits in compress(found, map(probe, texts)):
                 if probed not in hits:
                     hits.append(probed)
-        for (trigger, tells, _, by_words), (scan, scratch) in zip(self._later, later, strict=True):
+        behind: Iterable[bool] = ()  # the first of the stages
+        for (trigger, tells, _), (scan, scratch) in zip(self._later, later, strict=True):
             told = list(map(tells, texts)) if tells is not None else [trigger in hits for hits in found]
             if any(told):
                 _run(map(scan, compress(texts, told), repeat(_add), repeat(0), compress(found, told), repeat(scratch)))
-            if by_words:
-                for hits in filter(None, compress(found, map(not_, told))):
-                    hits[:] = [number for number in hits if number not in by_words]
+            behind = behind or told
+        behind = behind or [False] * len(texts)
+        if self._shapes is not None:
+            _extend(found, self._shapes.of_each(texts, behind))
+        if self._words is not None:
+            _extend(found, self._words.of_each(texts, behind))
         self._tidy(filter(None, found))
         return found
 
@@ -153,11 +161,11 @@ class Gate:
                 hits += same[number]
 
     def _scans(self) -> Sequence[tuple[Callable[..., object], hs.Scratch | None]]:
-        """How this thread scans, and where it may scratch: for the first pass, and for the later ones."""
+        """How this thread scans, and where it may scratch: for the first pass, that over tokens, and the later ones."""
         try:
             return self._local.scans  # type: ignore[no-any-return]
         except AttributeError:
-            databases = [self._first, *(one.database for one in self._later)]
+            databases = [self._first, self._tokens, *(one.database for one in self._later)]
             scans = [(_nothing, None) if one is None else (one.scan, hs.Scratch(one)) for one in databases]
             self._local.scans = scans
             return scans
@@ -182,8 +190,9 @@ def _add(number: int, _start: int, _end: int, _flags: int, hits: Any) -> None:
     hits.append(number)
 
 
-def _database(patterns: Sequence[Numbered]) -> hs.Database | None:
+def _database(patterns: Iterable[Numbered]) -> hs.Database | None:
     """None without patterns: Hyperscan knows no empty database."""
+    patterns = list(patterns)
     if not patterns:
         return None
     database = gatecache.load(patterns, _FLAGS)

@@ -33,7 +33,7 @@ _CATEGORIES = {
 }
 _ALL = frozenset(range(256))
 _DIGITS = _CATEGORIES[sre.CATEGORY_DIGIT]
-_BETWEEN = frozenset(b" .()/-")
+_BETWEEN = frozenset(b" .()/-\\")
 
 DIGITS = rb"\d(?:[ .()/\\-]*\d){5}"
 """Six digits, with nothing but a few signs between them: what telephone, card and account numbers have in common."""
@@ -76,7 +76,32 @@ def parsed(pattern: str) -> Any:
 
 def needs_digits(pattern: str) -> bool:
     """Whether `DIGITS` matches in the raw bytes of every text that ``pattern`` finds something in."""
-    return _digits(finding(parsed(pattern)), 0)[0] >= 6
+    return longest_run(finding(parsed(pattern)), _DIGITS, 6, _BETWEEN) >= 6
+
+
+def longest_run(items: Iterable[Node], of: frozenset[int], most: int, between: frozenset[int] = frozenset()) -> int:
+    """How long a run of bytes in ``of`` is that every match of ``items`` has for sure; at ``most`` is enough.
+
+    Those of ``between`` do not count, but do not end a run either.
+    """
+    return _runs(items, 0, of, most, between)[0]
+
+
+def goes_on(items: Iterable[Node], allowed: frozenset[int]) -> bool:
+    """Whether all bytes of a match of ``items`` are ``allowed``."""
+    for node in items:
+        op, arg = node
+        if op is sre.SUBPATTERN:
+            all_are = goes_on(arg[3], allowed)
+        elif op is sre.BRANCH:
+            all_are = all(goes_on(branch, allowed) for branch in arg[1])
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+            all_are = goes_on(arg[2], allowed)
+        else:
+            all_are = op is sre.AT or byte_set(node) <= allowed
+        if not all_are:
+            return False
+    return True
 
 
 def least_length(pattern: str) -> int:
@@ -112,8 +137,8 @@ def _has_group(items: Iterable[Node]) -> bool:
     return False
 
 
-def _digits(items: Iterable[Node], run: int) -> tuple[int, int]:
-    """The longest run of digits that every match has for sure, and how long the one is that it ends in.
+def _runs(items: Iterable[Node], run: int, of: frozenset[int], most: int, between: frozenset[int]) -> tuple[int, int]:
+    """The longest run that every match has for sure, and how long the one is that it ends in.
 
     ``run`` is how long the one before is.
     """
@@ -123,45 +148,23 @@ def _digits(items: Iterable[Node], run: int) -> tuple[int, int]:
         if op is sre.AT:
             continue
         if op is sre.SUBPATTERN:
-            most, run = _digits(arg[3], run)
+            longest, run = _runs(arg[3], run, of, most, between)
         elif op is sre.BRANCH:
-            ends = [_digits(branch, run) for branch in arg[1]]
-            most, run = min(most for most, _ in ends), min(end for _, end in ends)
+            ends = [_runs(branch, run, of, most, between) for branch in arg[1]]
+            longest, run = min(longest for longest, _ in ends), min(end for _, end in ends)
         elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
-            least, _, inner = arg
-            most, run = _repeated(least, inner, run)
+            longest = run
+            for _ in range(min(arg[0], most)):
+                one, run = _runs(arg[2], run, of, most, between)
+                longest = max(longest, one)
+            if not goes_on(arg[2], of | between):
+                run = min(run, _runs(arg[2], 0, of, most, between)[1])
         else:
             members = byte_set(node)
-            run = run + 1 if members <= _DIGITS else run if members <= _BETWEEN else 0
-            most = run
-        best = max(best, most)
+            run = run + 1 if members <= of else run if members <= between else 0
+            longest = run
+        best = max(best, longest)
     return best, run
-
-
-def _repeated(least: int, items: Any, run: int) -> tuple[int, int]:
-    best, fresh = run, _digits(items, 0)[1]
-    going_on = _goes_on(items)
-    for _ in range(min(least, 6)):
-        most, run = _digits(items, run)
-        best = max(best, most)
-    return best, run if going_on else min(run, fresh)
-
-
-def _goes_on(items: Iterable[Node]) -> bool:
-    """Whether nothing in these can end a run of digits."""
-    for node in items:
-        op, arg = node
-        if op is sre.SUBPATTERN:
-            goes_on = _goes_on(arg[3])
-        elif op is sre.BRANCH:
-            goes_on = all(_goes_on(branch) for branch in arg[1])
-        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
-            goes_on = _goes_on(arg[2])
-        else:
-            goes_on = op is sre.AT or byte_set(node) <= _DIGITS | _BETWEEN
-        if not goes_on:
-            return False
-    return True
 
 
 def _width(items: Iterable[Node]) -> int:

@@ -15,6 +15,7 @@ from detectors.finding import Finding, Text
 from detectors.gate import Gate, Probe, Stage
 from detectors.gateform import DIGITS
 from detectors.rule import Rule
+from detectors.runs import Cut
 from detectors.shapes import FindShapes
 from detectors.words import Find, Words
 
@@ -49,6 +50,7 @@ class PatternDetector:
         has_digits: Callable[[bytes], bool] | None = None,
         find_words: Find | None = None,
         find_shapes: FindShapes | None = None,
+        cut: Cut | None = None,
     ) -> None:
         self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
         self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
@@ -58,8 +60,9 @@ class PatternDetector:
             [rule.gate for rule in self.rules] + list(extra),
             [stage for stage in (Stage([DIGITS], numeric, has_digits), *stages) if stage.ids],
             probes,
-            Words(spoken, find_words) if find_words is not None else None,
+            Words(spoken, find_words, numeric) if find_words is not None else None,
             find_shapes,
+            cut,
         )
         self._max_candidates = max_candidates
         self._anchored = scan

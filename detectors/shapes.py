@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -37,21 +37,28 @@ _SHAPE = struct.Struct(f"=4H{2 * _ROW}B")  # id, where its instructions begin an
 _MOST_ROW_CLASSES, _MOST_CLASSES = 48, 255
 _MOST_CODE = 0xFFFF  # bytes of instructions
 _ENOUGH = 1e-5  # of the places in a text, a row may stand at so many
-_TOLD = 4  # pairs of bytes that a literal of two may be
+_TOLD = 4  # ways in which the bytes of a literal may be written
+_LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 
 
 class Shapes:
     """Which of ``patterns``, each with an id, match somewhere in given bytes: ``find(data, program)`` tells.
 
     The patterns are in Hyperscan's syntax, with DOTALL; ``ids`` are those of the shapes among them, which alone are
-    looked for.
+    looked for. Those in ``behind`` count only in texts that something else tells of: a program without them is quicker.
     """
 
-    __slots__ = ("find", "ids", "program")
+    __slots__ = ("_all", "_few", "_find", "ids")
 
-    def __init__(self, patterns: Mapping[int, bytes], find: FindShapes) -> None:
-        self.program, self.ids = _kept(patterns)
-        self.find = find
+    def __init__(self, patterns: Mapping[int, bytes], find: FindShapes, behind: Collection[int] = ()) -> None:
+        self._all, self.ids = _kept(patterns)
+        few = {number: pattern for number, pattern in patterns.items() if number in self.ids and number not in behind}
+        self._few = _kept(few)[0] if len(few) < len(self.ids) else self._all
+        self._find = find
+
+    def of_each(self, texts: Sequence[bytes], told: Iterable[bool]) -> Iterator[Sequence[int]]:
+        """The ids that match in each of ``texts``; in those that are not ``told``, without those behind something."""
+        return map(self._find, texts, [self._all if one else self._few for one in told])
 
 
 def _kept(patterns: Mapping[int, bytes]) -> tuple[bytes, frozenset[int]]:
@@ -102,7 +109,7 @@ def shape_of(pattern: bytes) -> tuple[Shape, ...]:
     """The ways in which ``pattern`` matches; none if it is no shape.
 
     A shape has a limited length, looks only at the bytes of its match and at the start of the data, and has no two
-    bytes in a row of which each is one of a few.
+    bytes in a row that tell enough, see `_has_literal`: of digits and signs alone logs are full.
     """
     try:
         tree = parsed(pattern.decode("latin-1"))
@@ -268,16 +275,22 @@ def _rarest(shape: Shape) -> Sequence[frozenset[int]]:
 
 
 def _has_literal(shape: Shape) -> bool:
-    """Whether each match has two bytes in a row that are one of a few pairs, apart from their case."""
-    before = 256
+    """Whether each match has a few bytes in a row that tell enough for Hyperscan, apart from their case.
+
+    That is three, or two with a letter, that are one of `_TOLD` at most.
+    """
+    row: list[frozenset[int]] = []
     for part in shape:
         if isinstance(part, _Either) and all(map(_has_literal, part.ways)):
             return True
-        told = len({byte | 0x20 for byte in part.bytes}) if isinstance(part, _Take) and part.least else 256
-        least = part.least if isinstance(part, _Take) else 0
-        if told * before <= _TOLD or (least > 1 and told * told <= _TOLD):
-            return True
-        before = told
+        some = [part.bytes] * min(part.least, 3) if isinstance(part, _Take) else []
+        for one in some:
+            row.append(frozenset(byte | 0x20 for byte in one))
+            lettered = any(not _LETTERS.isdisjoint(one) for one in row[-2:])
+            if prod(map(len, row[-2:] if lettered else row[-3:])) <= _TOLD and len(row) > 1 + (not lettered):
+                return True
+        if not (isinstance(part, _Take) and 0 < part.least == part.most):
+            row = row[-1:] if some else []
     return False
 
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import struct
 import unicodedata
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product, repeat
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,38 +53,46 @@ class Automaton(NamedTuple):
 class Words:
     """Finds which of several ``lists`` of words, each with an id, have a word somewhere in given bytes.
 
-    ``ids`` are those of the lists that it looks for: none with a word that JSON may write in other ways, or that begins
-    with neither a letter nor what is beyond ASCII.
+    Those with ids in ``behind`` count only in texts that something else tells of, which most texts are not: an
+    automaton without their words is quicker there. ``ids`` are those of the lists that it looks for: none with a word
+    that JSON may write in other ways, or that begins with neither a letter nor what is beyond ASCII.
     """
 
-    __slots__ = ("_automaton", "_find", "_known", "ids")
+    __slots__ = ("_all", "_few", "_find", "behind", "ids")
 
-    def __init__(self, lists: Mapping[int, Sequence[str]], find: Find) -> None:
+    def __init__(self, lists: Mapping[int, Sequence[str]], find: Find, behind: Collection[int] = ()) -> None:
         plain = {number: words for number, words in lists.items() if all(map(_is_plain, words))}
         automaton = _kept(plain)
         if len(automaton.lists) > MOST_NUMBERS:
             plain, automaton = {}, automaton_of({})
         self.ids = frozenset(plain)
-        self._automaton = automaton
+        self.behind = self.ids.intersection(behind)
+        self._all = _Told(automaton)
+        few = {number: words for number, words in plain.items() if number not in self.behind}
+        self._few = _Told(_kept(few)) if self.behind else self._all
         self._find = find
-        self._known: dict[tuple[int, ...], frozenset[int]] = {}
 
     def __call__(self, data: bytes) -> frozenset[int]:
         """The ids of the lists of which a word stands in ``data``."""
-        return self.of_each((data,))[0]
+        return self.of_each((data,), (True,))[0]
 
-    def of_each(self, texts: Sequence[bytes]) -> list[frozenset[int]]:
-        """The same for each of ``texts``."""
-        found = map(self._find, texts, repeat(self._automaton.states))
-        return [self._ids(numbers) if numbers else _NONE for numbers in found]
+    def of_each(self, texts: Sequence[bytes], told: Iterable[bool]) -> list[frozenset[int]]:
+        """The same for each of ``texts``; of those that are not ``told`` without the ids of `behind`."""
+        by = [self._all if one else self._few for one in told]
+        found = map(self._find, texts, [one.states for one in by])
+        return [one[numbers] if numbers else _NONE for one, numbers in zip(by, found, strict=True)]
 
-    def _ids(self, numbers: tuple[int, ...]) -> frozenset[int]:
-        ids = self._known.get(numbers)
-        if ids is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            lists = self._automaton.lists
-            ids = self._known[numbers] = _NONE.union(*[lists[number] for number in numbers])
+
+class _Told(dict[tuple[int, ...], frozenset[int]]):
+    """The ids of the lists that the numbers found by an automaton say: combinations come again and again."""
+
+    def __init__(self, automaton: Automaton) -> None:
+        self.states, self._lists = automaton
+
+    def __missing__(self, numbers: tuple[int, ...]) -> frozenset[int]:
+        if len(self) >= _MOST_KNOWN:
+            self.clear()
+        ids = self[numbers] = _NONE.union(*[self._lists[number] for number in numbers])
         return ids
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from detectors.anchors import Scan, scan_pure
+from detectors.runs import Cut
 from detectors.shapes import FindShapes
 from detectors.words import Find
 from engine.actions.keyed import Tells
@@ -42,6 +43,10 @@ has_digits: Callable[[bytes], bool] | None = compiled.has_digits if compiled els
 
 find_words: Find | None = compiled.find_words if compiled else None
 """Looks for context words, see `detectors.words`; None where the gate itself is as quick."""
+
+
+cut: Cut | None = compiled.cut if compiled else None
+"""Cuts out where tokens can stand, see `detectors.runs`; None where the gate itself is as quick."""
 
 
 tells: Tells | None = compiled.tells if compiled else None

@@ -9,6 +9,7 @@
 #include "digits.h"
 #include "keyed.h"
 #include "rows.h"
+#include "runs.h"
 #include "shapes.h"
 #include "touched.h"
 
@@ -16,6 +17,7 @@ static int fill(PyObject *module)
 {
     State *state = PyModule_GetState(module);
     fill_traits();
+    fill_stretches();
 #ifdef HAVE_AVX2
     has_avx2 = __builtin_cpu_supports("avx2");
 #endif
@@ -68,6 +70,7 @@ static PyMethodDef functions[] = {
     {"announces", announces, METH_O, "engine.layers.announces_pure"},
     {"has_row", (PyCFunction)(void (*)(void))has_row, METH_FASTCALL, "engine.layers.announces_rows, after a table"},
     {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
+    {"cut", cut, METH_O, "detectors.runs.cut_pure"},
     {"find_words", (PyCFunction)(void (*)(void))find_words, METH_FASTCALL, "detectors.words.Find"},
     {"tells", (PyCFunction)(void (*)(void))tells, METH_FASTCALL, "engine.actions.keyed.tells_pure, of a table"},
 #ifdef HAVE_AVX2

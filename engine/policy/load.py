@@ -32,7 +32,7 @@ from engine.actions.rules import Rule
 from engine.actions.times import duration
 from engine.candidates import ESCAPES
 from engine.layers import DEAR, LITERAL, ROWS, announces, announces_rows
-from engine.native import find_shapes, find_words, has_digits, scan, tells
+from engine.native import cut, find_shapes, find_words, has_digits, scan, tells
 from engine.neighbours import NAMED_SIGNS, PROGRAM_SIGN, TELLING_WORDS
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, Paths, PolicyFile
@@ -104,6 +104,7 @@ def load_policy(
             has_digits=has_digits,
             find_words=find_words,
             find_shapes=find_shapes,
+            cut=cut,
         )
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None

@@ -1,0 +1,110 @@
+"""Stretches with a long run: the helper cuts out what the reference does, and a gate loses nothing by it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from implementations import without_helper
+
+from detectors.catalogue import load_rules, shipped_files
+from detectors.gate import Gate
+from detectors.patterns import PatternDetector
+from detectors.runs import LEAST, Cut, cut_pure, is_within_stretch
+from engine.native import cut
+
+PIECES = [
+    b"a",
+    b"Z9",
+    b"-_",
+    b"abcdefgh",
+    b"ABCDEFGH12345678",
+    b".",
+    b"/=",
+    b"\\n",
+    b"\\u00e9",
+    b"\xc3\xa9",
+    b" ",
+    b'"',
+    b"{",
+    b",",
+    b"\x00",
+]
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Cut:
+    """The helper's."""
+    if cut is None:
+        without_helper()
+    return cut
+
+
+@settings(max_examples=3000)
+@given(
+    before=st.integers(0, 140), parts=st.lists(st.sampled_from(PIECES), max_size=24), filler=st.sampled_from(b' .x"')
+)
+def test_the_helper_cuts_as_the_reference_does(compiled: Cut, before: int, parts: list[bytes], filler: int) -> None:
+    """Wherever in a block of 64 bytes a run or a stretch begins or ends."""
+    data = bytes([filler]) * before + b"".join(parts)
+    assert compiled(data) == cut_pure(data)
+
+
+@pytest.mark.parametrize("size", range(1, 200))
+def test_runs_count_to_the_byte(compiled: Cut, size: int) -> None:
+    """A run of sixteen makes a stretch, one of fifteen does not, however far from the start it is."""
+    space, dots = b" " * size, b"." * size
+    for data in (space + b"x" * LEAST, dots + b"x" * LEAST + b"\x80", b'"' + dots + b"x" * LEAST + dots + b'"'):
+        assert compiled(data) == data.strip(b' "')
+        shorter = data.replace(b"x" * LEAST, b"x" * (LEAST - 1))
+        assert compiled(shorter) == b""
+        assert compiled(shorter + b" " + data + b" " + data) == data.strip(b' "') + b" " + data.strip(b' "')
+
+
+def test_what_is_no_bytes_is_refused(compiled: Cut) -> None:
+    """A string has no bytes to look at."""
+    with pytest.raises(TypeError, match="bytes"):
+        compiled("text")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "within"),
+    [
+        (rb"AKIA[A-Z0-9]{16}", True),
+        (rb"(?i)sk-(?:ant|proj)-[a-z0-9_-]{20}", True),
+        (rb"https?:\\*/\\*/hooks[.]a[.]b\\*/[A-Za-z0-9]{24}", True),
+        (rb"[a-z]{8}-[0-9a-f]{7}", True),  # one run of sixteen
+        (rb"[a-z]{8}[.][0-9a-f]{8}", False),  # two of eight
+        (rb"[a-z]{10}_?[0-9]{5}", False),  # fifteen, if need be
+        (rb"(?:[A-Z]{20}|key)[0-9]{12}", False),
+        (rb"token[ =]{0,3}[0-9a-f]{32}", False),  # a space may stand within
+        (rb'"key": *"[0-9a-f]{32}', False),
+        (rb"[^,]{40}", False),
+        (rb"(?:unclosed", False),
+    ],
+)
+def test_patterns_of_tokens_are_told(pattern: bytes, within: bool) -> None:
+    """Those with a long run for sure, and nothing that ends a stretch."""
+    assert is_within_stretch(pattern) is within
+
+
+def test_a_gate_that_cuts_hits_where_one_that_does_not_hits(compiled: Cut) -> None:
+    """Each shipped rule's examples, as they are, within JSON, and where others stand beside them."""
+    rules = load_rules(*shipped_files())
+    gates = [PatternDetector(rules, cut=one).gate for one in (None, compiled)]
+    examples = [one.text.encode() for rule in rules for one in rule.examples]
+    texts = [*examples, *(b'{"m":"x %b\\n"}' % one for one in examples), *map(b"".join, pairwise(examples))]
+    plain, cutting = (gate.hits_of_each(texts) for gate in gates)
+    assert sum(len(hits) for hits in plain) > 5000
+    for text, expected, hits in zip(texts, plain, cutting, strict=True):
+        assert sorted(hits) == sorted(expected), text
+
+
+def test_patterns_in_stretches_and_elsewhere_hit_together(compiled: Cut) -> None:
+    """Each id once, for each of several texts."""
+    gate = Gate([b"AKIA[A-Z0-9]{16}", b"abc", b"AKIA[A-Z0-9]{16}"], cut=compiled)
+    token = b"AKIAABCDEFGHIJKLMNOP"
+    texts = [b"abc " + token, token, b"abc", b"", token[:-1], b"x" + token + b"abc"]
+    assert [sorted(hits) for hits in gate.hits_of_each(texts)] == [[0, 1, 2], [0, 2], [1], [], [], [0, 1, 2]]
