@@ -9,6 +9,7 @@ what `engine.cleaning` makes of it by its views, without making them.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
+from enum import Enum
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
@@ -18,17 +19,24 @@ from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
 from engine.candidates import handed_down
 from engine.escapes import Unescaped, escape, unescape
+from engine.hidden import HIDDEN, escaped_in, hidden_in, spells_nothing
+from engine.layers.characters import breaks_softly, is_one
+from engine.layers.model import Purse
 from engine.ledger.model import Redaction
 from engine.memory import Sought, remembered, sought
+from engine.policy.compiled import GateIds
 from engine.policy.paths import written
 from engine.reading import BRACE, TRIES
 from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
 from engine.touched import Readers, Touched, holds_more, last_name, touched, touched_all
-from engine.views import Edit, Limits, apply, merged
+from engine.views import Edit, Limits, View, apply, merged
 
 _MOST = 20_000  # parts that are known at a time
 _MOST_BYTES = 8 * 1024 * 1024  # of their raw forms
+_UNPACKED = 64  # bytes that each of a scalar may unpack to in all
+_DOCUMENTS = 2  # in each other in what is spelled, which are not read if nothing is in them
+_HIDDEN_ONLY = frozenset({HIDDEN})
 
 Names = tuple[bytes | int, ...]
 Told = tuple[int, Names, Finding, Method]
@@ -100,7 +108,20 @@ class Parts:
 
 
 class Judge(Protocol):
-    """What a policy says of findings."""
+    """What a policy says of findings, and what it has them found by."""
+
+    @property
+    def detector(self) -> PatternDetector: ...  # noqa: D102
+    @property
+    def ids(self) -> GateIds: ...  # noqa: D102
+    @property
+    def certain(self) -> Collection[str]: ...  # noqa: D102
+    @property
+    def limits(self) -> Limits: ...  # noqa: D102
+    @property
+    def readers(self) -> Readers: ...  # noqa: D102
+    @property
+    def parts(self) -> Parts: ...  # noqa: D102
 
     def wanted(self, text: bytes, findings: list[Finding]) -> list[Finding]:
         """Those that are to be redacted, in order, none overlapping."""
@@ -111,30 +132,28 @@ class Judge(Protocol):
         ...
 
 
+class Hides(Enum):
+    r"""What of escapes and layers there is in a record, which hide from the gate what they spell."""
+
+    NOTHING = 0
+    ESCAPED = 1  # ``\uXXXX`` and nothing else of these, and the gate saw what that spells
+    SOMETHING = 2
+
+
 class PartReader:
     """Reads one record by the ``rules`` whose gate hits. ``tenant`` is the key that writes its tokens."""
 
-    __slots__ = ("_all_rules", "_certain", "_detector", "_judge", "_limits", "_parts", "_readers", "_rules", "_tenant")
+    __slots__ = ("_detector", "_hides", "_how", "_judge", "_limits", "_parts", "_readers", "_rules", "_tenant")
 
-    def __init__(
-        self,
-        detector: PatternDetector,
-        judge: Judge,
-        certain: Collection[str],
-        limits: Limits,
-        parts: Parts,
-        readers: Readers,
-        rules: Sequence[int],
-        tenant: TenantKey | None,
-    ) -> None:
-        self._detector = detector
+    def __init__(self, judge: Judge, rules: Sequence[int], hides: Hides, tenant: TenantKey | None) -> None:
         self._judge = judge
-        self._certain = certain
-        self._limits = limits
-        self._parts = parts
-        self._readers = readers
+        self._detector = judge.detector
+        self._limits = judge.limits
+        self._parts = judge.parts
+        self._readers = judge.readers
         self._rules = rules
-        self._all_rules = frozenset(rules)
+        self._hides = hides
+        self._how = frozenset(rules), hides
         self._tenant = tenant
 
     def read(self, data: bytes) -> Spliced | None:
@@ -143,9 +162,11 @@ class PartReader:
         None where it takes more than its scalars one by one, or if it is no JSON. Raises BudgetExceeded.
         """
         detector, limits = self._detector, self._limits
-        spans = detector.places(data, self._rules)
+        spans = self._places(data)
         if not spans:
             return _NOTHING
+        if self._hides is Hides.SOMETHING and len(data) * _UNPACKED * limits.layers > limits.decoded:
+            return None  # what is decoded has to be counted
         scalars = touched_all(self._readers, data, limits.depth, spans, limits.candidates, detector.by_key)
         if scalars is None:
             return None
@@ -173,16 +194,29 @@ class PartReader:
             told.sort(key=itemgetter(0))
         return Spliced(b"".join(pieces), [redaction for _, redaction in told], forms)
 
+    def _places(self, text: bytes) -> list[Span]:
+        spans = self._detector.places(text, self._rules)
+        if self._hides is Hides.SOMETHING:
+            return sorted(spans + hidden_in(text))
+        return sorted(spans + escaped_in(text, self._rules)) if self._hides is Hides.ESCAPED else spans
+
     def _part(self, one: Touched, layer: int, above: bytes) -> Part | None:
         """What comes of a scalar that stands so many texts deep, in the value of the member ``above``."""
         kind, _, raw, path, _, key, rules = one
         more = kind != "number" and holds_more(raw)
         name = last_name(path, above) if more else b""
-        scalar = kind, raw, key, rules, self._tenant, (layer, name, self._all_rules) if more else None
+        scalar = (
+            kind,
+            raw,
+            key,
+            rules,
+            self._tenant,
+            (layer, name, self._how) if more else layer if HIDDEN in rules else 0,
+        )
         known = self._parts.known
         if scalar in known:
             return known[scalar]
-        part = self._nested(one, name, layer) if more else self._plain(one)
+        part = self._nested(one, name, layer) if more else self._plain(one, layer)
         if layer == 1 and part is not None and len(part.edits) > 1:
             part = part._replace(edits=merged(part.edits))
         self._parts.put(scalar, len(raw), part)
@@ -215,12 +249,19 @@ class PartReader:
             forms += part.forms
         return True
 
-    def _plain(self, one: Touched) -> Part | None:
+    def _plain(self, one: Touched, layer: int) -> Part | None:
         """What comes of a scalar that holds no other text."""
         kind, _, raw, _, _, key, rules = one
         source = unescape(raw) if b"\\" in raw and kind != "number" else None
         text = source.text if source else raw
         try:
+            if HIDDEN in rules:
+                known = self._told(kind, text, key, rules)
+                if known is None or not (kind == "number" or self._spells_nothing(text, key, layer, len(raw))):
+                    return NOT_ALONE
+                rules = known
+            elif self._hides is Hides.ESCAPED and b"\\u" in text:  # it spells another text
+                return NOT_ALONE
             found = self._detector.read(Text(text, key), rules)
         except BudgetExceeded:
             return NOT_ALONE
@@ -253,11 +294,19 @@ class PartReader:
         forms: list[tuple[bytes, bytes]] = []
         edits: list[Edit] = []
         told: list[Told] = []
+        hidden = HIDDEN in rules
         try:
+            if hidden:
+                known = self._told(kind, text, key, rules)
+                if known is None or not known <= self._how[0]:
+                    return NOT_ALONE
+                rules = known
             readable = self._documents(
                 text, name, handed_down(self._detector, text, key, rules), layer, below, told_below, forms
             )
-            if readable is None:
+            if readable is None or (self._hides is Hides.ESCAPED and b"\\u" in readable):
+                return NOT_ALONE
+            if hidden and not self._spells_nothing(readable, key, layer, len(raw)):
                 return NOT_ALONE
             found = self._detector.read(Text(readable, key), rules) if rules and readable else []
         except BudgetExceeded:
@@ -284,7 +333,7 @@ class PartReader:
     ) -> bytes | None:
         """Adds what comes of the documents in ``text``, and gives it without them; None as `_add` says False."""
         detector, limits = self._detector, self._limits
-        spans = detector.places(text, self._rules)
+        spans = self._places(text)
         if handed:
             spans = sorted(handed + spans)
         blank, at = bytearray(), 0
@@ -300,11 +349,29 @@ class PartReader:
                 at = brace.end()
                 continue
             at = document[0]
+            if self._hides is Hides.SOMETHING and breaks_softly(text, start, at):
+                return None
             if not self._add(document[1], layer + 1, name, edits, told, forms):
                 return None
             blank = blank or bytearray(text)
             blank[start:at] = b" " * (at - start)
         return bytes(blank) if blank else text
+
+    def _told(self, kind: str, text: bytes, key: bytes, rules: frozenset[int]) -> frozenset[int] | None:
+        """The rules that may find something in ``text``, in which something is hidden; None where that takes more."""
+        if kind == "number":
+            return rules - _HIDDEN_ONLY
+        if kind == "key" or is_one(text):  # what stands under it, or beside it in an array, is hidden as well
+            return None
+        hits, count = self._detector.hits(Text(text, key)), len(self._detector.rules)
+        if any(count < hit < self._judge.ids.paths for hit in hits):
+            return None
+        return (rules - _HIDDEN_ONLY).union([hit for hit in hits if hit < count])
+
+    def _spells_nothing(self, text: bytes, key: bytes, layer: int, size: int) -> bool:
+        """Whether what escapes and layers in the ``text`` of a scalar of ``size`` bytes spell holds nothing."""
+        layers, purse = self._limits.layers - layer - _DOCUMENTS, Purse(size * _UNPACKED)
+        return spells_nothing(self._detector, View("text", text, None), key, self._judge.ids.paths, layers, purse)
 
     def _redacted(self, text: bytes, found: list[Finding], edits: list[Edit], told: list[Told]) -> Sought | None:
         """Adds what is redacted of what was ``found`` in ``text``; None if that needs all of the record."""
@@ -322,7 +389,7 @@ class PartReader:
             edits.append(Edit(start, end, redact(method, finding.entity, text[start:end], self._tenant)))
             told.append((0, (), finding, method))
             kept.append(finding)
-        return sought(remembered([(text, kept)], self._certain))
+        return sought(remembered([(text, kept)], self._judge.certain))
 
 
 def _lifted(edits: Iterable[Edit], source: Unescaped | None) -> list[Edit]:
