@@ -133,7 +133,8 @@ class CandidateReader:
             count = len(self._detector.rules)
             asked = [hit for hit in hits if hit < count]
             self.spelled.update(hits)
-            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked), key, None
+            rules = (rules - _HIDDEN_ONLY).union(asked)
+            self._found[number] = view, rules, key, None
             self._rules.update(asked)
         if b"{" in view.text or b"[" in view.text:
             if spans is None:

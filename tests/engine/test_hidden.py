@@ -73,6 +73,14 @@ def test_what_hides_comes_out_as_if_all_was_read(share: float, ways: Sequence[Ca
             assert (outcome.record.value, outcome.redactions) == (cleaned.text, cleaned.redactions)
 
 
+def test_a_key_that_is_escaped_names_what_stands_in_arrays_in_its_string() -> None:
+    """Beside something else that hides, as if the key were written plainly."""
+    record = rb'{"firs\u0074Name": "see [\"John\"]", "a": "call_%20"}'
+    cleaned = _SANITIZER.cleaner.clean(record)
+    assert b"John" not in cleaned.text
+    assert cleaned == _SANITIZER.cleaner.clean_all(record, "auto")
+
+
 @pytest.mark.parametrize(
     ("text", "nothing"),
     [
