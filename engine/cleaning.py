@@ -19,7 +19,7 @@ from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.memory import Lingers, Memory, Recall, remembered, sought
 from engine.names import Names, added
-from engine.neighbours import keys_of
+from engine.neighbours import keys_of, may_name
 from engine.parts import Hides, PartReader, Parts
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
@@ -102,6 +102,7 @@ class Cleaner:
                 return self.clean_all(data, form, names=names, hits=hits)
             elif hit < ids.paths:
                 signs = True
+        signs = signs and (hidden or not may_be_json(data) or may_name(data))
         if not rules and (escaped or not hidden) and not signs and names is None:
             return Cleaned(data, (), dropped=False)
         if names is None and not signs and not self.places and form in ("json", "auto"):
