@@ -63,13 +63,13 @@ def spells_nothing(detector: PatternDetector, view: View, key: bytes, signs: int
         return True
     if layers <= 0:
         return False
-    hides = len(detector.rules)
-    for one in spelled(view, purse):
-        text = Text(one.text, key)
-        hits = detector.hits(text)
-        if any(hides < hit < signs for hit in hits):
+    count = len(detector.rules)  # the id of what hides
+    below = spelled(view, purse)
+    texts = [Text(one.text, key) for one in below]
+    for one, text, hits in zip(below, texts, detector.hits_of_each(texts), strict=True):
+        if any(count < hit < signs for hit in hits):
             return False
-        rules = frozenset([hit for hit in hits if hit < hides])
+        rules = frozenset([hit for hit in hits if hit < count])
         if b"{" in one.text or b"[" in one.text:
             if rules or may_spell(one.text) or _DEEP in one.text:
                 return False
