@@ -20,7 +20,8 @@ from engine.ledger.model import Redaction
 from engine.memory import Lingers, Memory, Recall, remembered, sought
 from engine.names import Names, added
 from engine.neighbours import keys_of, may_name
-from engine.parts import Hides, PartReader, Parts
+from engine.partreader import Hides, PartReader
+from engine.parts import Parts
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.reading import is_read_above, may_be_json, read_record
@@ -215,10 +216,10 @@ class Cleaner:
         spliced = PartReader(self, rules, hides, tenant).read(data)
         if spliced is None:
             return None
-        text, redactions, forms = spliced
+        text, redactions, forms, shown = spliced
         if not redactions:
             return Cleaned(data, (), dropped=False)
-        if forms and (hides is not Hides.NOTHING or Lingers(forms)(text)):
+        if forms and (hides is Hides.ESCAPED or any(map(Lingers(forms), (text, *shown)))):
             return None
         return Cleaned(text, tuple(redactions), dropped=False)
 
@@ -269,7 +270,7 @@ class Cleaner:
         return remembered(redacted, self.certain)
 
     def wanted(self, text: bytes, findings: list[Finding]) -> list[Finding]:
-        """Those that are redacted wherever ``text`` stands, in order, none overlapping; see `engine.parts`."""
+        """Those that are redacted wherever ``text`` stands, in order, none overlapping; see `engine.partreader`."""
         return resolve(self._wanted(text, findings))
 
     def method(self, finding: Finding) -> Method:

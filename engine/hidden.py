@@ -1,4 +1,4 @@
-"""What hides from the gate: where escapes and layers stand in a text, and whether what they spell tells anything."""
+"""What hides from the gate: where escapes and layers stand in a text, and what they spell."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import re
 from collections.abc import Iterable
 
 from detectors.anchors import Span
-from detectors.finding import Text
-from detectors.patterns import PatternDetector
 from detectors.regex import byte_regex, search_of
 from engine.layers import DEAR, LITERAL_APART
 from engine.layers.characters import IN_ARRAY
-from engine.layers.model import Purse
-from engine.reading import may_spell, spelled, tells_dear
-from engine.views import View
+from engine.reading import tells_dear
 
 HIDDEN = -1
 """In place of a rule: escapes or layers, behind which any rule may find something."""
@@ -26,8 +22,6 @@ _REST = re.compile(rb'[^"\s,;&?]*')
 """What follows in the same value: what else is hidden there is hidden in what is read for the first."""
 _MOST = 200  # places of one of the patterns in one text; beyond, each reaches to the next quote
 _ESCAPED = re.compile(rb'\\u[0-9a-fA-F]{4}[^"]*')
-_DEEP = b"\\\\\\"
-"""What stands in a text with JSON that holds JSON in strings which holds it again."""
 
 
 def hidden_in(text: bytes) -> list[Span]:
@@ -51,30 +45,3 @@ def escaped_in(text: bytes, rules: Iterable[int]) -> list[Span]:
     """The stretches of a text in which ``\\uXXXX`` stands, each for each of ``rules``."""
     stretches = [match.span() for match in _ESCAPED.finditer(text)]
     return [(start, end, rule) for start, end in stretches for rule in rules]
-
-
-def spells_nothing(detector: PatternDetector, view: View, key: bytes, signs: int, layers: int, purse: Purse) -> bool:
-    """Whether nothing can be found in what escapes and layers spell in ``view``, which is read under ``key``.
-
-    False where that cannot be said without its documents, or only beyond so many ``layers``. ``signs`` is where the ids
-    of the gate end that are of a value of a record. Raises BudgetExceeded.
-    """
-    if not may_spell(view.readable):
-        return True
-    if layers <= 0:
-        return False
-    count = len(detector.rules)  # the id of what hides
-    below = spelled(view, purse)
-    texts = [Text(one.text, key) for one in below]
-    for one, text, hits in zip(below, texts, detector.hits_of_each(texts), strict=True):
-        if any(count < hit < signs for hit in hits):
-            return False
-        rules = frozenset([hit for hit in hits if hit < count])
-        if b"{" in one.text or b"[" in one.text:
-            if rules or may_spell(one.text) or _DEEP in one.text:
-                return False
-        elif (rules and detector.read_once(text, rules)) or not spells_nothing(
-            detector, one, key, signs, layers - 1, purse
-        ):
-            return False
-    return True

@@ -11,13 +11,13 @@ from urllib.parse import quote
 import pytest
 
 from benchmarks.activity import generate
+from detectors.errors import BudgetExceeded
 from detectors.finding import Text
-from engine.hidden import HIDDEN, escaped_in, hidden_in, spells_nothing
-from engine.layers.model import Purse
+from engine.cleaning import Cleaned
+from engine.hidden import HIDDEN, escaped_in, hidden_in
 from engine.policy import load_policy
 from engine.records import ActivityRecord, Position
 from engine.sanitizer import Sanitizer
-from engine.views import View
 
 _POLICY = load_policy()
 _SANITIZER = Sanitizer(_POLICY, secret=bytes(32), privileged=False)
@@ -81,33 +81,44 @@ def test_a_key_that_is_escaped_names_what_stands_in_arrays_in_its_string() -> No
     assert cleaned == _SANITIZER.cleaner.clean_all(record, "auto")
 
 
+def _encoded(text: bytes, times: int) -> bytes:
+    for _ in range(times):
+        text = b64encode(text)
+    return text
+
+
 @pytest.mark.parametrize(
-    ("text", "nothing"),
+    "text",
     [
-        (b"plain", True),
-        (b"a%20b", True),
-        (b"call_dGhlIHF1aWNrIGJyb3duIGZveA", True),
-        (b"jane%40corp.example", False),
-        (b64encode(b"mail jane@corp.example soon"), False),
-        (b64encode(quote("mail jane@corp.example soon", safe="").encode()), False),
-        (b64encode(b'{"note": "nothing in here at all"}'), True),
-        (b64encode(rb'{"note": "{\"deep\": \"{\\\"deeper\\\": \\\"x\\\"}\"}"}'), False),  # it would take reading it
+        b"jane%40corp.example and b%40corp.example",
+        _encoded(b"mail jane@corp.example soon", 1),
+        _encoded(quote("mail jane@corp.example, or jane@corp.example", safe="").encode(), 2),
+        _encoded(b'{"note": "nothing in here at all"}', 1),
+        _encoded(b'{"password": "Tr0ub4dor&3x", "mails": ["jane@corp.example", "%6Aane%40corp.example"]}', 1),
+        _encoded(rb'see {"note": "{\"deep\": \"{\\\"to\\\": \\\"jane@corp.example\\\"}\"}"} x@corp.example', 1),
+        b"Bearer eyJhbGciOiJIUzI1NiJ9." + _encoded(b'{"sub": "jane@corp.example"}', 1) + b".c2lnbmF0dXJl",
+        _encoded(b"nothing to be seen here, really", 6),
+        _encoded(b"nothing to be seen here, really", 9),
+        b"AKIAN2R2NM25P3VAD5UX:" + _encoded(b"W:aFT08gabbkStVzpFTSxcITBAUWeb", 1),
     ],
 )
-def test_what_is_spelled_is_known_to_hold_nothing(text: bytes, nothing: bool) -> None:
-    """One layer or several; what cannot be said without reading documents is not said."""
-    detector, signs = _POLICY.detector, _POLICY.gate.paths
-    assert spells_nothing(detector, View("text", text, None), b"", signs, 4, Purse(10_000)) is nothing
+@pytest.mark.parametrize("depth", [0, 1])
+def test_what_is_spelled_is_read_with_its_documents(text: bytes, depth: int) -> None:
+    """One layer or several, in each other in any way, and as many as may be: as if all was read."""
+    record = (
+        b'{"password": "aFT08gabbkStVzpFTSxcITBAUWeb", "to": "x@corp.example", "said": %b}'
+        % json.dumps(text.decode()).encode()
+    )
+    for _ in range(depth):
+        record = json.dumps({"n": record.decode(), "more": ["%20", record.decode()]}).encode()
 
+    def outcome(clean: Callable[..., Cleaned]) -> object:
+        try:
+            return clean(record, "auto")
+        except BudgetExceeded as error:
+            return error.budget
 
-def test_a_text_that_spells_too_deep_is_not_known_to_hold_nothing() -> None:
-    """Of layers in layers no more are undone than may be."""
-    text = b64encode(b64encode(b"nothing to be seen here, really"))
-    told = [
-        spells_nothing(_POLICY.detector, View("text", text, None), b"", _POLICY.gate.paths, layers, Purse(10_000))
-        for layers in (0, 1, 2, 3)
-    ]
-    assert told == [False, False, True, True]
+    assert outcome(_SANITIZER.cleaner.clean) == outcome(_SANITIZER.cleaner.clean_all)
 
 
 def test_where_something_hides() -> None:
