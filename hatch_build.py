@@ -30,6 +30,7 @@ _HOT = (
     "detectors/regex.py",
     "engine/candidates.py",
     "engine/cleaning.py",
+    "engine/partreader.py",
     "engine/parts.py",
     "engine/reading.py",
     "engine/redaction.py",

@@ -140,6 +140,12 @@ class PatternDetector:
             self._long_key = key, hits
         return [*{*hits, *self.gate.hits(key[-_LONG_KEY:] + b'":' + value)}]
 
+    def hits_of_each(self, texts: Sequence[Text]) -> Sequence[Sequence[int]]:
+        """`hits` of each of ``texts``."""
+        if any(len(key) > _LONG_KEY for _, key in texts):
+            return [self.hits(text) for text in texts]
+        return self.gate.hits_of_each([key + b'":' + value if key else value for value, key in texts])
+
     def places(self, raw: bytes, rules: Iterable[int]) -> list[Span]:
         """Where in raw, still escaped bytes these rules may find something, by the start.
 

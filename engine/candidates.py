@@ -2,8 +2,8 @@
 
 The gate has said which rules may find something in the record. Each of them has a form for raw bytes that tells
 where; only the scalars that such a place touches are decoded, layer by layer, and each is read by those rules alone.
-Where escapes or layers (`_HIDING`) stand, the gate cannot see: what they spell is decoded, and the gate asked again.
-What comes of it is what reading all scalars with all rules would give, which the tests hold it to.
+Where escapes or layers stand (`engine.hidden`), the gate cannot see: what they spell is decoded, and the gate asked
+again. What comes of it is what reading all scalars with all rules would give, which the tests hold it to.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
-from detectors.regex import byte_regex, search_of
 from engine.escapes import unescape, unescape_bytes
+from engine.hidden import HIDDEN, hidden_in
 from engine.jsontext import Place, Step, locate, locate_all
-from engine.layers import DEAR, LITERAL_APART
-from engine.layers.characters import IN_ARRAY, breaks_softly, plain_key
+from engine.layers.characters import breaks_softly, plain_key
 from engine.layers.model import Purse
 from engine.reading import BRACE, TRIES, may_be_json, may_spell, pairs, spelled, spread
 from engine.views import Limits, View, key_of
@@ -28,16 +27,7 @@ from engine.views import Limits, View, key_of
 Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
 """A text, the rules that may find something in it, the key that it stands under, and what they found if it was read."""
 
-ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-_HIDING = (IN_ARRAY + b"|" + ESCAPES, *LITERAL_APART, DEAR)
-"""Escapes and layers, which hide from the gate what they spell. Apart: the states of one automaton for all of them do
-not fit into what google-re2 keeps, and it would work them out anew for each text."""
-_HIDDEN = -1  # in place of a rule: one of these, behind which any rule may find something
-_PLACES = tuple(search_of(byte_regex(pattern.decode())) for pattern in _HIDING)
-_REST = re.compile(rb'[^"\s,;&?]*')
-"""What follows in the same value: what else is hidden there is hidden in what is read for the first."""
-_MOST_HIDDEN = 200  # places of one of the patterns in one text; beyond, each reaches to the next quote
-_HIDDEN_ONLY = frozenset({_HIDDEN})
+_HIDDEN_ONLY = frozenset({HIDDEN})
 _NAMED = -2  # in place of a rule: a word of a name, which a model found somewhere in the record
 _NAMED_ONLY = frozenset({_NAMED})
 _MOST_NAMED = 2_000  # places of words in one text; beyond, they are everywhere
@@ -113,7 +103,7 @@ class CandidateReader:
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
         if self._hidden:
-            spans += _hidden_in(text)
+            spans += hidden_in(text)
             spans.sort()
         if self._words is not None:
             spans += self._named(text, self._words)
@@ -137,13 +127,14 @@ class CandidateReader:
         view, rules, key, findings = self._found[number]
         if view.kind == "number" or findings is not None:
             return
-        hidden = _HIDDEN in rules
+        hidden = HIDDEN in rules
         if hidden:  # what the raw record does not tell of
             hits = self._hits(Text(view.readable, key))
             count = len(self._detector.rules)
             asked = [hit for hit in hits if hit < count]
             self.spelled.update(hits)
-            self._found[number] = view, (rules - _HIDDEN_ONLY).union(asked), key, None
+            rules = (rules - _HIDDEN_ONLY).union(asked)
+            self._found[number] = view, rules, key, None
             self._rules.update(asked)
         if b"{" in view.text or b"[" in view.text:
             if spans is None:
@@ -217,7 +208,7 @@ class CandidateReader:
             rules = everywhere.union([rule for _, _, rule in near]) if near else everywhere
             if kind == "key":
                 key = b""
-                if _HIDDEN in rules:
+                if HIDDEN in rules:
                     hidden_keys.add(path)
             else:
                 key = _last_key(path, above)
@@ -228,7 +219,7 @@ class CandidateReader:
             source = None
             if named := _NAMED in rules:
                 rules -= _NAMED_ONLY
-            if not self._knows_all and _HIDDEN not in rules:
+            if not self._knows_all and HIDDEN not in rules:
                 rules = detector.readers(rules, key)
                 if kind == "number" or (b"{" not in raw and b"[" not in raw):  # it holds nothing else
                     if not raw or not (rules or named):
@@ -262,23 +253,6 @@ class CandidateReader:
             if near or self._knows_all:
                 rules = frozenset([rule for _, _, rule in near])
                 self._found.append((view, rules - _NAMED_ONLY, key, None))
-
-
-def _hidden_in(text: bytes) -> list[Span]:
-    """The stretches of a text in which escapes or layers stand: it may hold nothing else."""
-    out, size = list[Span](), len(text)
-    for search in _PLACES:
-        at = count = 0
-        while (span := search(text, at, size)[0])[0] >= 0:
-            start, at = span
-            count += 1
-            if count > _MOST_HIDDEN:
-                at = text.find(b'"', at)
-                at = at if at >= 0 else size
-            elif (rest := _REST.match(text, at)) is not None:
-                at = rest.end()
-            out.append((start, at, _HIDDEN))
-    return out
 
 
 def handed_down(detector: PatternDetector, text: bytes, key: bytes, rules: Iterable[int]) -> list[Span]:

@@ -19,8 +19,9 @@ from engine.jsontext import Step, without
 from engine.ledger.model import Redaction
 from engine.memory import Lingers, Memory, Recall, remembered, sought
 from engine.names import Names, added
-from engine.neighbours import keys_of
-from engine.parts import PartReader, Parts
+from engine.neighbours import keys_of, may_name
+from engine.partreader import Hides, PartReader
+from engine.parts import Parts
 from engine.policy.compiled import GateIds, PathRules
 from engine.policy.paths import written
 from engine.reading import is_read_above, may_be_json, read_record
@@ -79,8 +80,13 @@ class Cleaner:
             else self.clean_all(data, form, base)
         )
 
-    def clean_hit(self, data: bytes, form: str, hits: Sequence[int], names: Names | None = None) -> Cleaned:
-        """``data`` redacted, knowing what of the gate hits on it, and the ``names`` in it. Raises BudgetExceeded."""
+    def clean_hit(
+        self, data: bytes, form: str, hits: Sequence[int], names: Names | None = None, *, escaped: bool = False
+    ) -> Cleaned:
+        r"""``data`` redacted, knowing what of the gate hits on it, and the ``names`` in it. Raises BudgetExceeded.
+
+        ``escaped`` says that all that hides anything is ``\uXXXX``, and that ``hits`` are also of what that spells.
+        """
         if self.reads_all:
             return self.clean_all(data, form, names=names)
         if names is not None and names.views is not None:  # it has been read
@@ -97,10 +103,12 @@ class Cleaner:
                 return self.clean_all(data, form, names=names, hits=hits)
             elif hit < ids.paths:
                 signs = True
-        if not rules and not hidden and not signs and names is None:
+        signs = signs and (hidden or not may_be_json(data) or may_name(data))
+        if not rules and (escaped or not hidden) and not signs and names is None:
             return Cleaned(data, (), dropped=False)
-        if names is None and not hidden and not signs and not self.places and form in ("json", "auto"):
-            cleaned = self._clean_parts(data, rules)
+        if names is None and not signs and not self.places and form in ("json", "auto"):
+            hides = Hides.ESCAPED if escaped else Hides.SOMETHING if hidden else Hides.NOTHING
+            cleaned = self._clean_parts(data, rules, hides)
             if cleaned is not None:
                 return cleaned
         words = names.words() if names is not None else None
@@ -200,19 +208,18 @@ class Cleaner:
                 return self.clean_all(data, form, names=names)
         return cleaned
 
-    def _clean_parts(self, data: bytes, rules: Sequence[int]) -> Cleaned | None:
+    def _clean_parts(self, data: bytes, rules: Sequence[int], hides: Hides) -> Cleaned | None:
         """As `_clean_some` for a JSON document, scalar by scalar; None where it takes more than that."""
         if not may_be_json(data):
             return None
         tenant = self.key_of(data) if self.keyed else None
-        reader = PartReader(self.detector, self, self.certain, self.limits, self.parts, self.readers, rules, tenant)
-        spliced = reader.read(data)
+        spliced = PartReader(self, rules, hides, tenant).read(data)
         if spliced is None:
             return None
-        text, redactions, forms = spliced
+        text, redactions, forms, shown = spliced
         if not redactions:
             return Cleaned(data, (), dropped=False)
-        if forms and Lingers(forms)(text):
+        if forms and (hides is Hides.ESCAPED or any(map(Lingers(forms), (text, *shown)))):
             return None
         return Cleaned(text, tuple(redactions), dropped=False)
 
@@ -263,7 +270,7 @@ class Cleaner:
         return remembered(redacted, self.certain)
 
     def wanted(self, text: bytes, findings: list[Finding]) -> list[Finding]:
-        """Those that are redacted wherever ``text`` stands, in order, none overlapping; see `engine.parts`."""
+        """Those that are redacted wherever ``text`` stands, in order, none overlapping; see `engine.partreader`."""
         return resolve(self._wanted(text, findings))
 
     def method(self, finding: Finding) -> Method:

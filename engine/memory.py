@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from detectors.finding import Finding
 from detectors.patterns import PatternDetector
-from engine.layers import base64text
+from engine.layers import layers
 from engine.layers.model import Purse
 from engine.occurrences import Values
 
@@ -148,5 +148,5 @@ def _passwords(value: bytes) -> list[bytes]:
     """
     if len(value) > 512:  # so it cannot unpack to more than `_MOST`
         return []
-    texts = [layer.text for layer in base64text.find(value, Purse(_MOST)) if layer.kind == "base64"]
+    texts = [layer.text for layer in layers(value, Purse(_MOST)) if layer.kind == "base64"]
     return [text.partition(b":")[2] for text in texts if not text.startswith(_OBJECT)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from detectors.regex import byte_regex, teller
 from engine.jsontext import Step
 from engine.views import View
 
@@ -48,8 +49,43 @@ _ASKED = {b"curl": (b"-u", b"--user", b"-U", b"--proxy-user"), b"redis-cli": (b"
 """The options of programs behind which a password stands; ``-p`` and ``-P`` of all others."""
 _VALUES = frozenset((b"value", b"val", b"data", b"text", b"plain", b"plaintext", b"raw", b"string", b"content"))
 
+_ANY = r"(?:[^\"\\]|\\+[^\"\\])"
+_OPENS = r'(?:\\*"(?:[^"]|\\")*)?[\[{]'
+"""An object or an array begins, perhaps in a string."""
+_NAMING = tuple(
+    teller(byte_regex(pattern))
+    for pattern in (
+        rf'(?i)"-{{1,2}}[\w.-]{{0,58}}(?:{_WORDS})',
+        r'"-(?:[pPauU]|-pass|-user|-proxy-user)',
+        rf'(?i)\[\s*\\*"{_ANY}{{0,60}}(?:{_WORDS})[\w .-]{{0,20}}\\*"\s*,\s*[^\s\[{{]',
+        rf'(?i)(?:{_HOLDERS})s\\*"\s*:\s*{_OPENS}',
+        NAMED_SIGNS[-1].decode(),
+    )
+)
+_NAMING_TOGETHER = tuple(
+    (teller(byte_regex(one)), teller(byte_regex(other)))
+    for one, other in (
+        (
+            r'(?i)val(?:ue)?\\*"\s*:',
+            rf'(?i)(?:name|key|field|label)\\*"\s*:\s*\\*"{_ANY}{{0,60}}(?:{TELLING_WORDS.decode()[4:]})',
+        ),
+        (
+            r'(?i)"(?:value|val|data|text|plain|plaintext|raw|string|content)\\*"\s*:',
+            rf'(?i)(?:{_HOLDERS}|{_PERSONAL})\\*"\s*:\s*{_OPENS}',
+        ),
+    )
+)
+
 Members = dict[bytes | int, bytes]
 Container = tuple[int, tuple[bytes | int, ...]]
+
+
+def may_name(data: bytes) -> bool:
+    """Whether `keys_of` may give a scalar of a JSON record another key than its own, if nothing hides in it.
+
+    Most records with one of the signs have no value for what these name, no option behind the program, and so on.
+    """
+    return any(tells(data) for tells in _NAMING) or any(one(data) and other(data) for one, other in _NAMING_TOGETHER)
 
 
 def keys_of(views: Sequence[View]) -> list[bytes]:

@@ -29,7 +29,8 @@ _SPELLS = tuple(
 )  # whatever `spelled` reads; apart, as in `engine.candidates`
 _spells_shortly = teller(byte_regex(short.LITERAL.decode()))
 _SIGNS = b"&\\%='\""
-_announces = announces or announces_pure
+tells_dear = announces or announces_pure
+"""Whether `DEAR` matches somewhere."""
 BRACE = re.compile(rb'\A"(?=[^"\\]*(?:\\.[^"\\]*)+"\s*\Z)|[{\[]', re.DOTALL)
 """Where a document may begin in a text: a brace, or a string that the text is as a whole and that escapes something."""
 _LONGEST_KEY = 128
@@ -121,7 +122,7 @@ def may_spell(text: bytes) -> bool:
         len(text.translate(None, _SIGNS)) != len(text)
         or not text.isascii()
         or LEAST.search(text) is not None
-        or _announces(text)
+        or tells_dear(text)
         or _spells_shortly(text)
     ) and any(tells(text) for tells in _SPELLS)
 

@@ -186,13 +186,15 @@ class Sanitizer:
     ) -> Outcome:
         """The outcome of a record that the gate asks to be read, or in which ``names`` were found."""
         ids, value = self.policy.gate, record.value or b""
-        redactions, dropped = envelope, False
+        redactions, dropped, escaped = envelope, False, False
         if ids.rules in hits and b"\\u" in value:
             spelled = spell_out(value)
-            hits = self._looked_at(spelled, [*{*hits, *self._gate.hits(spelled)}])
+            shown = self._gate.hits(spelled)
+            escaped = ids.rules not in shown
+            hits = self._looked_at(spelled, [*{*hits, *shown}])
         if names is not None or self._reads_all or min(hits) < ids.paths:
             cleaner = reading.cleaner
-            cleaned = cleaner.clean_hit(value, reading.form, hits, names)
+            cleaned = cleaner.clean_hit(value, reading.form, hits, names, escaped=escaped)
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from detectors.anchors import Span
+from engine.hidden import HIDDEN
 from engine.jsontext import after_mark, is_end, locate_pure
 from engine.layers.characters import plain_key
 from engine.native import compiled
@@ -44,7 +45,7 @@ class Readers(dict[tuple[frozenset[int], bytes], tuple[frozenset[int], bytes]]):
         """Works it out, and keeps it: both come again and again."""
         rules, name = pair
         key = plain_key(name)
-        found = frozenset([rule for rule in rules if self._rules[rule].reads(key)]), key
+        found = frozenset([rule for rule in rules if rule == HIDDEN or self._rules[rule].reads(key)]), key
         if len(self) >= _KNOWN:
             self.clear()
         if len(name) <= _LONG:

@@ -30,7 +30,7 @@ from engine.actions.profile import Profile, shipped_profiles
 from engine.actions.reviews import Reviews
 from engine.actions.rules import Rule
 from engine.actions.times import duration
-from engine.candidates import ESCAPES
+from engine.hidden import ESCAPES
 from engine.layers import DEAR, LITERAL, ROWS, announces, announces_rows
 from engine.native import cut, find_shapes, find_words, has_digits, scan, tells
 from engine.neighbours import NAMED_SIGNS, PROGRAM_SIGN, TELLING_WORDS

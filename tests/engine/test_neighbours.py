@@ -6,9 +6,14 @@ import json
 from base64 import b64decode, b64encode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from engine.neighbours import keys_of, may_name
 from engine.policy import load_policy
+from engine.reading import read_record
 from engine.sanitizer import cleaner_of
+from engine.views import Limits
 
 CLEANER = cleaner_of(load_policy())
 TOLD = [
@@ -71,6 +76,74 @@ def test_what_stands_beside_or_above_names_the_value(text: str, depth: int) -> N
 def test_attributes_and_pairs_of_a_text_name_nothing_beside_them(text: str) -> None:
     """What is said of them is the same whether all is read or only where the gate points."""
     assert CLEANER.clean(text.encode()) == CLEANER.clean_all(text.encode(), "auto")
+
+
+_NAMES = [
+    "name",
+    "field_label",
+    "value",
+    "NewValue",
+    "passwords",
+    "Api-Keys",
+    "secret",
+    "phone",
+    "data",
+    "kind",
+    "argv",
+]
+_TEXTS = [
+    "DB_PASSWORD",
+    "my/secret key",
+    "--api-token",
+    "-p",
+    "-ptulip",
+    "--user",
+    "a:b",
+    "curl",
+    "/bin/mysql",
+    "Secret",
+]
+_TEXTS += ["the ssn", 'a "dob', "id"]
+
+
+@given(
+    st.recursive(
+        st.sampled_from(_TEXTS) | st.just(7),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=3)
+            | inner.map(json.dumps)
+        ),
+        max_leaves=8,
+    ),
+    st.sampled_from([(",", ":"), (" , ", " : ")]),
+    st.booleans(),
+)
+@settings(max_examples=400, deadline=None)
+def test_what_may_be_named_otherwise_is_told_from_raw_bytes(
+    value: object, separators: tuple[str, str], slashes: bool
+) -> None:
+    """So a record with a sign, and nothing that it may give a name to, is read as any other."""
+    text = json.dumps(value, separators=separators)
+    data = (text.replace("/", "\\/") if slashes else text).encode()
+    views = read_record(data, "json", Limits())
+    if any(key != view.key for view, key in zip(views, keys_of(views), strict=True)):
+        assert may_name(data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "DB_PASSWORD", "type": "string"}',
+        '{"argv": ["curl", "-s", "https://x.example"]}',
+        '{"secret": {"name": "db"}}',
+        '{"phone": {"verified": true}}',
+        '{"newValue": "on", "name": "mira"}',
+    ],
+)
+def test_a_sign_that_names_no_value_is_told_from_raw_bytes(text: str) -> None:
+    """Nothing more is read for it."""
+    assert not may_name(text.encode())
 
 
 @pytest.mark.parametrize("depth", [0, 1])

@@ -18,6 +18,7 @@ from engine.cleaning import Cleaner
 from engine.parts import Part, Parts
 from engine.policy import Policy, load_policy
 from engine.records import ActivityRecord, Position
+from engine.redaction import Method
 from engine.sanitizer import Sanitizer, cleaner_of
 
 RULES = r"""
@@ -158,7 +159,7 @@ def test_names_that_were_read_are_in_no_repr(cleaner: Cleaner) -> None:
 
 def test_how_much_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """In number and in bytes: beyond that it begins anew."""
-    part = Part((), ((0, (), Finding("r", "E", 0, 1, 1.0), parts.Method.MASK),), (), {})
+    part = Part((), ((0, (), Finding("r", "E", 0, 1, 1.0), Method.MASK),), (), (), {})
     monkeypatch.setattr(parts, "_MOST", 3)
     monkeypatch.setattr(parts, "_MOST_BYTES", 100)
     known = Parts()

@@ -1,0 +1,47 @@
+"""What hides from the gate: where escapes and layers stand in a text, and what they spell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from detectors.anchors import Span
+from detectors.regex import byte_regex, search_of
+from engine.layers import DEAR, LITERAL_APART
+from engine.layers.characters import IN_ARRAY
+from engine.reading import tells_dear
+
+HIDDEN = -1
+"""In place of a rule: escapes or layers, behind which any rule may find something."""
+ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
+_PLACES = tuple(search_of(byte_regex(pattern.decode())) for pattern in (IN_ARRAY + b"|" + ESCAPES, *LITERAL_APART))
+"""Apart: the states of one automaton for all of them do not fit into what google-re2 keeps, and it would work them
+out anew for each text."""
+_DEAR = search_of(byte_regex(DEAR.decode()))
+_REST = re.compile(rb'[^"\s,;&?]*')
+"""What follows in the same value: what else is hidden there is hidden in what is read for the first."""
+_MOST = 200  # places of one of the patterns in one text; beyond, each reaches to the next quote
+_ESCAPED = re.compile(rb'\\u[0-9a-fA-F]{4}[^"]*')
+
+
+def hidden_in(text: bytes) -> list[Span]:
+    """The stretches of a text in which escapes or layers stand: it may hold nothing else."""
+    out, size = list[Span](), len(text)
+    for search in (*_PLACES, _DEAR) if tells_dear(text) else _PLACES:
+        at = count = 0
+        while (span := search(text, at, size)[0])[0] >= 0:
+            start, at = span
+            count += 1
+            if count > _MOST:
+                at = text.find(b'"', at)
+                at = at if at >= 0 else size
+            elif (rest := _REST.match(text, at)) is not None:
+                at = rest.end()
+            out.append((start, at, HIDDEN))
+    return out
+
+
+def escaped_in(text: bytes, rules: Iterable[int]) -> list[Span]:
+    """The stretches of a text in which ``\\uXXXX`` stands, each for each of ``rules``."""
+    stretches = [match.span() for match in _ESCAPED.finditer(text)]
+    return [(start, end, rule) for start, end in stretches for rule in rules]

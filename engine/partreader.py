@@ -1,0 +1,355 @@
+"""Reads a record scalar by scalar, and knows those that it read before: see `engine.parts`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from enum import Enum
+from operator import itemgetter
+from typing import Protocol
+
+from detectors.anchors import Span
+from detectors.errors import BudgetExceeded
+from detectors.finding import Finding, Text
+from detectors.patterns import PatternDetector
+from engine.candidates import handed_down
+from engine.escapes import Unescaped, escape, unescape
+from engine.hidden import HIDDEN, escaped_in, hidden_in
+from engine.layers.characters import breaks_softly, is_one
+from engine.layers.model import Purse
+from engine.ledger.model import Redaction
+from engine.memory import remembered, sought
+from engine.parts import NOT_ALONE, NOTHING, Found, Part, Parts, Spelling, Spliced
+from engine.policy.compiled import GateIds
+from engine.reading import BRACE, TRIES, may_spell, spelled
+from engine.redaction import KEYED, Method, redact
+from engine.tokens import TenantKey
+from engine.touched import Readers, Touched, holds_more, last_name, touched, touched_all
+from engine.views import Edit, Limits, View, apply, merged
+from engine.written import within
+
+_UNPACKED = 64  # bytes that each of a scalar may unpack to in all
+_DOCUMENTS = 2  # in each other in what is spelled, which are not read if nothing is in them
+_DEEP = b"\\\\\\"
+"""What stands in a text with JSON that holds JSON in strings which holds it again."""
+_HIDDEN_ONLY = frozenset({HIDDEN})
+_NOBODY = frozenset[int]()
+
+
+class Judge(Protocol):
+    """What a policy says of findings, and what it has them found by."""
+
+    @property
+    def detector(self) -> PatternDetector: ...  # noqa: D102
+    @property
+    def ids(self) -> GateIds: ...  # noqa: D102
+    @property
+    def entities(self) -> Collection[str]: ...  # noqa: D102
+    @property
+    def certain(self) -> Collection[str]: ...  # noqa: D102
+    @property
+    def limits(self) -> Limits: ...  # noqa: D102
+    @property
+    def readers(self) -> Readers: ...  # noqa: D102
+    @property
+    def parts(self) -> Parts: ...  # noqa: D102
+
+    def wanted(self, text: bytes, findings: list[Finding]) -> list[Finding]:
+        """Those that are to be redacted, in order, none overlapping."""
+        ...
+
+    def method(self, finding: Finding) -> Method:
+        """How."""
+        ...
+
+
+class Hides(Enum):
+    r"""What of escapes and layers there is in a record, which hide from the gate what they spell."""
+
+    NOTHING = 0
+    ESCAPED = 1  # ``\uXXXX`` and nothing else of these, and the gate saw what that spells
+    SOMETHING = 2
+
+
+class PartReader:
+    """Reads one record by the ``rules`` whose gate hits. ``tenant`` is the key that writes its tokens."""
+
+    __slots__ = ("_detector", "_hides", "_how", "_judge", "_limits", "_parts", "_readers", "_rules", "_tenant")
+
+    def __init__(self, judge: Judge, rules: Sequence[int], hides: Hides, tenant: TenantKey | None) -> None:
+        self._judge = judge
+        self._detector = judge.detector
+        self._limits = judge.limits
+        self._parts = judge.parts
+        self._readers = judge.readers
+        self._rules = rules
+        self._hides = hides
+        self._how = frozenset(rules), hides
+        self._tenant = tenant
+
+    def read(self, data: bytes) -> Spliced | None:
+        """What comes of a record that is a JSON document: no text and no redactions if nothing is redacted in it.
+
+        None where it takes more than its scalars one by one, or if it is no JSON. Raises BudgetExceeded.
+        """
+        detector, limits = self._detector, self._limits
+        spans = self._places(data)
+        if not spans:
+            return NOTHING
+        if self._hides is Hides.SOMETHING and len(data) * _UNPACKED * limits.layers > limits.decoded:
+            return None  # what is decoded has to be counted
+        scalars = touched_all(self._readers, data, limits.depth, spans, limits.candidates, detector.by_key)
+        if scalars is None:
+            return None
+        pieces: list[bytes] = []
+        told: list[tuple[int, Redaction]] = []
+        forms: list[tuple[bytes, bytes]] = []
+        shown: list[bytes] = []
+        end = 0
+        for one in scalars:
+            part = self._part(one, 1, b"")
+            if part is None:
+                continue
+            if part is NOT_ALONE:
+                return None
+            start = one[1]
+            for low, high, text, _ in part.edits:
+                pieces.append(data[end : start + low])
+                pieces.append(text)
+                end = start + high
+            told += part.at(one[3])
+            forms += part.forms
+            shown += part.shown
+        if not told:
+            return NOTHING
+        pieces.append(data[end:])
+        if any(layer for layer, _ in told):  # one layer after the other
+            told.sort(key=itemgetter(0))
+        return Spliced(b"".join(pieces), [redaction for _, redaction in told], forms, shown)
+
+    def _places(self, text: bytes) -> list[Span]:
+        spans = self._detector.places(text, self._rules)
+        if self._hides is Hides.SOMETHING:
+            return sorted(spans + hidden_in(text))
+        return sorted(spans + escaped_in(text, self._rules)) if self._hides is Hides.ESCAPED else spans
+
+    def _part(self, one: Touched, layer: int, above: bytes) -> Part | None:
+        """What comes of a scalar that stands so many texts deep, in the value of the member ``above``."""
+        kind, _, raw, path, _, key, rules = one
+        more = kind != "number" and holds_more(raw)
+        hidden = HIDDEN in rules and kind != "number"
+        name = last_name(path, above) if more or hidden else b""
+        scalar = kind, raw, key, rules, self._tenant, (layer, name, self._how) if more or hidden else None
+        known = self._parts.known
+        if scalar in known:
+            return known[scalar]
+        if hidden:
+            part = self._hiding(one, name, layer)
+        else:
+            part = self._nested(one, name, layer) if more else self._plain(one)
+        if layer == 1 and part is not None and len(part.edits) > 1:
+            part = part._replace(edits=merged(part.edits))
+        size = len(raw) if part is None else len(raw) + sum(map(len, part.shown))
+        self._parts.put(scalar, size, part)
+        return part
+
+    def _add(self, scalars: Iterable[Touched], layer: int, above: bytes, found: Found) -> bool:
+        """Adds what comes of ``scalars``, which stand so many texts deep in the value of the member ``above``.
+
+        False if that depends on more than themselves.
+        """
+        for one in scalars:
+            part = self._part(one, layer, above)
+            if part is None:
+                continue
+            if part is NOT_ALONE:
+                return False
+            start, path = one[1], one[3]
+            for low, high, text, anew in part.edits:
+                found.edits.append(Edit(start + low, start + high, text, anew))
+            for below, names, finding, method in part.told:
+                found.told.append((below + 1, path + names, finding, method))
+            found.forms += part.forms
+            found.shown += part.shown
+        return True
+
+    def _plain(self, one: Touched) -> Part | None:
+        """What comes of a scalar that holds no other text."""
+        kind, _, raw, _, _, key, rules = one
+        source = unescape(raw) if b"\\" in raw and kind != "number" else None
+        text = source.text if source else raw
+        if self._hides is Hides.ESCAPED and b"\\u" in text:  # it spells another text
+            return NOT_ALONE
+        try:
+            found = self._detector.read(Text(text, key), rules - _HIDDEN_ONLY if HIDDEN in rules else rules)
+        except BudgetExceeded:
+            return NOT_ALONE
+        if not found:
+            return None
+        if kind == "key":  # to keep keys apart, all of them must be known
+            return NOT_ALONE
+        out = Found()
+        if not self._redacted(text, found, out):
+            return NOT_ALONE
+        if not out.told:
+            return None
+        if kind == "number":
+            edits = [Edit(0, len(raw), b'"' + escape(apply(text, out.edits)) + b'"')]
+        else:
+            edits = _lifted(out.edits, source)
+        return Part(edits, out.told, out.forms, (), {})
+
+    def _nested(self, one: Touched, name: bytes, layer: int) -> Part | None:
+        """What comes of a scalar that may hold documents, in the member ``name``."""
+        kind, _, raw, _, _, key, rules = one
+        if kind == "key" or layer >= self._limits.layers:
+            return NOT_ALONE
+        source = unescape(raw) if b"\\" in raw else None
+        text = source.text if source else raw
+        out, below = Found(), Found()
+        try:
+            readable = self._documents(text, key, rules, name, layer, below)
+            if readable is None or (self._hides is Hides.ESCAPED and b"\\u" in readable):
+                return NOT_ALONE
+            found = self._detector.read(Text(readable, key), rules) if rules and readable else []
+        except BudgetExceeded:
+            return NOT_ALONE
+        if found and not self._redacted(text, found, out):
+            return NOT_ALONE
+        told = out.told + below.told
+        if not told and not below.shown:
+            return None
+        return Part(_lifted(out.edits + below.edits, source), told, out.forms + below.forms, below.shown, {})
+
+    def _hiding(self, one: Touched, name: bytes, layer: int) -> Part | None:
+        """What comes of a scalar in which escapes or layers stand, in the member ``name``."""
+        kind, _, raw, _, _, key, rules = one
+        if kind == "key" or layer >= self._limits.layers:
+            return NOT_ALONE
+        source = unescape(raw) if b"\\" in raw else None
+        text = source.text if source else raw
+        if is_one(text):  # perhaps of a text that is spread over an array
+            return NOT_ALONE
+        try:
+            # What stands in it without an escape, the gate saw in the record.
+            hits = self._detector.hits(Text(text, key)) if b"\\u" in raw else ()
+            root, purse = Spelling(View("text", text, None)), Purse(len(raw) * _UNPACKED)
+            if not self._spelled(root, key, hits, rules - _HIDDEN_ONLY, name, layer, purse):
+                return NOT_ALONE
+        except BudgetExceeded:
+            return NOT_ALONE
+        out = Found()
+        root.gather(0, out)
+        return Part(_lifted(out.edits, source), out.told, out.forms, out.shown, {})
+
+    def _spelled(
+        self,
+        root: Spelling,
+        key: bytes,
+        hits: Sequence[int],
+        rules: frozenset[int],
+        name: bytes,
+        layer: int,
+        purse: Purse,
+    ) -> bool:
+        """Reads ``root``, by ``rules`` and those that hit, and all that it spells; False where that takes more."""
+        above, known = [root], dict[View, Sequence[tuple[int, int]]]()
+        if not self._read_spelled(root, key, hits, rules, name, layer, known):
+            return False
+        while above := [one for one in above if may_spell(one.view.readable)]:
+            layer += 1
+            if layer >= self._limits.layers - _DOCUMENTS:
+                return False
+            for one in above:
+                one.below = [Spelling(view) for view in spelled(one.view, purse)]
+            above = [one for some in above for one in some.below]
+            hits_of = self._detector.hits_of_each([Text(one.view.text, key) for one in above])
+            for one, some in zip(above, hits_of, strict=True):
+                if not self._read_spelled(one, key, some, _NOBODY, name, layer, known):
+                    return False
+        return True
+
+    def _read_spelled(
+        self,
+        one: Spelling,
+        key: bytes,
+        hits: Sequence[int],
+        rules: frozenset[int],
+        name: bytes,
+        layer: int,
+        known: dict[View, Sequence[tuple[int, int]]],
+    ) -> bool:
+        """Reads a text ``layer`` texts deep, by ``rules`` and those that hit; False where that takes more."""
+        view, count = one.view, len(self._detector.rules)
+        if any(count < hit < self._judge.ids.paths for hit in hits):
+            return False
+        rules = rules.union([hit for hit in hits if hit < count])
+        text = view.text
+        if holds_more(text) and (view.parent is None or rules or _DEEP in text or may_spell(text)):
+            reader = self
+            if not rules <= self._how[0]:
+                reader = PartReader(self._judge, sorted(rules.union(self._rules)), self._hides, self._tenant)
+            readable = reader._documents(text, key, rules, name, layer, one.documents)
+            if readable is None:
+                return False
+            view.readable = readable
+        found = self._detector.read_once(Text(view.readable, key), rules) if rules and view.readable else []
+        return not found or within(view, self._judge.entities, known) or self._redacted(text, found, one.own)
+
+    def _documents(
+        self, text: bytes, key: bytes, rules: frozenset[int], name: bytes, layer: int, found: Found
+    ) -> bytes | None:
+        """Adds what comes of the documents in ``text``, and gives it without them; None as `_add` says False.
+
+        ``text`` stands under ``key``, in the member ``name``, and is read by ``rules``.
+        """
+        detector, limits = self._detector, self._limits
+        spans = self._places(text)
+        if handed := handed_down(detector, text, key, rules):
+            spans = sorted(handed + spans)
+        blank, at = bytearray(), 0
+        for _ in range(TRIES if spans else 0):
+            brace = BRACE.search(text, at)
+            if brace is None:
+                break
+            start = brace.start()
+            document = touched(
+                self._readers, text, start, limits.depth, spans, limits.candidates, detector.by_key, name
+            )
+            if document is None or text.find(b'"', start, document[0]) < 0:  # it holds no string
+                at = brace.end()
+                continue
+            at = document[0]
+            if self._hides is Hides.SOMETHING and breaks_softly(text, start, at):
+                return None
+            if not self._add(document[1], layer + 1, name, found):
+                return None
+            blank = blank or bytearray(text)
+            blank[start:at] = b" " * (at - start)
+        return bytes(blank) if blank else text
+
+    def _redacted(self, text: bytes, found: list[Finding], out: Found) -> bool:
+        """Adds what is redacted of what was ``found`` in ``text``; False if that needs all of the record."""
+        judge = self._judge
+        kept: list[Finding] = []
+        for finding in judge.wanted(text, found):
+            method = judge.method(finding)
+            if method is Method.KEEP:
+                continue
+            if method is Method.DROP:
+                return False
+            if method in KEYED and self._tenant is None:
+                method = Method.REPLACE
+            start, end = finding.start, finding.end
+            out.edits.append(Edit(start, end, redact(method, finding.entity, text[start:end], self._tenant)))
+            out.told.append((0, (), finding, method))
+            kept.append(finding)
+        out.forms += sought(remembered([(text, kept)], judge.certain))
+        return True
+
+
+def _lifted(edits: Iterable[Edit], source: Unescaped | None) -> list[Edit]:
+    """Edits of a string's text, as edits of its raw form."""
+    if source is None:
+        return [Edit(start, end, escape(text), anew) for start, end, text, anew in edits]
+    place = source.place
+    return [Edit(place(start, end=False), place(end, end=True), escape(text), anew) for start, end, text, anew in edits]
