@@ -24,9 +24,11 @@ _KNOWN_READERS = 4096  # of a detector, at most
 _ANCHORS = 64  # in one table
 _KNOWN_TEXTS = 10_000  # of a batch, at most
 _LONG = 256  # bytes; longer texts seldom come twice
-_MOST_ANCHORS = 2_000  # in one text; beyond, the rules' own patterns say more narrowly where to read
+_MOST_ANCHORS = 8_000  # in one text; beyond, the rules' own patterns say more narrowly where to read
+_FEW_ANCHORS = 2_000  # in any text, however short
+_DENSE = 12  # bytes for each anchor: so many and no more, or the text says less than it costs
 _LONG_KEY = 1024  # bytes, beyond which a key is looked at once, and its end with each value
-_SPARSE = 256  # bytes for each sign that may separate scalars
+_FEW = 32  # scalars; rather are so many read in vain than places looked for
 
 
 class PatternDetector:
@@ -156,18 +158,21 @@ class PatternDetector:
         anchors, others = self._table(rules)
         found: list[Span] = []
         if anchors is not None:
-            spans = self._anchored(raw, *anchors, min(_MOST_ANCHORS, self._max_candidates))
-            if spans is None and _is_sparse(raw):
-                return [(0, len(raw), rule) for rule in rules]
+            most = min(max(_FEW_ANCHORS, len(raw) // _DENSE), _MOST_ANCHORS, self._max_candidates)
+            spans = self._anchored(raw, *anchors, most)
             if spans is None:
                 others = list(rules)
             else:
                 found = spans
         if others:
-            budget = Budget(self._max_candidates)
+            budget, most = Budget(self._max_candidates), _most_scalars(raw)
+            most = most if most * 2 < self._max_candidates else self._max_candidates
             for rule in others:
-                for start, end in self.rules[rule].places(raw):
+                for count, (start, end) in enumerate(self.rules[rule].places(raw)):
                     budget.take()
+                    if count > most:  # so it is read everywhere
+                        found.append((start, len(raw), rule))
+                        break
                     found.append((start, end, rule))
             found.sort()
         return found
@@ -190,6 +195,6 @@ class PatternDetector:
         return known
 
 
-def _is_sparse(raw: bytes) -> bool:
-    """Whether a text can hold but a few scalars and pairs for its length, so that most of it is read in any case."""
-    return (raw.count(b'"') + raw.count(b",") + raw.count(b"=")) * _SPARSE < len(raw)
+def _most_scalars(raw: bytes) -> int:
+    """How many scalars and pairs a text can hold, at most, and a few more: what separates them is counted."""
+    return raw.count(b'"') + raw.count(b",") + raw.count(b"=") + _FEW

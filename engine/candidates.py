@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 
 from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
@@ -144,7 +144,7 @@ class CandidateReader:
             self._documents(view, spans, hidden=hidden)
         if hidden and self._spells(view.readable):
             reads_all = self._knows_all or self._words is not None
-            below = spelled(view, self._purse, None if reads_all else self._tells_nothing)
+            below = spelled(view, self._purse, None if reads_all else self._nothing_in)
             self._found += [(one, _HIDDEN_ONLY, one.key, None) for one in below]
 
     def _spells(self, text: bytes) -> bool:
@@ -155,10 +155,12 @@ class CandidateReader:
         self._plain.add(text)
         return False
 
-    def _tells_nothing(self, view: View) -> bool:
-        """Whether nothing can be found in a text that something encoded spells, nor in what that holds."""
-        text = view.text
-        return not (b"{" in text or b"[" in text or self._hits(Text(text, view.key)) or self._spells(text))
+    def _nothing_in(self, texts: Collection[bytes], key: bytes) -> Container[bytes]:
+        """Those of ``texts``, which something encoded under ``key`` spells, in which nothing can be found."""
+        flat = [text for text in texts if b"{" not in text and b"[" not in text]
+        texts_there = [Text(text, key) for text in flat]
+        self._gated.update(zip(texts_there, self._detector.hits_of_each(texts_there), strict=True))
+        return {text for text in flat if not self._gated[Text(text, key)] and not self._spells(text)}
 
     def _hits(self, text: Text) -> Sequence[int]:
         """What of the gate hits: what is hidden in a record is mostly the same again and again."""

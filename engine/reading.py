@@ -5,7 +5,7 @@ and layers spell, pairs, and values that are spread over an array.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 
 from detectors.errors import BudgetExceeded
 from detectors.regex import byte_regex, teller
@@ -20,7 +20,7 @@ from engine.layers.characters import (
     unquoted_printable,
 )
 from engine.layers.model import Purse
-from engine.views import SPELLINGS, Limits, View
+from engine.views import SPELLINGS, Limits, View, key_of
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
@@ -90,10 +90,13 @@ def _expand(view: View, views: list[View], limits: Limits, purse: Purse) -> None
         views += spelled(view, purse)
 
 
-def spelled(view: View, purse: Purse, tells_nothing: Callable[[View], bool] | None = None) -> list[View]:
+def spelled(
+    view: View, purse: Purse, nothing_in: Callable[[Collection[bytes], bytes], Container[bytes]] | None = None
+) -> list[View]:
     """The views below a text that its escapes and its layers spell. Raises BudgetExceeded.
 
-    Layers that spell the same, of which ``tells_nothing`` says that nothing can be found in it, are one view.
+    Layers that spell the same are one view if it is one of those texts of which ``nothing_in`` says, given their key,
+    that nothing can be found in them.
     """
     text, views = view.readable, list[View]()
     if b"\\u" in text and _SPELLED.search(text):
@@ -106,13 +109,19 @@ def spelled(view: View, purse: Purse, tells_nothing: Callable[[View], bool] | No
         views += _spelling(*one, view, purse)
     if is_read_above(view):  # a layer is written anew once
         return views
-    told: dict[bytes, bool] = {}
-    for kind, start, end, below, encode in layers(text, purse):
-        nothing = told.get(below)
-        if not nothing:
-            views.append(View(kind, below, view.step, view, start, end - start, encode=encode))
-            if nothing is None and tells_nothing is not None:
-                told[below] = tells_nothing(views[-1])
+    below = list(layers(text, purse))
+    if not below:
+        return views
+    nothing: Container[bytes] = ()
+    if nothing_in is not None:
+        nothing = nothing_in({layer.text for layer in below}, key_of(view.step))
+    told: set[bytes] = set()
+    for kind, start, end, spells, encode in below:
+        if spells in nothing:
+            if spells in told:
+                continue
+            told.add(spells)
+        views.append(View(kind, spells, view.step, view, start, end - start, encode=encode))
     return views
 
 

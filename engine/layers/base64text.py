@@ -12,6 +12,7 @@ import re
 import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from detectors.regex import Search, byte_regex, search_of
 from engine.layers import short
@@ -33,6 +34,10 @@ _ANNOUNCED = (
 LEAST = re.compile(rb"[A-Za-z0-9+/_-]{14}")
 """What each text in base64 holds at least, but for those of `short`; those in hexadecimal hold it too."""
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)+[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/_-]{8,}={0,2}")
+_PADDING = 2
+_BLOCKS = bytes(byte if byte in b"\r\n+/-_" or (chr(byte).isalnum() and byte < 0x80) else 0x20 for byte in range(256))
+"""Makes of all that is no part of a run, but for its padding, a space."""
+_ROW = re.compile(rb"[A-Za-z0-9+/_-]*")
 _READABLE = re.compile(rb"[\t\n\r\x20-\x7e]{10,}")
 _SHORT_READABLE = re.compile(rb"[\t\n\r\x20-\x7e]{6,}")
 _MIXED = 512
@@ -47,17 +52,18 @@ def find(text: bytes, purse: Purse) -> Iterator[Layer]:
     if not announced:
         return
     known: dict[bytes, tuple[list[Layer], int]] = {}  # and how many bytes they unpack to: runs come again and again
-    for match in _RUN.finditer(text):
-        run, at = match[0], match.start()
+    for match in _runs(text, _places(text, announced)):
+        at = match.start()
+        run = match[0]
         if run in known:
             found, size = known[run]
             purse.take(size)
         else:
             left = purse.left
-            found = list(_run(run, 0, purse, announced)) if _announced(run, announced) else []
+            found = list(_run(run, 0, purse, announced))
             known[run] = found, left - purse.left
-        for kind, start, end, below, encode in found:
-            yield Layer(kind, at + start, at + end, below, encode)
+        for kind, low, high, below, encode in found:
+            yield Layer(kind, at + low, at + high, below, encode)
 
 
 def _announced(text: bytes, by: Iterable[Search]) -> list[Search]:
@@ -66,18 +72,48 @@ def _announced(text: bytes, by: Iterable[Search]) -> list[Search]:
     return [search for search in by if search(text, 0, size)[0][0] >= 0]
 
 
+def _places(text: bytes, by: Iterable[Search]) -> list[int]:
+    """Where something is announced, in order; within characters in a row, each of ``by`` is asked once."""
+    out, size = list[int](), len(text)
+    for search in by:
+        span = search(text, 0, size)[0]
+        while span[0] >= 0:
+            out.append(span[0])
+            row = _ROW.match(text, span[1])
+            span = search(text, span[1] if row is None else row.end(), size)[0]
+    return sorted(out)
+
+
+def _runs(text: bytes, places: Sequence[int]) -> Iterator[re.Match[bytes]]:
+    """The runs in which something is announced at one of ``places``, in order."""
+    blocks, number, end = text.translate(_BLOCKS), 0, 0
+    while number < len(places):
+        begin = max(blocks.rfind(b" ", end, places[number]) + 1, end)
+        end = blocks.find(b" ", places[number])
+        end = end if end >= 0 else len(text)
+        for match in _RUN.finditer(text, begin, end + _PADDING):
+            while number < len(places) and places[number] < match.start():
+                number += 1
+            if number < len(places) and places[number] < match.end():
+                yield match
+        while number < len(places) and places[number] < end:
+            number += 1
+
+
 def _run(run: bytes, at: int, purse: Purse, by: Sequence[Search]) -> Iterator[Layer]:
     body = run.rstrip(b"=")
     lines = body.split(b"\n")
     found = False
+    plain = body.translate(_STANDARD, b"\r\n")
     for skip in range(4):
-        layer = _whole(body[skip:], run[len(body) :], at + skip, purse)
+        stretch = _Stretch(body[skip:], run[len(body) :], at + skip, _decode(plain[skip:]))
+        layer = _whole(stretch, purse)
         if layer is not None:
             found = True
             yield layer
         elif len(lines) == 1 and len(run) <= _MIXED:
             readable = _SHORT_READABLE if _SHORT in by else _READABLE
-            yield from _parts(body[skip:], run[len(body) :], at + skip, purse, readable)
+            yield from _parts(stretch, purse, readable)
     if len(lines) > 1 and not found:  # not one text in many lines, so perhaps each for itself
         for line in lines:
             if _announced(line, by):
@@ -85,45 +121,68 @@ def _run(run: bytes, at: int, purse: Purse, by: Sequence[Search]) -> Iterator[La
             at += len(line) + 1
 
 
-def _whole(body: bytes, padding: bytes, at: int, purse: Purse) -> Layer | None:
+class _Stretch(NamedTuple):
+    """A run from one of its first four characters on, and what it spells from there."""
+
+    body: bytes
+    padding: bytes
+    at: int
+    data: bytes
+
+    @property
+    def used(self) -> int:
+        """How much of it was decoded: a single character more than whole groups spells nothing."""
+        size = len(self.body)
+        return size - 1 if (size - self.body.count(b"\r") - self.body.count(b"\n")) % 4 == 1 else size
+
+    @property
+    def end(self) -> int:
+        """Where what was decoded ends."""
+        return self.at + self.used + len(self.padding)
+
+    @property
+    def write(self) -> Callable[[bytes], bytes]:
+        """Writes another text in its place."""
+        return _writer(self.body, self.padding)
+
+
+def _whole(stretch: _Stretch, purse: Purse) -> Layer | None:
     """All of a run as one text."""
-    data, used = _decode(body)
-    write = _writer(body, padding)
+    at, data = stretch.at, stretch.data
     if data.startswith(_GZIP):
         text = _unzip(data, purse)
         if text and is_text(text):
-            return Layer("gzip", at, at + used + len(padding), text, lambda new: write(gzip.compress(new, mtime=0)))
+            write = stretch.write
+            return Layer("gzip", at, stretch.end, text, lambda new: write(gzip.compress(new, mtime=0)))
     if is_text(data):
         purse.take(len(data))
-        return Layer("base64", at, at + used + len(padding), data, write)
+        return Layer("base64", at, stretch.end, data, stretch.write)
     if (encoding := utf16(data)) is not None:
         purse.take(len(data))
         text = data[: len(data) // 2 * 2].decode(encoding, "replace").encode()
-        return Layer("utf-16", at, at + used + len(padding), text, lambda new: write(from_utf8(new, encoding)))
+        write = stretch.write
+        return Layer("utf-16", at, stretch.end, text, lambda new: write(from_utf8(new, encoding)))
     return None
 
 
-def _parts(body: bytes, padding: bytes, at: int, purse: Purse, readable: re.Pattern[bytes]) -> Iterator[Layer]:
+def _parts(stretch: _Stretch, purse: Purse, readable: re.Pattern[bytes]) -> Iterator[Layer]:
     """The stretches of a run that spell something readable."""
-    data, used = _decode(body)
+    body, padding, at, data = stretch
     for match in readable.finditer(data):
         low, high = match.start() // 3, -(-match.end() // 3)
         text = data[3 * low : 3 * high]
         purse.take(len(text))
-        start, end = 4 * low, min(4 * high, used)
-        if end < used:
+        start, end = 4 * low, min(4 * high, stretch.used)
+        if end < stretch.used:
             yield Layer("base64", at + start, at + end, text, _filler(_writer(body[start:end], b"")))
         else:
             yield Layer("base64", at + start, at + end + len(padding), text, _writer(body[start:end], padding))
 
 
-def _decode(body: bytes) -> tuple[bytes, int]:
-    """What ``body`` spells, and how much of it was used: a single character more than whole groups spells nothing."""
-    plain = body.translate(_STANDARD, b"\r\n")
-    used = len(body)
-    if len(plain) % 4 == 1:
-        plain, used = plain[:-1], used - 1
-    return a2b_base64(plain + b"=" * (-len(plain) % 4)), used
+def _decode(plain: bytes) -> bytes:
+    """What ``plain`` spells, of which a single character more than whole groups spells nothing."""
+    more = len(plain) % 4
+    return a2b_base64(plain[:-1] if more == 1 else plain + b"=" * (-more % 4))
 
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
