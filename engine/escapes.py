@@ -26,6 +26,7 @@ _MUST_ESCAPE = re.compile(rb'["\\\x00-\x1f]')
 _UNRESERVED = re.compile(rb"[^A-Za-z0-9._~*-]")
 _WALKS = 8
 """How many offsets are found by walking, before an index is made: a text seldom holds more than a finding or two."""
+_LONG = 2048  # bytes that Python walks over in no less time than it makes an index
 _QUICK_WALKS = 64 if compiled else _WALKS
 """The same where the compiled helper walks: an index is made by Python, at the price of some fifty such walks."""
 
@@ -85,7 +86,7 @@ class Unescaped:
         self._raw = raw
         self._spelling = spelling
         self._walk = walk or spelling.raw_offset
-        self._walks = _WALKS if walk is None else _QUICK_WALKS
+        self._walks = _QUICK_WALKS if walk is not None else _WALKS if len(raw) < _LONG else 0
         self._index: list[Piece] | None = None
 
     def place(self, offset: int, *, end: bool) -> int:

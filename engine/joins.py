@@ -6,7 +6,8 @@ What is looked for are the names that were found with first name and surname. A 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from detectors.finding import Finding, Text
@@ -69,19 +70,30 @@ def _again(value: bytes, known: Sequence[Finding], some: Sequence[Person]) -> It
     low = text.lower()
     if len(low) != len(text):  # a few letters are longer in lower case
         low = text
-    taken = [(f.start, f.end) for f in known]
+    offset = _offsets(text)
+    taken = bytearray(len(value))  # a mark for each byte that is found already: there may be thousands of places
+    for finding in known:
+        taken[finding.start : finding.end] = b"\1" * (finding.end - finding.start)
     for person in some:
         for start, end, entity in sorted(_places(text, low, person), key=lambda span: span[0] - span[1]):
-            low_byte, high_byte = (len(text[:at].encode("utf-8", "surrogateescape")) for at in (start, end))
-            if not any(a < high_byte and low_byte < b for a, b in taken):
-                taken.append((low_byte, high_byte))
+            low_byte, high_byte = offset(start), offset(end)
+            if taken.find(1, low_byte, high_byte) < 0:
+                taken[low_byte:high_byte] = b"\1" * (high_byte - low_byte)
                 yield person.told._replace(start=low_byte, end=high_byte, entity=entity)
+
+
+def _offsets(text: str) -> Callable[[int], int]:
+    """From a place in ``text`` to the byte that it begins at."""
+    if text.isascii():
+        return int
+    sizes = (len(char.encode("utf-8", "surrogateescape")) for char in text)
+    return list(accumulate(sizes, initial=0)).__getitem__
 
 
 def _places(text: str, low: str, person: Person) -> Iterator[tuple[int, int, str]]:
     first, last = person.first.lower(), person.last.lower()
     logins = {first + last, last + first, first[0] + last, last + first[0]}
-    at = low.find(last)
+    at, stop = low.find(last), 0
     while at >= 0:
         end = at + len(last)
         begin = at - len(first) - 1
@@ -89,9 +101,10 @@ def _places(text: str, low: str, person: Person) -> Iterator[tuple[int, int, str
             yield begin, end, "PERSON"
         elif low.startswith(f", {first}", end) and _alone(low, at, end + 2 + len(first)):
             yield at, end + 2 + len(first), "PERSON"
-        start, stop = _login(low, at, end)
-        if stop - start > len(last) and "".join(filter(str.isalpha, low[start:stop])) in logins:
-            yield start, stop, "USERNAME"
+        if at >= stop:  # not of the login that was looked at last: one may say the surname again and again
+            start, stop = _login(low, at, end)
+            if stop - start > len(last) and "".join(filter(str.isalpha, low[start:stop])) in logins:
+                yield start, stop, "USERNAME"
         at = low.find(last, end)
     for part in (person.first, person.last):
         at = text.find(part)

@@ -127,7 +127,7 @@ UTF16_IN_HEX = b"|".join(map(in_hex, UTF16))
 def utf16(data: bytes) -> str | None:
     """The encoding of ``data`` if it is UTF-16 of mostly ASCII and what looks like it; None if it is not."""
     pairs = len(data) // 2
-    if pairs < 4:
+    if pairs < 4 or (len(data) - len(data.translate(None, _BLOCKS))) * 4 < pairs * 3:
         return None
     odd = pairs - len(data[1 : 2 * pairs : 2].translate(None, _BLOCKS))
     even = pairs - len(data[: 2 * pairs : 2].translate(None, _BLOCKS))

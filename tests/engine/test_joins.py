@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +61,26 @@ def test_what_is_added_overlaps_nothing_and_ends_where_characters_do(before: str
         value[finding.start : finding.end].decode()
         assert 1 not in taken[finding.start : finding.end]
         taken[finding.start : finding.end] = b"\1" * (finding.end - finding.start)
+
+
+@pytest.mark.parametrize("unit", ["jane doe, ", "doe", "Doe ", "jdoe.", "ö Jane "])
+def test_a_text_that_names_somebody_again_and_again_takes_no_longer_for_each(unit: str) -> None:
+    """Four times the text is about four times the work, counted in lines of Python: no square of it."""
+
+    def work(size: int) -> int:
+        done = 0
+
+        def counted(*_: object) -> object:
+            nonlocal done
+            done += 1
+            return counted
+
+        before = sys.gettrace()
+        sys.settrace(counted)
+        try:
+            found(unit * (size // len(unit)))
+        finally:
+            sys.settrace(before)
+        return done
+
+    assert work(8_000) < 5 * work(2_000)
