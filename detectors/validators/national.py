@@ -12,6 +12,7 @@ from stdnum.exceptions import ValidationError
 from stdnum.fi import hetu
 from stdnum.gb import utr
 from stdnum.hu import anum
+from stdnum.in_ import epic
 from stdnum.kr import rrn
 from stdnum.lv import pvn
 
@@ -100,6 +101,15 @@ def in_aadhaar(secret: bytes) -> bool:
     if len(digits) != 12 or not digits.isdigit() or digits[:1] in b"01" or digits == digits[::-1]:
         return False
     return bool(verhoeff.is_valid(digits.decode()))
+
+
+def in_voter_or_passport(secret: bytes) -> bool:
+    """An Indian voter id (EPIC) with its check digit, or a passport number, which has none.
+
+    Source: Election Commission of India, Handbook for Electoral Registration Officers (2008), chapter IX: "a six digit
+    running serial number followed by one digit checksum".
+    """
+    return not secret[:3].isalpha() or _EPIC(secret)
 
 
 def au_medicare(secret: bytes) -> bool:
@@ -249,6 +259,12 @@ def luhn_id(secret: bytes) -> bool:
     return luhn_number(re.sub(rb"[ ./-]", b"", secret))
 
 
+def luhn_ten(secret: bytes) -> bool:
+    """A Saudi or Emirates identity number: ten digits from 1 or 2 on, fifteen from 784 on, the Luhn check."""
+    digits = re.sub(rb"[ -]", b"", secret)
+    return re.fullmatch(rb"[12]\d{9}|784\d{12}", digits) is not None and luhn_number(digits)
+
+
 def hu_taj(secret: bytes) -> bool:
     """A Hungarian social security number: nine digits, weights 3 and 7, modulo 10."""
     digits = _digits(secret)
@@ -334,7 +350,7 @@ def _rrn_foreign(digits: list[int]) -> bool:
 
 def hu_company(secret: bytes) -> bool:
     """A Hungarian company's tax number: eight digits, the last a check, then VAT code and county if given."""
-    return _ANUM(secret.partition(b"-")[0])
+    return _ANUM(secret.upper().removeprefix(b"HU").lstrip(b"-").partition(b"-")[0])
 
 
 def us_dea(secret: bytes) -> bool:
@@ -369,3 +385,4 @@ _LV = checked(pvn)
 _CBU = checked(cbu)
 _RRN = checked(rrn)
 _ANUM = checked(anum)
+_EPIC = checked(epic)

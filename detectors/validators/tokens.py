@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from detectors.validators.words import random_letters
+
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKSUM_SIZE = 6
 
@@ -63,7 +65,9 @@ def base64_value(secret: bytes) -> bool:
 
 
 def discord_token(secret: bytes) -> bool:
-    """A Discord bot token: its first part is a snowflake id, its decimal digits in base64url."""
+    """A Discord bot token, whose first part is a snowflake id's digits in base64url, or one of a person (``mfa.``)."""
+    if secret.startswith(b"mfa."):
+        return random_letters(secret)
     user = _decode(secret.partition(b".")[0]) or b""
     return user.isdigit() and 16 <= len(user) <= 20
 

@@ -15,7 +15,7 @@ from detectors.patterns import PatternDetector
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS
 
-FAMILIES = {"identity", "companies", "financial", "health", "devices"}
+FAMILIES = {"identity", "companies", "tax", "financial", "health", "devices"}
 NO_CHECK = {"has_digits", "plate", "mixed_or_bech32", "uk_nino", "us_mbi"}  # structure alone
 RULES = load_rules(*shipped_files())
 DETECTOR = PatternDetector(RULES)

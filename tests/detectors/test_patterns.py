@@ -126,6 +126,25 @@ def test_context_words_are_of_any_script(text: str) -> None:
     assert detector.gate.hits(json.dumps({"a": inner}, ensure_ascii=False).encode())
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("тел. 123456789", True),
+        ("Тел: 123456789", True),
+        ("моб.тел 123456789", True),
+        ("«тел» 123456789", True),
+        ("телефона 123456789", True),
+        ("Пользователь 123456789", False),
+        ("тело 123456789", False),
+        ("видеотелефон 123456789", False),
+    ],
+)
+def test_a_greek_or_cyrillic_word_begins_one_and_a_short_one_is_all_of_it(text: str, found: bool) -> None:
+    """Letters beyond ASCII are letters too: the short word for a telephone is no part of the word for a user."""
+    detector = PatternDetector([rule("id", r"\b\d{9}\b", context=["тел", "телефон"])])
+    assert spans(detector, text.encode()) == [b"123456789"] * found
+
+
 @given(st.lists(st.sampled_from(["123456789", "987654321", "12", "ssn", "SSN:", "lessness", "x" * 18]), max_size=60))
 @example(["123456789"] * 20 + ["ssn"] + ["123456789"] * 3)
 @example(["ssn", "123456789"] * 20)

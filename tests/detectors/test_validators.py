@@ -94,6 +94,10 @@ CHECKSUMMED: dict[str, list[str]] = {
     "lu_matricule": ["1893120105732"],
     "latam_account": ["032180000118359719"],
     "strkey_seed": ["SDTGI33AHTTIHAYY4F5Q4I4IFDIZWHYL3PTQIQN3MAQQX47TNKWGCPIY"],
+    "in_voter_or_passport": ["WKH1186253"],
+    "in_gstin": ["27AAPFU0939F1ZV"],
+    "bg_pnf": ["7111042925"],
+    "luhn_ten": ["784198165531777", "1000000008"],
     "xrp_seed": ["sawHGVz8mWUKcQeLP3bXj7v79GsCR"],
 }
 VECTORS = [(name, vector) for name, vectors in CHECKSUMMED.items() for vector in vectors]
