@@ -117,11 +117,13 @@ def test_too_many_anchors_are_as_if_there_were_none() -> None:
         PatternDetector([rule], max_candidates=1).places(text, [0])
 
 
-def test_too_many_anchors_in_one_scalar_point_at_all_of_it() -> None:
-    """Where hardly anything separates scalars, all is read in any case: the pattern is not looked for twice."""
+def test_more_places_than_scalars_are_one_place() -> None:
+    """Where hardly anything separates scalars, all is read in any case: no more places are looked for than that takes."""
     rule = Rule.model_validate({**RULE, "id": "d", "pattern": r"\d\.\d{2}\s?x"})
-    text = b'{"a": "' + b"1.25 " * 3000 + b'"}'
-    assert PatternDetector([rule]).places(text, [0]) == [(0, len(text), 0)]
+    text = b'{"a": "' + b"1.25 x " * 3000 + b'"}'
+    places = PatternDetector([rule]).places(text, [0])
+    assert len(places) < 50
+    assert places[-1][1:] == (len(text), 0)
 
 
 def test_words_of_a_table_are_those_of_the_machine() -> None:
