@@ -74,9 +74,13 @@ def parsed(pattern: str) -> Any:
             raise ValueError(f"not a regular expression: {error}") from None
 
 
-def needs_digits(pattern: str) -> bool:
-    """Whether `DIGITS` matches in the raw bytes of every text that ``pattern`` finds something in."""
-    return longest_run(finding(parsed(pattern)), _DIGITS, 6, _BETWEEN) >= 6
+def needs_digits(pattern: str, *, gate: bool = False) -> bool:
+    """Whether `DIGITS` matches in the raw bytes of every text that ``pattern`` finds something in.
+
+    Of a ``gate``, whether it does in each match.
+    """
+    tree = parsed(pattern)
+    return longest_run(list(tree) if gate else finding(tree), _DIGITS, 6, _BETWEEN) >= 6
 
 
 def longest_run(items: Iterable[Node], of: frozenset[int], most: int, between: frozenset[int] = frozenset()) -> int:
