@@ -20,7 +20,7 @@ from engine.ledger.model import Redaction
 from engine.memory import remembered, sought
 from engine.parts import NOT_ALONE, NOTHING, Found, Part, Parts, Spelling, Spliced
 from engine.policy.compiled import GateIds
-from engine.reading import BRACE, TRIES, may_spell, spelled
+from engine.reading import TRIES, beginning, may_spell, spelled
 from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
 from engine.touched import Readers, Touched, holds_more, last_name, touched, touched_all
@@ -308,15 +308,14 @@ class PartReader:
             spans = sorted(handed + spans)
         blank, at = bytearray(), 0
         for _ in range(TRIES if spans else 0):
-            brace = BRACE.search(text, at)
-            if brace is None:
+            start = beginning(text, at)
+            if start < 0:
                 break
-            start = brace.start()
             document = touched(
                 self._readers, text, start, limits.depth, spans, limits.candidates, detector.by_key, name
             )
             if document is None or text.find(b'"', start, document[0]) < 0:  # it holds no string
-                at = brace.end()
+                at = start + 1
                 continue
             at = document[0]
             if self._hides is Hides.SOMETHING and breaks_softly(text, start, at):
