@@ -125,7 +125,7 @@ class CandidateReader:
     def _expand(self, number: int, spans: Sequence[Span] | None) -> None:
         """Adds what a text holds: JSON documents, and what its escapes and layers spell."""
         view, rules, key, findings = self._found[number]
-        if view.kind == "number" or findings is not None:
+        if findings is not None:
             return
         hidden = HIDDEN in rules
         if hidden:  # what the raw record does not tell of
@@ -136,6 +136,8 @@ class CandidateReader:
             rules = (rules - _HIDDEN_ONLY).union(asked)
             self._found[number] = view, rules, key, None
             self._rules.update(asked)
+        if view.kind == "number":
+            return
         if b"{" in view.text or b"[" in view.text:
             if spans is None:
                 spans = self._places(view.text)
