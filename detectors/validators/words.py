@@ -6,9 +6,8 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from operator import eq
-from typing import Any
 
-import re2
+from detectors.regex import byte_regex, teller
 
 _NAMES = (
     "pass|passwd|password|passphrase|passcode|pwd|secret|token|key|credentials?|apikey|string|str|text|char|varchar"
@@ -17,17 +16,15 @@ _NAMES = (
 _WISHES = "own|new|api|auth|access|secret|token|key|pass|password|pwd|passwd|here|value|me|this|it|client|private"
 
 
-def _any(*patterns: str) -> Any:
-    """One linear-time pattern for all of these, over bytes: values come from records, and may be hostile."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile("|".join(f"(?:{p})" for p in patterns).encode("ascii"), options)
+def _any(*patterns: str) -> Callable[[bytes], bool]:
+    """Tells whether a value is one of these, in linear time: values come from records, and may be hostile."""
+    return teller(byte_regex("|".join(f"(?:{p})" for p in patterns)), whole=True)
 
 
 _USER_WORD = re.compile(rb"(?i)(?:my|the)?_?(?:user(?:_?name|_?id)?|login|name|uid)")
 _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
-_PLACEHOLDER = _any(
+_is_placeholder = _any(
     r"(?s)[$%#@][{(<\[].*|[{(<\[].*[})>\]]\W*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
     r"\$\w+(?:[/.:-].*)?|%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # $VAR, %VAR%, %s, !Ref
     r"(?i)\W*(?:x+|y{3,}|[*]+|[.]+|-+|_+|#+|[?]+|0+|(?:\xe2[\x80-\xbf]{2})+)\W*",  # xxxxx, *****
@@ -45,7 +42,7 @@ _PLACEHOLDER = _any(
 
 # A name as programs have them: snake_case, CONSTANT, camelCase, Title. Random letters are seldom one.
 _NAME = r"(?:[a-z_$]+|[A-Z_]+|[a-z_$]*(?:[A-Z][a-z]+)+|[a-z]+(?:[A-Z][a-z]+)*[A-Z]{2,4})"
-_CODE = _any(
+_is_code = _any(
     rf"{_NAME}(?:(?:\.|->|::|\?\.){_NAME})+(?:[(\[](?s:.*))?",  # os.environ[...], $this->key
     r"[A-Za-z_$][\w$]*[(\[](?s:.*)",  # getpass(), str(x), args[0]
     r"[&*]?[A-Za-z_]\w*[)\]}>](?s:.*)",  # name), str]
@@ -54,7 +51,7 @@ _CODE = _any(
     r"[A-Za-z_.#-]*(?:/[A-Za-z_.#@-]+)+|#[a-z-]+|arn:(?s:.*)",  # a path of words, an anchor
 )
 
-_QUOTED_CODE = _any(  # what a quoted value may refer to: a member, a call without arguments, an ARN, a path
+_is_quoted_code = _any(  # what a quoted value may refer to: a member, a call without arguments, an ARN, a path
     rf"{_NAME}(?:(?:\.|->|::|\?\.){_NAME})+(?:\(\))?",
     r"[A-Za-z_$][\w$]*\(\)",
     r"(?:self|this|process|os|env|config|settings|request|req|args|options|opts|params|credentials)(?:\.|->|\[)(?s:.*)",
@@ -82,7 +79,7 @@ _WORD = re.compile(rb"[A-Za-z]+\d{0,2}|\d{1,10}")
 def password(secret: bytes) -> bool:
     """A value that may be a password where one is expected: no placeholder, no reference, no code."""
     value = secret.strip()
-    return not (_PLACEHOLDER.fullmatch(value) or _CODE.fullmatch(value))
+    return not (_is_placeholder(value) or _is_code(value))
 
 
 def strong_password(secret: bytes) -> bool:
@@ -109,7 +106,7 @@ def random_letters(secret: bytes) -> bool:
     return token(secret) and (re.search(rb"\d", secret) is not None or 0.2 <= capitals / max(1, letters) <= 0.8)
 
 
-_SHOWN = _any(
+_is_shown = _any(
     r"(?s).*(?:EXAMPLE.{0,8}EXAMPLE|PLACEHOLDER|CHANGEME|CHANGE_ME|REDACTED).*",
     r"(?i).*[a-z_-]here",
     r"(?s).*[*#]{4}.*",
@@ -125,7 +122,7 @@ def _made_up(secret: bytes) -> bool:
     What only looks made up (``abc123…``, the example keys of documentation) is not one: whoever sees such a value left
     alone would not trust the rest.
     """
-    if _SHOWN.fullmatch(secret):
+    if _is_shown(secret):
         return True
     rest = _SAME.sub(b"", secret)
     return len(rest) < len(secret) and sum(byte in _ALNUM for byte in rest) < _REST
@@ -190,7 +187,7 @@ def quoted_password(secret: bytes) -> bool:
     """A `password` between quotes: whatever stands there is meant as a value, so only what starts as code is code."""
     value = secret.strip()
     return bool(value) and not (
-        _PLACEHOLDER.fullmatch(value) or _PLACEHOLDER.fullmatch(value.strip(b"'\"")) or _QUOTED_CODE.fullmatch(value)
+        _is_placeholder(value) or _is_placeholder(value.strip(b"'\"")) or _is_quoted_code(value)
     )
 
 
@@ -235,7 +232,7 @@ def short_secret(secret: bytes) -> bool:
 
 def plain_field(secret: bytes) -> bool:
     """A value that says something: not empty, no placeholder, no mask."""
-    return bool(secret.strip()) and not _PLACEHOLDER.fullmatch(secret.strip())
+    return bool(secret.strip()) and not _is_placeholder(secret.strip())
 
 
 def person_name(secret: bytes) -> bool:
@@ -246,7 +243,7 @@ def person_name(secret: bytes) -> bool:
         2 <= letters <= 80
         and all(char.isalpha() or char in " .,'’-" or not char.isascii() for char in text)
         and len(text.split()) <= 6
-        and not _PLACEHOLDER.fullmatch(secret.strip())
+        and not _is_placeholder(secret.strip())
     )
 
 
