@@ -21,7 +21,7 @@ from engine.hidden import HIDDEN, hidden_in
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers.characters import breaks_softly, plain_key
 from engine.layers.model import Purse
-from engine.reading import BRACE, TRIES, may_be_json, may_spell, pairs, spelled, spread
+from engine.reading import TRIES, beginning, may_be_json, may_spell, pairs, spelled, spread
 from engine.views import Limits, View, key_of
 
 Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
@@ -125,7 +125,7 @@ class CandidateReader:
     def _expand(self, number: int, spans: Sequence[Span] | None) -> None:
         """Adds what a text holds: JSON documents, and what its escapes and layers spell."""
         view, rules, key, findings = self._found[number]
-        if view.kind == "number" or findings is not None:
+        if findings is not None:
             return
         hidden = HIDDEN in rules
         if hidden:  # what the raw record does not tell of
@@ -136,6 +136,8 @@ class CandidateReader:
             rules = (rules - _HIDDEN_ONLY).union(asked)
             self._found[number] = view, rules, key, None
             self._rules.update(asked)
+        if view.kind == "number":
+            return
         if b"{" in view.text or b"[" in view.text:
             if spans is None:
                 spans = self._places(view.text)
@@ -173,10 +175,9 @@ class CandidateReader:
         text, at, blank = view.text, 0, bytearray()
         places, most = self._wanted(text, spans)
         for _ in range(TRIES if places else 0):
-            brace = BRACE.search(text, at)
-            if brace is None:
+            start = beginning(text, at)
+            if start < 0:
                 break
-            start = brace.start()
             located = locate(text, start, self._limits.depth, places, most)
             if located is not None and text.find(b'"', start, located[0]) >= 0:  # it holds a string
                 at = located[0]
@@ -186,7 +187,7 @@ class CandidateReader:
                 blank = blank or bytearray(text)
                 blank[start:at] = b" " * (at - start)
             else:
-                at = brace.end()
+                at = start + 1
         if blank:
             view.readable = bytes(blank)
 

@@ -106,9 +106,9 @@ class Cleaner:
         signs = signs and (hidden or not may_be_json(data) or may_name(data))
         if not rules and (escaped or not hidden) and not signs and names is None:
             return Cleaned(data, (), dropped=False)
-        if names is None and not signs and not self.places and form in ("json", "auto"):
+        if names is None and not self.places and form in ("json", "auto"):
             hides = Hides.ESCAPED if escaped else Hides.SOMETHING if hidden else Hides.NOTHING
-            cleaned = self._clean_parts(data, rules, hides)
+            cleaned = self._clean_parts(data, rules, hides, signs=signs)
             if cleaned is not None:
                 return cleaned
         words = names.words() if names is not None else None
@@ -208,12 +208,12 @@ class Cleaner:
                 return self.clean_all(data, form, names=names)
         return cleaned
 
-    def _clean_parts(self, data: bytes, rules: Sequence[int], hides: Hides) -> Cleaned | None:
+    def _clean_parts(self, data: bytes, rules: Sequence[int], hides: Hides, *, signs: bool) -> Cleaned | None:
         """As `_clean_some` for a JSON document, scalar by scalar; None where it takes more than that."""
         if not may_be_json(data):
             return None
         tenant = self.key_of(data) if self.keyed else None
-        spliced = PartReader(self, rules, hides, tenant).read(data)
+        spliced = PartReader(self, rules, hides, tenant, signs=signs).read(data)
         if spliced is None:
             return None
         text, redactions, forms, shown = spliced

@@ -23,6 +23,18 @@ _REST = re.compile(rb'[^"\s,;&?]*')
 _MOST = 200  # places of one of the patterns in one text; beyond, each reaches to the next quote
 _ESCAPED = re.compile(rb'\\u[0-9a-fA-F]{4}[^"]*')
 
+_IN_KEY = re.compile(rb'\\u[0-9a-fA-F]{4}[^"]*"\s*:')
+_MIXED = re.compile(rb"(?<!\\)(?:\\{3}|\\{5,7}|\\{9,15}|\\{17,})u[0-9a-fA-F]{4}")
+
+
+def is_spelled_out(value: bytes) -> bool:
+    r"""Whether `engine.escapes.spell_out` of JSON shows all that ``\uXXXX`` spells in its values, at any depth.
+
+    It takes the backslashes before an escape for part of it. At any depth these are a power of two; others stand in the
+    text, and may be the beginning of another escape. Keys are to have none.
+    """
+    return _MIXED.search(value) is None and _IN_KEY.search(value) is None
+
 
 def hidden_in(text: bytes) -> list[Span]:
     """The stretches of a text in which escapes or layers stand: it may hold nothing else."""

@@ -9,10 +9,9 @@ any depth of JSON in strings: a record without one needs none of this.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from detectors.regex import byte_regex, teller
-from engine.jsontext import Step
 from engine.views import View
 
 _WORDS = r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie"
@@ -77,7 +76,9 @@ _NAMING_TOGETHER = tuple(
 )
 
 Members = dict[bytes | int, bytes]
-Container = tuple[int, tuple[bytes | int, ...]]
+Path = tuple[bytes | int, ...]
+Scalar = tuple[int, Path, bytes]
+"""A value: which text it stands in, as a number, its path there, which is not empty, and its text."""
 
 
 def may_name(data: bytes) -> bool:
@@ -90,20 +91,22 @@ def may_name(data: bytes) -> bool:
 
 def keys_of(views: Sequence[View]) -> list[bytes]:
     """The key that each of ``views`` is read under: its own, or one that tells more of it."""
+    names = names_of(
+        [
+            None
+            if view.kind == "key" or view.step is None or _is_pair(view)
+            else (id(view.parent), view.step.names(), view.text)
+            for view in views
+        ]
+    )
+    return [name or view.key for view, name in zip(views, names, strict=True)]
+
+
+def names_of(scalars: Iterable[Scalar | None]) -> list[bytes]:
+    """What each of ``scalars`` is called by what stands beside or above it; empty where nothing tells."""
     neighbours = _Neighbours()
-    held: list[Members | None] = []
-    for view in views:
-        step = view.step
-        if view.kind == "key" or step is None or _is_pair(view):
-            held.append(None)
-            continue
-        beside = neighbours.members.setdefault(_container(view, step), {})
-        beside[step.name] = view.text
-        held.append(beside)
-    return [
-        view.key if beside is None or view.step is None else neighbours.name(view, view.step, beside) or view.key
-        for view, beside in zip(views, held, strict=True)
-    ]
+    held = [(one, neighbours.add(one)) if one is not None else None for one in scalars]
+    return [neighbours.name(*one) if one is not None else b"" for one in held]
 
 
 def _is_pair(view: View) -> bool:
@@ -116,28 +119,37 @@ class _Neighbours:
     a thousand values may stand in one.
     """
 
-    __slots__ = ("_holders", "_names", "_personal", "_programs", "members")
+    __slots__ = ("_holders", "_members", "_names", "_personal", "_programs")
 
     def __init__(self) -> None:
-        self.members: dict[Container, Members] = {}
+        self._members: dict[tuple[int, Path], Members] = {}
         self._names: dict[int, bytes] = {}
         self._programs: dict[int, list[bytes]] = {}
         self._holders: dict[bytes, tuple[bytes, bytes] | None] = {}
         self._personal: dict[bytes, bool] = {}
 
-    def name(self, view: View, step: Step, beside: Members) -> bytes:
+    def add(self, scalar: Scalar) -> Members:
+        """Adds a scalar to those that its container holds."""
+        owner, path, text = scalar
+        beside = self._members.setdefault((owner, path[:-1]), {})
+        beside[path[-1]] = text
+        return beside
+
+    def name(self, scalar: Scalar, beside: Members) -> bytes:
         """What a value is called by what stands around it; empty if nothing tells."""
-        if isinstance(step.name, int):
-            before = beside.get(step.name - 1, b"")
+        owner, path, text = scalar
+        own = path[-1]
+        if isinstance(own, int):
+            before = beside.get(own - 1, b"")
             if _OPTION.fullmatch(before) and not _FILE.search(before):
                 return before.lstrip(b"-")
-            if self._is_argument(step.name, view.text, before, beside):
+            if self._is_argument(own, text, before, beside):
                 return b"password"
-            if step.name == 1 and len(beside) == 2 and _TELLING.fullmatch(before):
+            if own == 1 and len(beside) == 2 and _TELLING.fullmatch(before):
                 return before
-        elif step.name.lower().endswith((b"value", b"val")) and (told := self._told(beside)):
+        elif own.lower().endswith((b"value", b"val")) and (told := self._told(beside)):
             return told
-        return self._held(view, step)
+        return self._held(owner, path)
 
     def _told(self, beside: Members) -> bytes:
         """The name that a member of the object gives the value beside it."""
@@ -159,23 +171,25 @@ class _Neighbours:
             return before in _ASKED.get(program, (b"-p", b"-P")) and (program != b"curl" or b":" in text)
         return False
 
-    def _held(self, view: View, step: Step) -> bytes:
+    def _held(self, owner: int, path: Path) -> bytes:
         """The name of what holds the value; empty if it tells nothing."""
-        own = step.name.lower() if isinstance(step.name, bytes) else b""
-        above = step.parent
-        while above is not None and isinstance(above.name, int):
-            above = above.parent
-        if above is None or not isinstance(above.name, bytes):
+        last = path[-1]
+        own = last.lower() if isinstance(last, bytes) else b""
+        at = len(path) - 2
+        while at >= 0 and isinstance(path[at], int):
+            at -= 1
+        above = path[at] if at >= 0 else b""
+        if at < 0 or not isinstance(above, bytes):
             return b""
-        if above.name in (b"data", b"stringData") and own:
-            top = self.members.get(_container(view, above), {})
+        if above in (b"data", b"stringData") and own:
+            top = self._members.get((owner, path[:at]), {})
             return b"password" if top.get(b"kind") == b"Secret" else b""
-        if own in _VALUES and self._is_personal(above.name):
-            return above.name
-        if above.name not in self._holders:
-            found = _HOLDER.fullmatch(above.name)
-            self._holders[above.name] = (found[1], found[2]) if found is not None else None
-        holder = self._holders[above.name]
+        if own in _VALUES and self._is_personal(above):
+            return above
+        if above not in self._holders:
+            found = _HOLDER.fullmatch(above)
+            self._holders[above] = (found[1], found[2]) if found is not None else None
+        holder = self._holders[above]
         return b"" if holder is None or not (holder[1] or own in _VALUES) else holder[0]
 
     def _is_personal(self, name: bytes) -> bool:
@@ -190,8 +204,3 @@ def _tells(name: bytes, text: bytes) -> bool:
     if name.endswith((b"name", b"key")) and _TELLING.fullmatch(text):
         return True
     return name.endswith((b"name", b"key", b"field", b"label")) and _TELLING_PERSON.fullmatch(text) is not None
-
-
-def _container(view: View, step: Step) -> Container:
-    """What holds ``step``, in the text that ``view`` is a part of."""
-    return id(view.parent), step.parent.names() if step.parent is not None else ()

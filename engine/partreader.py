@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 from operator import itemgetter
@@ -12,15 +13,16 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
 from engine.candidates import handed_down
-from engine.escapes import Unescaped, escape, unescape
+from engine.escapes import Unescaped, escape, unescape, unescape_bytes
 from engine.hidden import HIDDEN, escaped_in, hidden_in
-from engine.layers.characters import breaks_softly, is_one
+from engine.layers.characters import breaks_softly, is_one, plain_key
 from engine.layers.model import Purse
 from engine.ledger.model import Redaction
 from engine.memory import remembered, sought
+from engine.neighbours import Scalar, names_of
 from engine.parts import NOT_ALONE, NOTHING, Found, Part, Parts, Spelling, Spliced
 from engine.policy.compiled import GateIds
-from engine.reading import BRACE, TRIES, may_spell, spelled
+from engine.reading import TRIES, beginning, may_spell, spelled
 from engine.redaction import KEYED, Method, redact
 from engine.tokens import TenantKey
 from engine.touched import Readers, Touched, holds_more, last_name, touched, touched_all
@@ -32,6 +34,8 @@ _DOCUMENTS = 2  # in each other in what is spelled, which are not read if nothin
 _DEEP = b"\\\\\\"
 """What stands in a text with JSON that holds JSON in strings which holds it again."""
 _HIDDEN_ONLY = frozenset({HIDDEN})
+_KNOWN = -2  # in place of a rule: all scalars, each of which may name another
+_KNOWN_ONLY = frozenset({_KNOWN})
 _NOBODY = frozenset[int]()
 
 
@@ -71,11 +75,27 @@ class Hides(Enum):
 
 
 class PartReader:
-    """Reads one record by the ``rules`` whose gate hits. ``tenant`` is the key that writes its tokens."""
+    """Reads one record by the ``rules`` whose gate hits. ``tenant`` is the key that writes its tokens.
 
-    __slots__ = ("_detector", "_hides", "_how", "_judge", "_limits", "_parts", "_readers", "_rules", "_tenant")
+    With ``signs``, a value may be named by what stands beside or above it.
+    """
 
-    def __init__(self, judge: Judge, rules: Sequence[int], hides: Hides, tenant: TenantKey | None) -> None:
+    __slots__ = (
+        "_detector",
+        "_hides",
+        "_how",
+        "_judge",
+        "_limits",
+        "_parts",
+        "_readers",
+        "_rules",
+        "_signs",
+        "_tenant",
+    )
+
+    def __init__(
+        self, judge: Judge, rules: Sequence[int], hides: Hides, tenant: TenantKey | None, *, signs: bool
+    ) -> None:
         self._judge = judge
         self._detector = judge.detector
         self._limits = judge.limits
@@ -83,7 +103,8 @@ class PartReader:
         self._readers = judge.readers
         self._rules = rules
         self._hides = hides
-        self._how = frozenset(rules), hides
+        self._signs = signs
+        self._how = frozenset(rules), hides, signs
         self._tenant = tenant
 
     def read(self, data: bytes) -> Spliced | None:
@@ -97,7 +118,10 @@ class PartReader:
             return NOTHING
         if self._hides is Hides.SOMETHING and len(data) * _UNPACKED * limits.layers > limits.decoded:
             return None  # what is decoded has to be counted
-        scalars = touched_all(self._readers, data, limits.depth, spans, limits.candidates, detector.by_key)
+        most = limits.candidates if not self._signs else sys.maxsize
+        scalars = touched_all(self._readers, data, limits.depth, spans, most, detector.by_key)
+        if scalars is not None and self._signs:
+            scalars = self._named(scalars, b"")
         if scalars is None:
             return None
         pieces: list[bytes] = []
@@ -129,8 +153,38 @@ class PartReader:
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
         if self._hides is Hides.SOMETHING:
-            return sorted(spans + hidden_in(text))
-        return sorted(spans + escaped_in(text, self._rules)) if self._hides is Hides.ESCAPED else spans
+            spans = sorted(spans + hidden_in(text))
+        elif self._hides is Hides.ESCAPED:
+            spans = sorted(spans + escaped_in(text, self._rules))
+        return [(0, len(text), _KNOWN), *spans] if self._signs else spans
+
+    def _named(self, scalars: Sequence[Touched], outer: bytes) -> list[Touched] | None:
+        """All ``scalars`` of a document in the member ``outer``, under the names that `engine.neighbours` gives them.
+
+        Without those that no rule reads. None where the name tells something of more than the scalar itself.
+        """
+        values: list[Scalar | None] = []
+        for kind, _, raw, path, _, _, _ in scalars:
+            if not path:
+                return None
+            text = unescape_bytes(raw) if b"\\" in raw and kind != "number" else raw
+            values.append((0, (outer, *path) if outer else path, text) if kind != "key" else None)
+        names = names_of(values)
+        told = [at for at, name in enumerate(names) if name and name != scalars[at][5]]
+        hits = self._detector.hits_of_each([Text(value[2], names[at]) for at in told if (value := values[at])])
+        renamed, count = dict(zip(told, hits, strict=True)), len(self._detector.rules)
+        out: list[Touched] = []
+        for at, (kind, start, raw, path, member, key, rules) in enumerate(scalars):
+            rules -= _KNOWN_ONLY
+            more = kind != "number" and holds_more(raw)
+            if at in renamed:
+                if more or (HIDDEN in rules and names_of([values[at]])[0]):
+                    return None
+                key = names[at]
+                rules = (rules & _HIDDEN_ONLY).union([hit for hit in renamed[at] if hit < count])
+            if rules or more:
+                out.append((kind, start, raw, path, member, key, rules))
+        return out
 
     def _part(self, one: Touched, layer: int, above: bytes) -> Part | None:
         """What comes of a scalar that stands so many texts deep, in the value of the member ``above``."""
@@ -230,8 +284,9 @@ class PartReader:
         if is_one(text):  # perhaps of a text that is spread over an array
             return NOT_ALONE
         try:
-            # What stands in it without an escape, the gate saw in the record.
-            hits = self._detector.hits(Text(text, key)) if b"\\u" in raw else ()
+            # The gate saw it in the record, but for what is escaped, or a document next to the key.
+            seen = b"\\u" not in raw and text.lstrip()[:1] not in (b"{", b"[", b'"')
+            hits = () if seen else self._detector.hits(Text(text, key))
             root, purse = Spelling(View("text", text, None)), Purse(len(raw) * _UNPACKED)
             if not self._spelled(root, key, hits, rules - _HIDDEN_ONLY, name, layer, purse):
                 return NOT_ALONE
@@ -255,6 +310,7 @@ class PartReader:
         above, known = [root], dict[View, Sequence[tuple[int, int]]]()
         if not self._read_spelled(root, key, hits, rules, name, layer, known):
             return False
+        key = plain_key(name)  # what stands beside it names it alone, and not what it spells
         while above := [one for one in above if may_spell(one.view.readable)]:
             layer += 1
             if layer >= self._limits.layers - _DOCUMENTS:
@@ -280,14 +336,16 @@ class PartReader:
     ) -> bool:
         """Reads a text ``layer`` texts deep, by ``rules`` and those that hit; False where that takes more."""
         view, count = one.view, len(self._detector.rules)
-        if any(count < hit < self._judge.ids.paths for hit in hits):
+        if not self._signs and any(count < hit < self._judge.ids.paths for hit in hits):
             return False
         rules = rules.union([hit for hit in hits if hit < count])
         text = view.text
-        if holds_more(text) and (view.parent is None or rules or _DEEP in text or may_spell(text)):
+        if holds_more(text) and (self._signs or view.parent is None or rules or _DEEP in text or may_spell(text)):
             reader = self
             if not rules <= self._how[0]:
-                reader = PartReader(self._judge, sorted(rules.union(self._rules)), self._hides, self._tenant)
+                reader = PartReader(
+                    self._judge, sorted(rules.union(self._rules)), self._hides, self._tenant, signs=self._signs
+                )
             readable = reader._documents(text, key, rules, name, layer, one.documents)
             if readable is None:
                 return False
@@ -307,21 +365,20 @@ class PartReader:
         if handed := handed_down(detector, text, key, rules):
             spans = sorted(handed + spans)
         blank, at = bytearray(), 0
+        most = limits.candidates if not self._signs else sys.maxsize
         for _ in range(TRIES if spans else 0):
-            brace = BRACE.search(text, at)
-            if brace is None:
+            start = beginning(text, at)
+            if start < 0:
                 break
-            start = brace.start()
-            document = touched(
-                self._readers, text, start, limits.depth, spans, limits.candidates, detector.by_key, name
-            )
+            document = touched(self._readers, text, start, limits.depth, spans, most, detector.by_key, name)
             if document is None or text.find(b'"', start, document[0]) < 0:  # it holds no string
-                at = brace.end()
+                at = start + 1
                 continue
             at = document[0]
             if self._hides is Hides.SOMETHING and breaks_softly(text, start, at):
                 return None
-            if not self._add(document[1], layer + 1, name, found):
+            scalars = self._named(document[1], name) if self._signs else document[1]
+            if scalars is None or not self._add(scalars, layer + 1, name, found):
                 return None
             blank = blank or bytearray(text)
             blank[start:at] = b" " * (at - start)

@@ -31,8 +31,8 @@ _spells_shortly = teller(byte_regex(short.LITERAL.decode()))
 _SIGNS = b"&\\%='\""
 tells_dear = announces or announces_pure
 """Whether `DEAR` matches somewhere."""
-BRACE = re.compile(rb'\A"(?=[^"\\]*(?:\\.[^"\\]*)+"\s*\Z)|[{\[]', re.DOTALL)
-"""Where a document may begin in a text: a brace, or a string that the text is as a whole and that escapes something."""
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)+"\s*\Z', re.DOTALL)
+"""A text that is a string as a whole and escapes something."""
 _LONGEST_KEY = 128
 _KEY_ENDS = re.compile(rb"""[^\s="',;&?]=(?=[^\s,;&])""")  # and a value begins
 _NO_KEY = bytes.maketrans(b"""\t\n\r\v\f="',;&?""", b" " * 12)
@@ -157,21 +157,29 @@ def is_read_above(view: View) -> bool:
     return parent.readable[view.start : view.start + view.length] == view.text
 
 
+def beginning(text: bytes, at: int) -> int:
+    """Where from ``at`` on a document may begin: a brace or bracket, or a string that the text is; -1 for nowhere."""
+    if at == 0 and text[:1] == b'"' and _STRING.match(text):
+        return 0
+    brace, bracket = text.find(b"{", at), text.find(b"[", at)
+    return min(brace, bracket) if brace >= 0 and bracket >= 0 else max(brace, bracket)
+
+
 def _documents(text: bytes, depth: int) -> list[Document]:
     """The JSON documents in a text that hold a string; at most `TRIES` places are tried."""
     out: list[Document] = []
     at = 0
     for _ in range(TRIES):
-        brace = BRACE.search(text, at)
-        if brace is None:
+        start = beginning(text, at)
+        if start < 0:
             break
-        document = read(text, brace.start(), depth)
+        document = read(text, start, depth)
         if document is not None and any(s.kind != "number" for s in document.scalars):
-            if not breaks_softly(text, brace.start(), document.end):
+            if not breaks_softly(text, start, document.end):
                 out.append(document)
             at = document.end
         else:
-            at = brace.end()
+            at = start + 1
     return out
 
 

@@ -21,6 +21,7 @@ from engine.actions.tree import parse
 from engine.binding import Binder
 from engine.cleaning import Cleaner
 from engine.escapes import spell_out
+from engine.hidden import is_spelled_out
 from engine.jsontext import Step, read_all
 from engine.layers import lookalikes
 from engine.ledger.model import ActionKind, Redaction, ReviewRequest
@@ -190,7 +191,7 @@ class Sanitizer:
         if ids.rules in hits and b"\\u" in value:
             spelled = spell_out(value)
             shown = self._gate.hits(spelled)
-            escaped = ids.rules not in shown
+            escaped = ids.rules not in shown and is_spelled_out(value)
             hits = self._looked_at(spelled, [*{*hits, *shown}])
         if names is not None or self._reads_all or min(hits) < ids.paths:
             cleaner = reading.cleaner

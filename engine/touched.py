@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from detectors.anchors import Span
-from engine.hidden import HIDDEN
 from engine.jsontext import after_mark, is_end, locate_pure
 from engine.layers.characters import plain_key
 from engine.native import compiled
@@ -32,7 +31,10 @@ class Reads(Protocol):
 
 
 class Readers(dict[tuple[frozenset[int], bytes], tuple[frozenset[int], bytes]]):
-    """From rules and the name of a member to the rules that read what stands under it, and the key they see."""
+    """From rules and the name of a member to the rules that read what stands under it, and the key they see.
+
+    Numbers below 0 are marks in place of rules, and stay.
+    """
 
     def __init__(self, rules: Sequence[Reads]) -> None:
         super().__init__()
@@ -45,7 +47,7 @@ class Readers(dict[tuple[frozenset[int], bytes], tuple[frozenset[int], bytes]]):
         """Works it out, and keeps it: both come again and again."""
         rules, name = pair
         key = plain_key(name)
-        found = frozenset([rule for rule in rules if rule == HIDDEN or self._rules[rule].reads(key)]), key
+        found = frozenset([rule for rule in rules if rule < 0 or self._rules[rule].reads(key)]), key
         if len(self) >= _KNOWN:
             self.clear()
         if len(name) <= _LONG:

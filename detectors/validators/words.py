@@ -69,6 +69,13 @@ _DATE = re.compile(rb"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?|\d\d?:\d\d(?::\d\d)?(?
 _DIGEST = re.compile(rb"(?i)(?:sha(?:1|256|384|512)|md5)[:-].*|arn:.*|urn:.*|pkg:.*")
 
 
+# Compiled here: `re` looks a pattern up in a table each time, which takes as long as these searches.
+_DIGIT, _LETTER = re.compile(rb"\d"), re.compile(rb"[A-Za-z]")
+_OTHER_SIGN = re.compile(rb"[^\w.:/= -]", re.ASCII)
+_HUMP, _WORDS = re.compile(rb"(?<=[a-z])(?=[A-Z])"), re.compile(rb"[A-Za-z0-9]+")
+_WORD = re.compile(rb"[A-Za-z]+\d{0,2}|\d{1,10}")
+
+
 def password(secret: bytes) -> bool:
     """A value that may be a password where one is expected: no placeholder, no reference, no code."""
     value = secret.strip()
@@ -147,8 +154,8 @@ def _counted_up(secret: bytes) -> bool:
 def random_value(secret: bytes) -> bool:
     """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version."""
     return (
-        re.search(rb"\d", secret) is not None
-        and re.search(rb"[A-Za-z]", secret) is not None
+        _DIGIT.search(secret) is not None
+        and _LETTER.search(secret) is not None
         and password(secret)
         and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
         and not _wordy(secret)
@@ -170,11 +177,10 @@ def long_token(secret: bytes) -> bool:
 
 def _wordy(secret: bytes) -> bool:
     """Words and short numbers with separators, as in ``my-service-account-2`` or ``user_name_1``."""
-    if re.search(rb"[^\w.:/= -]", secret, re.ASCII):
+    if len(secret) >= 64 or _OTHER_SIGN.search(secret):
         return False
-    parts = re.split(rb"[^A-Za-z0-9]+", re.sub(rb"(?<=[a-z])(?=[A-Z])", b"_", secret))
-    words = [p for p in parts if p]
-    return len(words) > 1 and all(re.fullmatch(rb"[A-Za-z]+\d{0,2}|\d{1,10}", p) for p in words) and len(secret) < 64
+    words = _WORDS.findall(_HUMP.sub(b"_", secret))
+    return len(words) > 1 and all(map(_WORD.fullmatch, words))
 
 
 def quoted_password(secret: bytes) -> bool:

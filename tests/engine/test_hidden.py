@@ -73,6 +73,32 @@ def test_what_hides_comes_out_as_if_all_was_read(share: float, ways: Sequence[Ca
             assert (outcome.record.value, outcome.redactions) == (cleaned.text, cleaned.redactions)
 
 
+def test_a_key_that_is_escaped_names_a_number() -> None:
+    """It is read under that key as a string would be."""
+    record = rb'{"l\u0061titude": 52.51632190437123, "longitude": 13.37770390128417, "c\u0069ty": "Berlin"}'
+    cleaned = _SANITIZER.cleaner.clean(record)
+    assert b"52.5163" not in cleaned.text
+    assert cleaned == _SANITIZER.cleaner.clean_all(record, "auto")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        rb'["\\u0031\\u0030\\u002e\\u0032\\u002e\\u0033\\\u0075002e\\u0034"]',
+        rb'{"a": "jane\\\u007840corp.example"}',
+        rb'{"a": "{\"b\": \"jane\\\\\\u007840corp.example\"}"}',
+        rb'{"a": "jane\u005cx40corp.example", "b": "\u005cu006aane@corp.example"}',
+        rb'{"passwords": "{\"x\": \"10.2.3.4\", \"y\": \"%41%42\"}"}',
+    ],
+)
+def test_escapes_that_make_escapes_hide_nothing(record: bytes) -> None:
+    """A backslash of the text before an escaped letter begins another escape; and so on at any depth."""
+    [outcome] = _SANITIZER.sanitize([ActivityRecord(Position("t", 0, 0), None, record, (), 0)], 0)
+    cleaned = _SANITIZER.cleaner.clean_all(record, "auto")
+    assert cleaned.redactions
+    assert (outcome.record.value, outcome.redactions) == (cleaned.text, cleaned.redactions)
+
+
 def test_a_key_that_is_escaped_names_what_stands_in_arrays_in_its_string() -> None:
     """Beside something else that hides, as if the key were written plainly."""
     record = rb'{"firs\u0074Name": "see [\"John\"]", "a": "call_%20"}'
