@@ -28,7 +28,7 @@ _SPELLS = tuple(
     teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + DEAR, *LITERAL_APART)
 )  # whatever `spelled` reads; apart, as in `engine.candidates`
 _spells_shortly = teller(byte_regex(short.LITERAL.decode()))
-_SIGNS = b"&\\%='\""
+_SIGNS = b"&\\%='\"\x1b"
 _announces = announces or announces_pure
 BRACE = re.compile(rb'\A"(?=[^"\\]*(?:\\.[^"\\]*)+"\s*\Z)|[{\[]', re.DOTALL)
 """Where a document may begin in a text: a brace, or a string that the text is as a whole and that escapes something."""

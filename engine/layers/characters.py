@@ -1,8 +1,8 @@
 r"""Spellings of single characters that a text may hold, beside JSON's and percent-encoding.
 
 Character references (``&#64;``, ``&quot;``: HTML Living Standard, section 13.5), ``\x40`` as C and nginx write it,
-quotes that a shell joins over (``key='a''b'``, ``key=a"b"``), and characters that look like ASCII; and, apart from
-these, quoted-printable (``=40``: RFC 2045, section 6.7).
+quotes that a shell joins over (``key='a''b'``, ``key=a"b"``), colours of a terminal (``ESC[31m``: ECMA-48, SGR), and
+characters that look like ASCII; and, apart from these, quoted-printable (``=40``: RFC 2045, section 6.7).
 """
 
 from __future__ import annotations
@@ -62,9 +62,13 @@ _ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0
 )
 IN_ARRAY = rb'(?:\\*"%b\\*", ?){4,}\\*"%b\\*"' % (_ANY_ONE, _ANY_ONE)
 """Where such characters stand, all of a row: as they are or escaped."""
-LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS))
+_COLOUR = rb"(?:\x1b|\\{1,8}(?:u001[bB]|x1[bB]|033|e))\[[0-9;:]{0,20}[mK]"
+_COLOURED = rb"(?:\x1b|u001[bB]|x1[bB]|\\033|\\e)\[[0-9;:]{0,20}[mK][ .@_-]?[A-Za-z0-9+]"
+"""What announces a colour: it begins or goes on where a value does, and its ``m`` would be taken for a letter of it."""
+LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS, lookalikes.DIGITS, _COLOURED))
 """What announces all else of these in raw bytes, where it begins with a literal."""
-_FOLDED = teller(byte_regex(b"|".join((_LITERAL, JOINT, lookalikes.TRIGGER, lookalikes.SELECTORS)).decode()))
+_FOLDS = (_LITERAL, JOINT, lookalikes.TRIGGER, lookalikes.SELECTORS, lookalikes.DIGITS, _COLOURED)
+_FOLDED = teller(byte_regex(b"|".join(_FOLDS).decode()))
 _QUOTED = teller(byte_regex((_QUOTED_LITERAL + b"|" + QUOTED_ROW).decode()))
 _ROW = re.compile(QUOTED_ROW)
 _REFERENCE = re.compile(rb"&(?:#|%b;)" % _NAMED.replace(b"|", b";|"))
@@ -77,10 +81,10 @@ def _referred(written: bytes, number: int) -> bytes:
 
 
 def _folded(match: re.Match[bytes]) -> bytes:
-    decimal, hexadecimal, name, pair, joint, char = match.groups()
+    decimal, hexadecimal, name, pair, joint, colour, char = match.groups()
     if char is not None:
         return lookalikes.PLAIN.get(char, char)
-    if joint is not None:
+    if joint is not None or colour is not None:
         return b""
     if pair is not None:
         return bytes([int(pair, 16)])
@@ -93,12 +97,13 @@ def _folded(match: re.Match[bytes]) -> bytes:
 
 
 _IN_ASCII = (
-    rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x([0-9a-fA-F]{2})"
+    rb"&#([0-9]{1,7});?|&#[xX]([0-9a-fA-F]{1,6});?|&([A-Za-z]{2,16});|\\{1,8}x((?!1[bB]\[)[0-9a-fA-F]{2})"
     rb"|((?<=[A-Za-z0-9_@.-])(?:''|\"\"|'\"|\"'|'(?=%b{2})|\")(?=[A-Za-z0-9_@.-])"
     rb"|(?<==)(?:''|\"\"|'\"|\"')(?=[A-Za-z0-9_@.-])"
-    rb"|(?<=[0-9])(?:''|\"\"|'\"|\"'|\"|')(?= [0-9A-Z])|(?<=[0-9] )(?:''|\"\"|'\"|\"')(?=[0-9A-Z]))" % _WORD
+    rb"|(?<=[0-9])(?:''|\"\"|'\"|\"'|\"|')(?= [0-9A-Z])|(?<=[0-9] )(?:''|\"\"|'\"|\"')(?=[0-9A-Z]))|(%b)"
+    % (_WORD, _COLOUR)
 )
-_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|'|\""))
+_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|'|\"|\[[0-9;:]{0,20}[mK]"))
 _FOLDING = re.compile(_IN_ASCII + rb"|([\xc2-\xf4][\x80-\xbf]{1,3})")
 _PRINTABLE = re.compile(rb"=([0-9a-fA-F]{2})|(?<=[^\n]{60})=\r?\n")
 _SOFT_BREAK = re.compile(rb"(?<=[^\n]{60})=\r?\n(?=[!-~])")
