@@ -16,6 +16,7 @@ from detectors.patterns import PatternDetector
 from engine.candidates import Candidate, CandidateReader
 from engine.joins import joined, people, words_of
 from engine.jsontext import Step, without
+from engine.layers.characters import in_lines
 from engine.ledger.model import Redaction
 from engine.memory import Lingers, Memory, Recall, remembered, sought
 from engine.names import Names, added
@@ -99,6 +100,7 @@ class Cleaner:
                 signs = True
         if not rules and not hidden and not signs and names is None:
             return Cleaned(data, (), dropped=False)
+        hidden = hidden or in_lines(data)
         if names is None and not hidden and not signs and not self.places and form in ("json", "auto"):
             cleaned = self._clean_parts(data, rules)
             if cleaned is not None:

@@ -60,8 +60,19 @@ _ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0
     _BEYOND,
     _SPELLED,
 )
-IN_ARRAY = rb'(?:\\*"%b\\*", ?){4,}\\*"%b\\*"' % (_ANY_ONE, _ANY_ONE)
-"""Where such characters stand, all of a row: as they are or escaped."""
+_BEGINS = rb"-----BEGIN[ A-Z0-9_-]{0,40} ?"
+_PRIVATE = rb"PRIVATE KEY(?: BLOCK)?-----"
+FIRST_LINE = re.compile(_BEGINS + _PRIVATE + rb"\s*\Z")
+"""The first line of a private key in PEM, by itself."""
+_LINES = _PRIVATE + rb'\\*", ?\\*"'
+_IN_LINES = re.compile(_LINES)
+IN_ARRAY = rb'(?:\\*"%b\\*", ?){4,}\\*"%b\\*"|%b%b(?:[^"]{0,80}\\*", ?\\*")+[^"]{0,80}' % (
+    _ANY_ONE,
+    _ANY_ONE,
+    _BEGINS,
+    _LINES,
+)
+"""Where such characters stand, all of a row, as they are or escaped; or the lines of a private key."""
 _COLOUR = rb"(?:\x1b|\\{1,8}(?:u001[bB]|x1[bB]|033|e))\[[0-9;:]{0,20}[mK]"
 _COLOURED = rb"(?:\x1b|u001[bB]|x1[bB]|\\033|\\e)\[[0-9;:]{0,20}[mK][ .@_-]?[A-Za-z0-9+]"
 """What announces a colour: it begins or goes on where a value does, and its ``m`` would be taken for a letter of it."""
@@ -141,6 +152,11 @@ def _unquote_each(text: bytes) -> bytes:
 _unquote_bytes = by_rows(b"=", _unquote_each)
 FOLDING = Spelling(_FOLDING, _folded, _fold)
 QUOTED_PRINTABLE = Spelling(_PRINTABLE, _unquoted, _unquote)
+
+
+def in_lines(data: bytes) -> bool:
+    """Whether lines of a private key stand in an array. Asked of records that are hit: for the gate it is dear."""
+    return b"PRIVATE KEY" in data and _IN_LINES.search(data) is not None
 
 
 def is_one(text: bytes) -> bool:

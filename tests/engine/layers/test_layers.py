@@ -270,6 +270,28 @@ def test_characters_in_an_array_spell_a_value(
         assert (after["choices"], after["few"], after["n"]) == ([*"ABCDEF"], ["a", "b"], 1)
 
 
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("depth", range(4))
+@pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+def test_a_private_key_in_lines_of_an_array_is_found(
+    cleaner: Cleaner, separators: tuple[str, str], depth: int, kind: str
+) -> None:
+    """Its first line gets what stands for all of it; what stands before and behind it stays, and so does a certificate."""
+    body = [base64.b64encode(bytes(range(at, at + 48))).decode() for at in range(0, 192, 48)]
+    lines = ["$ cat key", f"-----BEGIN {kind}-----", *body, f"-----END {kind}-----", "$ exit"]
+    certificate = ["-----BEGIN CERTIFICATE-----", *body, "-----END CERTIFICATE-----"]
+    document: object = {"out": lines, "ca": certificate}
+    for _ in range(depth):
+        document = {"inner": json.dumps(document, separators=separators)}
+    record = json.dumps(document, separators=separators).encode()
+    cleaned = cleaner.clean(record)
+    document = json.loads(cleaned.text)
+    for _ in range(depth):
+        document = json.loads(document["inner"])
+    assert document == {"out": ["$ cat key", "[PRIVATE_KEY]", *[""] * 5, "$ exit"], "ca": certificate}
+    assert cleaned == cleaner.clean_all(record, "auto")
+
+
 def test_a_text_at_the_end_of_a_path_is_read(cleaner: Cleaner) -> None:
     """Where a run begins does not matter."""
     for lead in ("", "/", "a/", "ab/", "abc/", "/api/v2/users/", "x-"):
