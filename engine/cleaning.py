@@ -16,6 +16,7 @@ from detectors.patterns import PatternDetector
 from engine.candidates import Candidate, CandidateReader
 from engine.joins import joined, people, words_of
 from engine.jsontext import Step, without
+from engine.layers.characters import in_lines
 from engine.ledger.model import Redaction
 from engine.memory import Lingers, Memory, Recall, remembered, sought
 from engine.names import Names, added
@@ -106,13 +107,14 @@ class Cleaner:
         signs = signs and (hidden or not may_be_json(data) or may_name(data))
         if not rules and (escaped or not hidden) and not signs and names is None:
             return Cleaned(data, (), dropped=False)
-        if names is None and not self.places and form in ("json", "auto"):
+        lines = in_lines(data)
+        if names is None and not lines and not self.places and form in ("json", "auto"):
             hides = Hides.ESCAPED if escaped else Hides.SOMETHING if hidden else Hides.NOTHING
             cleaned = self._clean_parts(data, rules, hides, signs=signs)
             if cleaned is not None:
                 return cleaned
         words = names.words() if names is not None else None
-        return self._clean_some(data, form, rules, hidden=hidden, signs=signs, names=names, words=words)
+        return self._clean_some(data, form, rules, hidden=hidden or lines, signs=signs, names=names, words=words)
 
     def clean_all(
         self,

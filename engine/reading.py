@@ -28,7 +28,7 @@ _SPELLS = tuple(
     teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + DEAR, *LITERAL_APART)
 )  # whatever `spelled` reads; apart, as in `engine.candidates`
 _spells_shortly = teller(byte_regex(short.LITERAL.decode()))
-_SIGNS = b"&\\%='\""
+_SIGNS = b"&\\%='\"\x1b"
 tells_dear = announces or announces_pure
 """Whether `DEAR` matches somewhere."""
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)+"\s*\Z', re.DOTALL)
@@ -217,29 +217,37 @@ def _below(parent: View, scalars: list[Scalar], views: list[View]) -> None:
 
 
 def spread(views: Sequence[View]) -> list[View]:
-    """The texts that single characters in a row of an array spell."""
-    out, row = [], list[View]()
+    """The texts that single characters in a row of an array spell, and private keys whose lines are its elements."""
+    out, row, lines = [], list[View](), list[View]()
     for view in views:
-        if row and not _follows(row[-1], view):
-            out += _spread(row)
+        if row and not (is_one(view.text) and _follows(row[-1], view)):
+            out += _spread(row, characters.ROW)
             row = []
         if view.kind == "string" and is_one(view.text) and view.step is not None:
             row.append(view)
-    return out + _spread(row)
+        if lines and not _follows(lines[-1], view):
+            out += _spread(lines, 2)
+            lines = []
+        if lines or characters.FIRST_LINE.match(view.text) is not None:
+            lines.append(view)
+            if view.text.startswith(b"-----END"):
+                out += _spread(lines, 2)
+                lines = []
+    return out + _spread(row, characters.ROW) + _spread(lines, 2)
 
 
 def _follows(one: View, other: View) -> bool:
-    """Whether ``other`` is the next element of an array, and one character as well."""
+    """Whether ``other`` is the next element of an array, a string as well."""
     before, name = one.step.name if one.step else b"", other.step.name if other.step else b""
-    if one.parent is not other.parent or one.parent is None or not is_one(other.text) or other.kind != "string":
+    if one.parent is not other.parent or one.parent is None or other.kind != "string":
         return False
     if not isinstance(before, int) or name != before + 1:
         return False
     return one.parent.text[one.start + one.length : other.start] in (b'","', b'", "')
 
 
-def _spread(row: Sequence[View]) -> list[View]:
-    if len(row) < characters.ROW or row[0].step is None:
+def _spread(row: Sequence[View], least: int) -> list[View]:
+    if len(row) < least or row[0].step is None:
         return []
     view = View("spread", b"".join(one.text for one in row), row[0].step.parent, row[0].parent)
     view.parts = [one for one in row for _ in one.text]  # by byte

@@ -1,4 +1,4 @@
-"""Base64 and base64url (RFC 4648, sections 4 and 5), in one line or in MIME's many, and gzip (RFC 1952) within.
+"""Base64 and base64url (RFC 4648, sections 4 and 5), in one line or in MIME's many; gzip and zlib within.
 
 What announces it: of four characters that spell three printable ASCII characters, the first three come from a part
 of the alphabet only. Some such groups in a row are rare in identifiers, digests, paths and words, so only what very
@@ -12,6 +12,7 @@ import re
 import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from detectors.regex import Search, byte_regex, search_of
@@ -23,8 +24,8 @@ _ANY = rb"[A-Za-z0-9+/_-]"
 _FIRST = rb"[I-Za-f]"
 _GROUP = _FIRST + rb"[C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]" + _ANY
 TRIGGER = rb"(?:%b){3}%b%b" % (_GROUP, _FIRST, _ANY)
-ZIPPED = rb"H4sI[A-Za-z0-9+/_-]{16}"
-"""What announces gzip."""
+ZIPPED = rb"(?:H4sI|(?:^|[^A-Za-z0-9+/_-])e(?:J[w-z]|A[E-H]|F[4-7]|N[o-r]))[A-Za-z0-9+/_-]{16}"
+"""What announces gzip, and zlib where a run begins with it: at each of its levels, without a dictionary."""
 _SHORT = search_of(byte_regex(short.IN_BASE64.decode()))
 _ANNOUNCED = (
     _SHORT,
@@ -43,6 +44,7 @@ _SHORT_READABLE = re.compile(rb"[\t\n\r\x20-\x7e]{6,}")
 _MIXED = 512
 """A run of at most so many characters may be part text, part something else: a path, say, with a text at its end."""
 _GZIP = b"\x1f\x8b\x08"
+_ZLIB = b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"
 _CHUNK = 1024
 
 
@@ -154,6 +156,11 @@ def _whole(stretch: _Stretch, purse: Purse) -> Layer | None:
         if text and is_text(text):
             write = stretch.write
             return Layer("gzip", at, stretch.end, text, lambda new: write(gzip.compress(new, mtime=0)))
+    elif data.startswith(_ZLIB):
+        text = _inflate(data, purse)[0]
+        if text and is_text(text):
+            write = stretch.write
+            return Layer("zlib", at, stretch.end, text, lambda new: write(zlib.compress(new)))
     if is_text(data):
         purse.take(len(data))
         return Layer("base64", at, stretch.end, data, stretch.write)
@@ -214,17 +221,19 @@ def _unzip(data: bytes, purse: Purse) -> bytes:
     """What gzip unpacks, also of a stream that is cut or whose end is damaged. Raises BudgetExceeded."""
     out = []
     while data.startswith(_GZIP):
-        stream = zlib.decompressobj(wbits=31)
-        try:
-            for at in range(0, len(data), _CHUNK):
-                part = stream.decompress(data[at : at + _CHUNK], purse.left + 1)
-                purse.take(len(part))
-                out.append(part)
-                if stream.eof:
-                    break
-        except zlib.error:
-            break
-        if not stream.eof:
-            break
-        data = stream.unused_data + data[at + _CHUNK :]
+        text, data = _inflate(data, purse)
+        out.append(text)
     return b"".join(out)
+
+
+def _inflate(data: bytes, purse: Purse) -> tuple[bytes, bytes]:
+    """What one stream of gzip or zlib unpacks, and what stands behind it if it ends. Raises BudgetExceeded."""
+    out, stream = [], zlib.decompressobj(wbits=47)
+    with suppress(zlib.error):
+        for at in range(0, len(data), _CHUNK):
+            part = stream.decompress(data[at : at + _CHUNK], purse.left + 1)
+            purse.take(len(part))
+            out.append(part)
+            if stream.eof:
+                return b"".join(out), stream.unused_data + data[at + _CHUNK :]
+    return b"".join(out), b""

@@ -1,8 +1,8 @@
 r"""Spellings of single characters that a text may hold, beside JSON's and percent-encoding.
 
 Character references (``&#64;``, ``&quot;``: HTML Living Standard, section 13.5), ``\x40`` as C and nginx write it,
-quotes that a shell joins over (``key='a''b'``, ``key=a"b"``), and characters that look like ASCII; and, apart from
-these, quoted-printable (``=40``: RFC 2045, section 6.7).
+quotes that a shell joins over (``key='a''b'``, ``key=a"b"``), colours of a terminal (``ESC[31m``: ECMA-48, SGR), and
+characters that look like ASCII; and, apart from these, quoted-printable (``=40``: RFC 2045, section 6.7).
 """
 
 from __future__ import annotations
@@ -60,11 +60,27 @@ _ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0
     _BEYOND,
     _SPELLED,
 )
-IN_ARRAY = rb'(?:\\*"%b\\*", ?){4,}\\*"%b\\*"' % (_ANY_ONE, _ANY_ONE)
-"""Where such characters stand, all of a row: as they are or escaped."""
-LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS))
+_BEGINS = rb"-----BEGIN[ A-Z0-9_-]{0,40} ?"
+_PRIVATE = rb"PRIVATE KEY(?: BLOCK)?-----"
+FIRST_LINE = re.compile(_BEGINS + _PRIVATE + rb"\s*\Z")
+"""The first line of a private key in PEM, by itself."""
+_LINES = _PRIVATE + rb'\\*", ?\\*"'
+_IN_LINES = re.compile(_LINES)
+IN_ARRAY = rb'(?:\\*"%b\\*", ?){4,}\\*"%b\\*"|%b%b(?:[^"]{0,80}\\*", ?\\*")+[^"]{0,80}' % (
+    _ANY_ONE,
+    _ANY_ONE,
+    _BEGINS,
+    _LINES,
+)
+"""Where such characters stand, all of a row, as they are or escaped; or the lines of a private key."""
+_COLOUR_ON = rb"(?:(?<=\x1b)|(?<=\\)\\{0,7}(?:u001[bB]|x1[bB]|033|e))\[[0-9;:]{0,20}[mK]"
+"""What sets or resets a colour of a terminal, behind its first byte."""
+_COLOURED = rb"(?:\x1b|u001[bB]|x1[bB]|\\033|\\e)\[[0-9;:]{0,20}[mK][ .@_-]?[A-Za-z0-9+]"
+"""What announces a colour: it begins or goes on where a value does, and its ``m`` would be taken for a letter of it."""
+LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS, lookalikes.DIGITS, _COLOURED))
 """What announces all else of these in raw bytes, where it begins with a literal."""
-_FOLDED = teller(byte_regex(b"|".join((_LITERAL, JOINT, lookalikes.TRIGGER, lookalikes.SELECTORS)).decode()))
+_FOLDS = (_LITERAL, JOINT, lookalikes.TRIGGER, lookalikes.SELECTORS, lookalikes.DIGITS, _COLOURED)
+_FOLDED = teller(byte_regex(b"|".join(_FOLDS).decode()))
 _QUOTED = teller(byte_regex((_QUOTED_LITERAL + b"|" + QUOTED_ROW).decode()))
 _ROW = re.compile(QUOTED_ROW)
 _REFERENCE = re.compile(rb"&(?:#|%b;)" % _NAMED.replace(b"|", b";|"))
@@ -77,10 +93,10 @@ def _referred(written: bytes, number: int) -> bytes:
 
 
 def _folded(match: re.Match[bytes]) -> bytes:
-    decimal, hexadecimal, name, pair, joint, beyond = match.groups()
+    decimal, hexadecimal, name, pair, joint, colour, beyond = match.groups()
     if beyond is not None:
         return lookalikes.PLAIN.get(match[0], match[0])
-    if joint is not None:
+    if joint is not None or colour is not None:
         return b""
     if pair is not None:
         return bytes([int(pair, 16)])
@@ -99,11 +115,12 @@ _JOINED = (
 )
 """`_JOINTS` once more, exactly, behind their first quote."""
 _FOLDING = re.compile(
-    rb"[&\\'\"\xc2-\xf4](?:"  # one set, which Python's engine looks for ten times as fast as for several things
+    rb"[&\\'\"\x1b\xc2-\xf4](?:"  # one set, which Python's engine looks for ten times as fast as for several things
     rb"(?<=&)(?:#([0-9]{1,7});?|#[xX]([0-9a-fA-F]{1,6});?|([A-Za-z]{2,16});)"
-    rb"|(?<=\\)\\{0,7}x([0-9a-fA-F]{2})|(%b)|(?<=[\xc2-\xf4])([\x80-\xbf]{1,3}))" % b"|".join(_JOINED)
+    rb"|(?<=\\)\\{0,7}x((?!1[bB]\[)[0-9a-fA-F]{2})|(%b)|(%b)|(?<=[\xc2-\xf4])([\x80-\xbf]{1,3}))"
+    % (b"|".join(_JOINED), _COLOUR_ON)
 )
-_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|'|\""))
+_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|'|\"|\[[0-9;:]{0,20}[mK]"))
 _PRINTABLE = re.compile(rb"=(?:([0-9a-fA-F]{2})|(?<=[^\n]{60}=)\r?\n)")
 _SOFT_BREAK = re.compile(rb"=(?<=[^\n]{60}=)\r?\n(?=[!-~])")
 _BYTES = {(one + two).encode(): bytes.fromhex(one + two) for one in _HEX for two in _HEX}
@@ -140,6 +157,11 @@ def _unquote_each(text: bytes) -> bytes:
 _unquote_bytes = by_rows(b"=", _unquote_each)
 FOLDING = Spelling(_FOLDING, _folded, _fold)
 QUOTED_PRINTABLE = Spelling(_PRINTABLE, _unquoted, _unquote)
+
+
+def in_lines(data: bytes) -> bool:
+    """Whether lines of a private key stand in an array. Asked of records that are hit: for the gate it is dear."""
+    return b"PRIVATE KEY" in data and _IN_LINES.search(data) is not None
 
 
 def is_one(text: bytes) -> bool:

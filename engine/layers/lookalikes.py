@@ -1,8 +1,9 @@
 """Characters that look like ASCII, or like nothing: what they stand for.
 
 Compatibility forms (Unicode Standard Annex 15, NFKC) of one ASCII character: fullwidth, mathematical, circled; letters
-of other scripts that look the same (after Unicode Technical Standard 39); dashes and spaces; and what is not shown at
-all: zero-width characters, soft hyphens, marks of direction, tags.
+of other scripts that look the same (after Unicode Technical Standard 39); digits of other scripts, in which people
+write their telephone and identity numbers; dashes and spaces; and what is not shown at all: zero-width characters, soft
+hyphens, marks of direction, tags.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _SAME = {
     "\u0085\u1680\u2028\u2029\u205f\u3000": " " * 6,
     "․。": "..",
 }  # fmt: skip
+_ZEROS = [0x0660, 0x06F0, *range(0x0966, 0x0D67, 0x80), 0x0E50, 0x0ED0]
+"""Where ten digits begin: Arabic, Persian, those of India from Devanagari to Malayalam, Thai, Lao."""
 _UNSEEN = [
     (0x00AD, 0x00AD),
     (0x034F, 0x034F),
@@ -42,6 +45,7 @@ _UNSEEN = [
     (0xFE00, 0xFE0F),
     (0xFEFF, 0xFEFF),
     (0xE0000, 0xE007F),
+    (0xE0100, 0xE01EF),
 ]
 
 
@@ -52,6 +56,7 @@ def _table() -> dict[bytes, bytes]:
             plain = unicodedata.normalize("NFKC", chr(code))
             if len(plain) == 1 and plain.isascii():
                 table[chr(code)] = plain
+    table |= {chr(zero + digit): str(digit) for zero in _ZEROS for digit in range(10)}
     for written, meant in _SAME.items():
         table |= zip(written, meant, strict=True)
     table |= {chr(code): "" for low, high in _UNSEEN for code in range(low, high + 1)}
@@ -98,5 +103,11 @@ TRIGGER = b"|".join(
 """What announces them; other scripts and spaces only where they touch what they may hide."""
 
 _TOUCHED = rb"[A-Za-z0-9@._-]"
-SELECTORS = _TOUCHED + rb"(?:\xef\xb8[\x80-\x8f]|\xe1\xa0\x8e|\xcd\x8f|\xd8\x9c)"
+SELECTORS = _TOUCHED + (
+    rb"(?:\xef\xb8[\x80-\x8f]|\xe1\xa0\x8e|\xcd\x8f|\xd8\x9c|\xf3\xa0[\x84-\x87]|\xe1\x85[\x9f\xa0]|\xe3\x85\xa4)"
+)
 """What announces variation selectors, joiners and marks that are not shown: behind ASCII, as those of emoji are not."""
+_INDIC = rb"\xe0[\xa5\xa7\xa9\xab\xad\xaf\xb1\xb3\xb5][\xa6-\xaf]"
+_DIGIT = rb"(?:\xd9[\xa0-\xa9]|\xdb[\xb0-\xb9]|%b|\xe0[\xb9\xbb][\x90-\x99])" % _INDIC
+DIGITS = _DIGIT * 2
+"""What announces digits of other scripts: two of them."""

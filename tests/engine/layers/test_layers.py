@@ -10,6 +10,7 @@ import quopri
 import random
 import re
 import uuid
+import zlib
 from itertools import cycle, islice, product
 
 import pytest
@@ -202,6 +203,52 @@ def test_a_shell_s_quotes_join(cleaner: Cleaner, before: str, after: str | None)
     assert in_json == cleaned
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("using \x1b[31mghp_16C7e42F292c6912E7710c838347Ae178B4a\x1b[0m x", "using [GITHUB_TOKEN]\x1b[0m x"),
+        ("card 5555\x1b[1;31m 5555 5555\x1b[0m 4444, said", "card [CREDIT_CARD], said"),
+        ("from \\x1b[32m203.0.113.75\\x1b[0m x", "from [IP_ADDRESS]\\x1b[0m x"),
+        ("ssn \\033[1m536-22-6780\\033[0m x", "ssn [US_SSN]\\033[0m x"),
+        ("\x1b[32mPASS\x1b[0m src/app.test.ts", None),
+    ],
+)
+def test_colours_of_a_terminal_neither_hide_nor_cut_a_value(cleaner: Cleaner, before: str, after: str | None) -> None:
+    """The letter that ends a colour is none of what follows; what holds no value keeps its colours."""
+    assert cleaner.clean(before.encode()).text.decode() == (after or before)
+    record = json.dumps({"out": json.dumps({"line": before})}).encode()
+    cleaned = cleaner.clean(record)
+    assert json.loads(json.loads(cleaned.text)["out"])["line"] == (after or before)
+    assert cleaned == cleaner.clean_all(record, "auto")
+
+
+@pytest.mark.parametrize("zero", [0x0660, 0x06F0, 0x0966, 0x09E6, 0x0AE6, 0x0BE6, 0x0E50, 0x0ED0])
+@pytest.mark.parametrize("ensure_ascii", [True, False])
+def test_digits_of_other_scripts_are_digits(cleaner: Cleaner, zero: int, *, ensure_ascii: bool) -> None:
+    """A card's number in Arabic, Persian, Indian, Thai or Lao digits is one; other numbers are as they were."""
+    digits = str.maketrans({str(digit): chr(zero + digit) for digit in range(10)})
+    record = json.dumps({"note": f"paid 4111 1111 1111 1111 in {2026}".translate(digits)}, ensure_ascii=ensure_ascii)
+    cleaned = cleaner.clean(record.encode())
+    assert json.loads(cleaned.text)["note"] == "paid [CREDIT_CARD] in 2026".translate(digits)
+    assert cleaned == cleaner.clean_all(record.encode(), "auto")
+
+
+@pytest.mark.parametrize("level", range(10))
+def test_a_text_packed_by_zlib_is_read_and_packed_again(cleaner: Cleaner, level: int) -> None:
+    """At each level; a stream that is cut is read as far as it goes."""
+    packed = base64.b64encode(zlib.compress(f"to {MAIL}, and so on".encode(), level)).decode()
+    cleaned = cleaner.clean(json.dumps({"body": packed}).encode())
+    assert zlib.decompress(base64.b64decode(json.loads(cleaned.text)["body"])) == b"to [EMAIL_ADDRESS], and so on"
+    assert cleaner.clean(json.dumps({"body": packed[:-8]}).encode()).redactions
+
+
+@pytest.mark.parametrize("unseen", ["\u3164", "\u115f", "\U000e0100"])
+def test_fillers_and_ideographic_variants_hide_nothing(cleaner: Cleaner, unseen: str) -> None:
+    """What is not shown within a value is no part of it."""
+    record = json.dumps({"body": f"{TOKEN[:9]}{unseen}{TOKEN[9:]}"}).encode()
+    assert json.loads(cleaner.clean(record).text)["body"] == "[GITHUB_TOKEN]"
+
+
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 @pytest.mark.parametrize("layers_around", [0, 1, 2])
 def test_characters_in_an_array_spell_a_value(
@@ -221,6 +268,28 @@ def test_characters_in_an_array_spell_a_value(
         assert value not in "".join(after["chars"])
         assert len(after["chars"]) == len(text)
         assert (after["choices"], after["few"], after["n"]) == ([*"ABCDEF"], ["a", "b"], 1)
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("depth", range(4))
+@pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+def test_a_private_key_in_lines_of_an_array_is_found(
+    cleaner: Cleaner, separators: tuple[str, str], depth: int, kind: str
+) -> None:
+    """Its first line gets what stands for all of it; what stands before and behind it stays, and so does a certificate."""
+    body = [base64.b64encode(bytes(range(at, at + 48))).decode() for at in range(0, 192, 48)]
+    lines = ["$ cat key", f"-----BEGIN {kind}-----", *body, f"-----END {kind}-----", "$ exit"]
+    certificate = ["-----BEGIN CERTIFICATE-----", *body, "-----END CERTIFICATE-----"]
+    document: object = {"out": lines, "ca": certificate}
+    for _ in range(depth):
+        document = {"inner": json.dumps(document, separators=separators)}
+    record = json.dumps(document, separators=separators).encode()
+    cleaned = cleaner.clean(record)
+    document = json.loads(cleaned.text)
+    for _ in range(depth):
+        document = json.loads(document["inner"])
+    assert document == {"out": ["$ cat key", "[PRIVATE_KEY]", *[""] * 5, "$ exit"], "ca": certificate}
+    assert cleaned == cleaner.clean_all(record, "auto")
 
 
 def test_a_text_at_the_end_of_a_path_is_read(cleaner: Cleaner) -> None:
