@@ -91,7 +91,9 @@ class CompiledRule:
         self._told = b"", False  # the last key that was asked for context words, and whether it has one
         self._keys: dict[bytes, bool] = {}  # what `reads` said: keys come again and again
         if known is None:
-            known = Known(_part("gate", _gate_of, rule), needs_digits(rule.pattern) or needs_digits(rule.gate or "", gate=True))
+            known = Known(
+                _part("gate", _gate_of, rule), needs_digits(rule.pattern) or needs_digits(rule.gate or "", gate=True)
+            )
             self._compile()
         self.gate, self.numeric = known
 

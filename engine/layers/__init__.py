@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from detectors.regex import byte_regex, teller
 from engine.layers import base64text, beyond, characters, hextext, lookalikes, rows, short
 from engine.layers.model import Layer, Purse
 from engine.native import compiled
@@ -33,12 +34,12 @@ ROWS = b"|".join((beyond.IN_BASE64, beyond.IN_HEX, short.LITERAL))
 LITERAL_APART = (LITERAL + b"|" + short.LITERAL, beyond.IN_BASE64, beyond.IN_HEX)
 """Both, in parts of which each fits into what google-re2 keeps."""
 _DEAR = re.compile(DEAR)
-_ZIPPED = base64text.ZIPPED[:4]
+_zipped = teller(byte_regex(base64text.ZIPPED.decode()))
 
 
 def layers(text: bytes, purse: Purse) -> Iterator[Layer]:
     """The layers that ``text`` holds. Raises BudgetExceeded("decoded") where they unpack to more than ``purse`` has."""
-    if announces is None or announces_rows is None or announces(text) or announces_rows(text) or _ZIPPED in text:
+    if announces is None or announces_rows is None or announces(text) or announces_rows(text) or _zipped(text):
         yield from base64text.find(text, purse)
         yield from hextext.find(text, purse)
 

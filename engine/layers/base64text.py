@@ -80,7 +80,7 @@ def _places(text: bytes, by: Iterable[Search]) -> list[int]:
     for search in by:
         span = search(text, 0, size)[0]
         while span[0] >= 0:
-            out.append(span[0])
+            out.append(span[1] - 1)  # what announces zlib begins before its run
             row = _ROW.match(text, span[1])
             span = search(text, span[1] if row is None else row.end(), size)[0]
     return sorted(out)
