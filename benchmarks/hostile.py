@@ -1,16 +1,21 @@
 """Texts that were made to be dear: what the core and the gate take for each, as multiples of plain prose.
 
-Each text is one short unit again and again, as a record by itself or as the only member of a JSON object. What is
-reported is the shortest processor time of a few passes: what disturbs a pass only makes it longer.
+Each text is one short unit again and again, or one with a number that counts up, as a record by itself or as the only
+member of a JSON object. What is reported is the shortest processor time of a few passes: what disturbs one makes it
+longer.
 """
 
 from __future__ import annotations
 
 import json
+import string
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import count
+from random import Random
 from typing import Any
 
 from benchmarks.core import Core
@@ -65,6 +70,39 @@ FULL_OF_FINDINGS: dict[str, str] = {
 """Units of texts in which much is found, each finding with its decision."""
 
 
+def _drawn(signs: str, least: int, most: int) -> Callable[[int], str]:
+    """Words of ``least`` to ``most`` of ``signs``, drawn by a number."""
+
+    def word(number: int) -> str:
+        rng = Random(number)  # noqa: S311 (nothing is to be kept from anybody)
+        return "".join(rng.choices(signs, k=rng.randint(least, most)))
+
+    return word
+
+
+_LETTERS = string.ascii_letters + string.digits
+_words, _letter = _drawn(_LETTERS, 3, 40), _drawn(string.ascii_letters, 1, 1)
+NEVER_THE_SAME: dict[str, Callable[[int], str]] = {
+    "numbered passwords left out": "password {} ".format,
+    "numbered options": " --password {}".format,
+    "numbered lines": "error {} at line\n".format,
+    "numbered pairs": "a{0}=b{0} ".format,
+    "numbered colons": "{}:".format,
+    "numbered base64": lambda number: b64encode(b"hello world %d " % number).decode() + " ",
+    "numbered hexadecimal": lambda number: f"6162636465666768{number:04x} ",
+    "identifiers": lambda number: f"{number:08x}-1234-4abc-8def-1234567890ab ",
+    "percent-encoded letters": lambda number: f"%{ord(_letter(number)):02x}",
+    "references to letters": lambda number: f"&#{ord(_letter(number))};",
+    "letters by their numbers": lambda number: f"\\x{ord(_letter(number)):02x}",
+    "random letters": _drawn(_LETTERS, 1, 1),
+    "random words": lambda number: _words(number) + " ",
+    "random digits": _drawn(string.digits, 1, 1),
+    "random hexadecimal": _drawn("0123456789abcdef", 1, 1),
+    "random characters": _drawn(string.printable[:95], 1, 1),
+}
+"""Units that are never the same, by a number that counts up; in some of these texts a little is found by chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a text takes, as multiples of what prose of the same length does."""
@@ -86,10 +124,10 @@ def prices(policy: Policy, size: int, passes: int, advance: Callable[[], None]) 
     """What each text of ``size`` bytes takes under ``policy``; ``advance`` is called after each."""
     core, hits = Core(policy), policy.detector.gate.hits
     for form in ("text", "json"):
-        prose = record(PROSE, size, form)
+        prose = record(prose_of(size), form)
         plain = _shortest(core, prose, passes * 3), _shortest_of(partial(hits, prose), passes * 3)
-        for name, unit in (NOTHING_IN_IT | FULL_OF_FINDINGS).items():
-            data = record(unit, size, form)
+        for name, text in texts(size).items():
+            data = record(text, form)
             (outcome,) = core.sanitize([data])
             took, gate = _shortest(core, data, passes), _shortest_of(partial(hits, data), passes)
             found: Sequence[object] = getattr(outcome, "redactions", ())
@@ -97,9 +135,31 @@ def prices(policy: Policy, size: int, passes: int, advance: Callable[[], None]) 
             advance()
 
 
-def record(unit: str, size: int, form: str) -> bytes:
-    """``unit`` again and again, up to ``size`` bytes, as a record."""
-    text = unit * (size // len(unit.encode()))
+def texts(size: int) -> dict[str, str]:
+    """All of them, up to ``size`` bytes each."""
+    again = {name: unit * (size // len(unit.encode())) for name, unit in (NOTHING_IN_IT | FULL_OF_FINDINGS).items()}
+    return again | {name: _joined(make, size) for name, make in NEVER_THE_SAME.items()}
+
+
+def _joined(make: Callable[[int], str], size: int) -> str:
+    units, left = list[str](), size
+    for number in count():
+        unit = make(number)
+        left -= len(unit)
+        if left < 0:
+            break
+        units.append(unit)
+    return "".join(units)
+
+
+def prose_of(size: int) -> str:
+    """About ``size`` bytes of prose that does not repeat itself: its words in ever other orders."""
+    words, order = PROSE.split(), Random(size)  # noqa: S311 (nothing is to be kept from anybody)
+    return " ".join(order.choice(words) for _ in range(size // _WORD))[:size]
+
+
+def record(text: str, form: str) -> bytes:
+    """A text as a record by itself, or as the only member of one."""
     return json.dumps({"message": text}, ensure_ascii=False).encode() if form == "json" else text.encode()
 
 

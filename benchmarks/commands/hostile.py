@@ -25,12 +25,12 @@ def hostile(size: int, passes: int, policy: Path | None, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from benchmarks.hostile import FULL_OF_FINDINGS, NOTHING_IN_IT, prices
+    from benchmarks.hostile import prices, texts
     from benchmarks.tables import header, write_json
     from engine.policy import load_policy
 
     loaded = load_policy(policy)
-    with cli.progress("measuring", 2 * len(NOTHING_IN_IT | FULL_OF_FINDINGS)) as advance:
+    with cli.progress("measuring", 2 * len(texts(size))) as advance:
         found = sorted(prices(loaded, size, passes, advance), key=lambda price: -price.core)
     if as_json:
         rules = len(loaded.detector.rules)

@@ -115,7 +115,8 @@ def _run(run: bytes, at: int, purse: Purse, by: Sequence[Search]) -> Iterator[La
             yield layer
         elif len(lines) == 1 and len(run) <= _MIXED:
             readable = _SHORT_READABLE if _SHORT in by else _READABLE
-            yield from _parts(stretch, purse, readable)
+            if readable.search(stretch.data) is not None:
+                yield from _parts(stretch, purse, readable)
     if len(lines) > 1 and not found:  # not one text in many lines, so perhaps each for itself
         for line in lines:
             if _announced(line, by):

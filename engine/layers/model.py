@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,6 +10,9 @@ from detectors.errors import BudgetExceeded
 
 _TEXT = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
 _CONTROLS = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r") + b"\x7f"
+
+_BROKEN = re.compile(rb"[\xc0-\xff][^\x80-\xbf]|[\x00-\x7f][\x80-\xbf]|\A[\x80-\xbf]")
+"""What no UTF-8 has."""
 
 
 class Layer(NamedTuple):
@@ -46,6 +50,8 @@ def is_text(data: bytes) -> bool:
     strange = len(data.translate(None, _TEXT))
     if strange * 4 <= len(data):
         return True
+    if _BROKEN.search(data) is not None:  # most are: an exception takes several times as long
+        return False
     try:
         data.decode()
     except UnicodeDecodeError:
