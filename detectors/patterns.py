@@ -28,6 +28,7 @@ _MOST_ANCHORS = 8_000  # in one text; beyond, the rules' own patterns say more n
 _FEW_ANCHORS = 2_000  # in any text, however short
 _DENSE = 12  # bytes for each anchor: so many and no more, or the text says less than it costs
 _LONG_KEY = 1024  # bytes, beyond which a key is looked at once, and its end with each value
+_SPARSE = 256  # bytes for each sign that may separate scalars
 _FEW = 32  # scalars; rather are so many read in vain than places looked for
 
 
@@ -158,24 +159,31 @@ class PatternDetector:
         anchors, others = self._table(rules)
         found: list[Span] = []
         if anchors is not None:
-            most = min(max(_FEW_ANCHORS, len(raw) // _DENSE), _MOST_ANCHORS, self._max_candidates)
-            spans = self._anchored(raw, *anchors, most)
+            spans = self._anchored(raw, *anchors, min(_most_anchors(raw), self._max_candidates))
+            if spans is None and _is_sparse(raw):
+                return [(0, len(raw), rule) for rule in rules]
             if spans is None:
                 others = list(rules)
             else:
                 found = spans
         if others:
-            budget, most = Budget(self._max_candidates), _most_scalars(raw)
-            most = most if most * 2 < self._max_candidates else self._max_candidates
+            budget = Budget(self._max_candidates)
             for rule in others:
-                for count, (start, end) in enumerate(self.rules[rule].places(raw)):
-                    budget.take()
-                    if count > most:  # so it is read everywhere
-                        found.append((start, len(raw), rule))
-                        break
-                    found.append((start, end, rule))
+                found += self._places_of(rule, raw, budget)
             found.sort()
         return found
+
+    def _places_of(self, rule: int, raw: bytes, budget: Budget) -> Iterator[Span]:
+        """The places of one rule, as its own pattern tells; all of the text, once there are more than scalars in it."""
+        most = self._max_candidates
+        for count, (start, end) in enumerate(self.rules[rule].places(raw)):
+            budget.take()
+            if count == _FEW and (scalars := _separators(raw)) * 2 < most:
+                most = scalars + _FEW
+            if count > most:
+                yield start, len(raw), rule
+                return
+            yield start, end, rule
 
     def _table(self, rules: tuple[int, ...]) -> tuple[Table | None, list[int]]:
         """The anchors of ``rules``, which come together again and again, and those of the rules that have none."""
@@ -195,6 +203,17 @@ class PatternDetector:
         return known
 
 
-def _most_scalars(raw: bytes) -> int:
-    """How many scalars and pairs a text can hold, at most, and a few more: what separates them is counted."""
-    return raw.count(b'"') + raw.count(b",") + raw.count(b"=") + _FEW
+def _most_anchors(raw: bytes) -> int:
+    """How many anchors are worth more than what they cost: in a long text more, if it can hold so many scalars."""
+    most = len(raw) // _DENSE
+    return _FEW_ANCHORS if most <= _FEW_ANCHORS or _is_sparse(raw) else min(most, _MOST_ANCHORS)
+
+
+def _is_sparse(raw: bytes) -> bool:
+    """Whether a text can hold but a few scalars and pairs for its length, so that most of it is read in any case."""
+    return _separators(raw) * _SPARSE < len(raw)
+
+
+def _separators(raw: bytes) -> int:
+    """How many signs stand in a text of which scalars and pairs have at least one each, but for the first."""
+    return raw.count(b'"') + raw.count(b",") + raw.count(b"=")

@@ -36,6 +36,7 @@ LEAST = re.compile(rb"[A-Za-z0-9+/_-]{14}")
 """What each text in base64 holds at least, but for those of `short`; those in hexadecimal hold it too."""
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]{60,}\r?\n)+[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/_-]{8,}={0,2}")
 _PADDING = 2
+_SELDOM = 128  # bytes for each place
 _BLOCKS = bytes(byte if byte in b"\r\n+/-_" or (chr(byte).isalnum() and byte < 0x80) else 0x20 for byte in range(256))
 """Makes of all that is no part of a run, but for its padding, a space."""
 _ROW = re.compile(rb"[A-Za-z0-9+/_-]*")
@@ -50,11 +51,11 @@ _CHUNK = 1024
 
 def find(text: bytes, purse: Purse) -> Iterator[Layer]:
     """The texts that ``text`` holds in base64. Raises BudgetExceeded."""
-    announced = _announced(text, _ANNOUNCED)
-    if not announced:
+    places, announced = _places(text)
+    if not places:
         return
     known: dict[bytes, tuple[list[Layer], int]] = {}  # and how many bytes they unpack to: runs come again and again
-    for match in _runs(text, _places(text, announced)):
+    for match in _runs(text, places):
         at = match.start()
         run = match[0]
         if run in known:
@@ -68,38 +69,51 @@ def find(text: bytes, purse: Purse) -> Iterator[Layer]:
             yield Layer(kind, at + low, at + high, below, encode)
 
 
-def _announced(text: bytes, by: Iterable[Search]) -> list[Search]:
-    """What of ``by`` announces something in ``text``; in a part of it, nothing else does."""
-    size = len(text)
-    return [search for search in by if search(text, 0, size)[0][0] >= 0]
-
-
-def _places(text: bytes, by: Iterable[Search]) -> list[int]:
-    """Where something is announced, in order; within characters in a row, each of ``by`` is asked once."""
-    out, size = list[int](), len(text)
-    for search in by:
-        span = search(text, 0, size)[0]
-        while span[0] >= 0:
-            out.append(span[1] - 1)  # what announces zlib begins before its run
-            row = _ROW.match(text, span[1])
-            span = search(text, span[1] if row is None else row.end(), size)[0]
-    return sorted(out)
+def _places(text: bytes) -> tuple[list[int], list[Search]]:
+    """Where something is announced, in order, and by what; within characters in a row, each is asked once."""
+    places, by, size = list[int](), list[Search](), len(text)
+    for search in _ANNOUNCED:
+        start, end = search(text, 0, size)[0]
+        if start >= 0:
+            by.append(search)
+        while start >= 0:
+            places.append(end - 1)  # what announces zlib begins before its run
+            row = _ROW.match(text, end)
+            start, end = search(text, end if row is None else row.end(), size)[0]
+    if len(by) > 1:
+        places.sort()
+    return places, by
 
 
 def _runs(text: bytes, places: Sequence[int]) -> Iterator[re.Match[bytes]]:
-    """The runs in which something is announced at one of ``places``, in order."""
-    blocks, number, end = text.translate(_BLOCKS), 0, 0
-    while number < len(places):
-        begin = max(blocks.rfind(b" ", end, places[number]) + 1, end)
-        end = blocks.find(b" ", places[number])
-        end = end if end >= 0 else len(text)
+    """The runs in which something is announced at one of ``places``, in order.
+
+    Where these are few, only what stands around them is looked through.
+    """
+    number, last, begin, end = 0, len(places), 0, len(text)
+    blocks = text.translate(_BLOCKS) if last * _SELDOM < end else None
+    while number < last:
+        if blocks is not None:
+            begin = max(blocks.rfind(b" ", begin, places[number]) + 1, begin)
+            end = blocks.find(b" ", places[number])
+            end = end if end >= 0 else len(text)
         for match in _RUN.finditer(text, begin, end + _PADDING):
-            while number < len(places) and places[number] < match.start():
+            low, high = match.span()
+            while number < last and places[number] < low:
                 number += 1
-            if number < len(places) and places[number] < match.end():
+            if number == last:
+                return
+            if places[number] < high:
                 yield match
-        while number < len(places) and places[number] < end:
+        while number < last and places[number] < end:
             number += 1
+        begin = end
+
+
+def _announced(text: bytes, by: Iterable[Search]) -> bool:
+    """Whether one of ``by`` announces something in a part of a text; in it, nothing else does."""
+    size = len(text)
+    return any(search(text, 0, size)[0][0] >= 0 for search in by)
 
 
 def _run(run: bytes, at: int, purse: Purse, by: Sequence[Search]) -> Iterator[Layer]:

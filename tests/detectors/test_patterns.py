@@ -184,3 +184,24 @@ def test_entropy_of_long_texts_is_that_of_the_formula(data: bytes) -> None:
     """Short or long, entropy is the mean of the surprise of each byte."""
     shares = [data.count(byte) / len(data) for byte in set(data)]
     assert entropy(data) == pytest.approx(-sum(share * math.log2(share) for share in shares), abs=1e-9)
+
+
+def test_a_rule_that_is_met_everywhere_is_read_everywhere() -> None:
+    """Where there are more places than scalars, no more are looked for; nothing that is found lies outside of them."""
+    detector = PatternDetector([SSN, TOKEN])
+    raw = b'{"x": "' + b"ssn 123456789 " * 5_000 + b'"}'
+    places = detector.places(raw, [0, 1])
+    assert len(places) < 100
+    found = detector.read(Text(raw), [0])
+    assert len(found) == 5_000
+    spans = [(start, end) for start, end, rule in places if rule == 0]
+    assert all(any(start < one.end and one.start < end for start, end in spans) for one in found)
+
+
+def test_the_gate_is_asked_about_many_texts_as_about_each() -> None:
+    """Under a short key, a long one, and none."""
+    detector = PatternDetector([SSN, PASSWORD])
+    values = [b"ssn 123456789", b"nothing", b"", b"x" * 70]
+    for key in (b"", b"password", b"k" * 2_000 + b"password"):
+        each = [set(detector.hits(Text(value, key))) for value in values]
+        assert [set(hits) for hits in detector.hits_of_each(values, key)] == each

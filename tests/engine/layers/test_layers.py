@@ -324,6 +324,29 @@ def test_what_is_encoded_again_and_again_is_found_each_time(cleaner: Cleaner, en
         assert cleaned == cleaner.clean_all(record, "auto")
 
 
+_RUNS = st.one_of(
+    st.binary(min_size=6, max_size=60).map(base64.b64encode),
+    st.text(max_size=40).map(lambda text: base64.urlsafe_b64encode(text.encode()).rstrip(b"=")),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=90).map(
+        lambda text: base64.encodebytes(text.encode()).replace(b"\n", b"\r\n").rstrip()
+    ),
+    st.binary(max_size=40).map(gzip.compress).map(base64.b64encode),
+    st.text(st.sampled_from("ABCDabcdwxyzQ0189+/-_="), max_size=12).map(str.encode),
+)
+
+
+@given(st.lists(_RUNS, max_size=8))
+@example([base64.b64encode(b"jane@corp.example"), b"word", base64.b64encode(b"to jane@corp.example")])
+def test_what_a_run_spells_does_not_depend_on_what_stands_beside_it(runs: list[bytes]) -> None:
+    """Only runs in which something is announced are decoded: the same as if each stood alone."""
+    apart, at = [], 0
+    for run in runs:
+        apart += [(kind, at + start, at + end, text) for kind, start, end, text, _ in layers(run, Purse(1 << 20))]
+        at += len(run) + 1
+    together = [one[:4] for one in layers(b" ".join(runs), Purse(1 << 20))]
+    assert sorted(together) == sorted(apart)
+
+
 def test_unpacking_is_bounded(cleaner: Cleaner) -> None:
     """A bomb is over budget, not passed unread; what is within the bound is read."""
     bomb = base64.b64encode(gzip.compress(b"0" * 200_000_000, 9)).decode()
