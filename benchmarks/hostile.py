@@ -22,6 +22,7 @@ from benchmarks.core import Core
 from engine.policy.compiled import Policy
 from engine.routing import kind
 
+_WORD = 5  # bytes of a word and the space behind it, at most on average
 PROSE = (
     "The committee considers whether the new plan for the harbour is any better than the old one, which nobody had "
     "liked very much either. "
