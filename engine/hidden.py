@@ -32,7 +32,8 @@ def is_spelled_out(value: bytes) -> bool:
     It takes the backslashes before an escape for part of it. At any depth these are a power of two; others stand in the
     text, and may be the beginning of another escape. Keys are to have none.
     """
-    return _MIXED.search(value) is None and not _in_key(value)
+    mixed = b"\\\\\\u" in value and _MIXED.search(value) is not None  # `find` first: it is a hundred times as quick
+    return not mixed and not _in_key(value)
 
 
 def hidden_in(text: bytes) -> list[Span]:

@@ -30,8 +30,8 @@ NAMED_SIGNS = tuple(
         rf'(?i)(?:name|key)\\*"\s*:\s*\\*"[^"\\]{{0,60}}(?:{_WORDS})',
         rf'(?i)(?:name|key|field|label)\\*"\s*:\s*\\*"[^"\\]{{0,40}}(?:{_PERSONAL})',
         rf'(?i)[\[,]\s*\\*"[\w.-]{{0,60}}(?:{_WORDS})[\w.-]{{0,20}}\\*"\s*,\s*\\*"',
-        rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*[\[{{]',
-        rf'(?i)(?:{_PERSONAL})\\*"\s*:\s*\{{',
+        rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*(?:\\*")?[\[{{]',
+        rf'(?i)(?:{_PERSONAL})\\*"\s*:\s*(?:\\*")?\{{',
         r'kind\\*"\s*:\s*\\*"Secret\\*"',
     )
 )

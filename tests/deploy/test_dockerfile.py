@@ -32,6 +32,7 @@ TESTS_OF_COMPILED = (  # not those of each rule, whose patterns are not compiled
         "engine/test_locate",
         "engine/test_memory",
         "engine/test_parts",
+        "engine/test_hidden",
     ),
     *("detectors/test_finding", "detectors/test_patterns", "detectors/test_identifiers", "detectors/test_anchors"),
 )
