@@ -30,6 +30,8 @@ TOLD = [
     '{"password": {"value": "tulip"}}',
     '{"passwords": ["kite7", "tulip"]}',
     '{"passwords": {"db": "tulip"}}',
+    '{"passwords": "[\\"tulip\\"]"}',
+    '{"password": "{\\"value\\": \\"tulip\\"}"}',
     '{"kind": "Secret", "data": {"conf": "tulip"}}',
     '{"kind": "Secret", "stringData": {"conf": "tulip"}, "metadata": {"name": "db"}}',
 ]
@@ -49,6 +51,7 @@ NUMBERS = [
     '{"label": "Social Security Number", "value": "536226780"}',
     '{"fields": [{"value": "536226780", "name": "ssn"}]}',
     '{"ssn": {"value": "536226780", "verified": true}}',
+    '{"ssn": "{\\"value\\": \\"536226780\\"}"}',
 ]
 
 
