@@ -204,4 +204,4 @@ def test_the_gate_is_asked_about_many_texts_as_about_each() -> None:
     values = [b"ssn 123456789", b"nothing", b"", b"x" * 70]
     for key in (b"", b"password", b"k" * 2_000 + b"password"):
         each = [set(detector.hits(Text(value, key))) for value in values]
-        assert [set(hits) for hits in detector.hits_of_each(values, key)] == each
+        assert [set(hits) for hits in detector.hits_of_each([Text(value, key) for value in values])] == each
