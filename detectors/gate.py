@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, repeat
 from typing import Any, NamedTuple
 
 import hyperscan as hs
 
 from detectors import gatecache
-from detectors.runs import Cut, within_stretches
-from detectors.shapes import FindShapes, Shapes
+from detectors.glance import Helper, Hidden, Plan, Told, Trigger
+from detectors.runs import within_stretches
+from detectors.shapes import Shapes
 from detectors.words import Words
 
 Numbered = tuple[int, bytes]
@@ -28,36 +29,28 @@ _FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
 class Stage(NamedTuple):
     """Patterns that have a pass of their own, since each matches only in data that one of ``triggers`` matches in.
 
-    ``probe`` tells the same as the triggers, quicker; they are not looked for then.
+    What a glance has ``told`` says the same as the triggers, quicker; they are not looked for then.
     """
 
     triggers: Sequence[bytes]
     ids: Collection[int]
-    probe: Callable[[bytes], bool] | None = None
-
-
-class Probe(NamedTuple):
-    """A function that tells quicker than a pattern could whether a pattern's id hits."""
-
-    id: int
-    function: Callable[[bytes], bool]
+    told: Trigger | None = None
 
 
 class _Pass(NamedTuple):
-    """A pass behind a trigger, or where ``tells`` says it is worth it."""
+    """A pass behind a trigger, or where a glance ``told`` that it is worth it."""
 
     trigger: int
-    tells: Callable[[bytes], bool] | None
+    told: Trigger | None
     database: hs.Database | None
 
 
 class Gate:
-    """Patterns compiled together. A pattern's id is its place in ``patterns``. An id hits by its ``probes`` too.
+    """Patterns compiled together. A pattern's id is its place in ``patterns``.
 
     ``patterns`` and the triggers of ``stages`` are regular expressions over bytes as Hyperscan reads them (no
-    lookaround); what several ids share is looked for once. The ids of ``words`` hit by those and not by their patterns.
-    Those of them that stand behind something stand behind the first of ``stages``, and so do shapes. ``find_shapes``
-    and ``cut`` look for what `detectors.shapes` and `detectors.runs` say.
+    lookaround); what several ids share is looked for once. With a ``helper``, the ids of ``words`` hit by those lists
+    of words and not by their patterns, and ``hidden`` and ``keyed`` are looked for as well, see `detectors.glance`.
 
     Raises ValueError naming the first pattern that does not compile. Usable from several threads.
     """
@@ -66,36 +59,44 @@ class Gate:
         self,
         patterns: Sequence[bytes],
         stages: Sequence[Stage] = (),
-        probes: Sequence[Probe] = (),
-        words: Words | None = None,
-        find_shapes: FindShapes | None = None,
-        cut: Cut | None = None,
+        words: Mapping[int, Sequence[str]] | None = None,
+        *,
+        helper: Helper | None = None,
+        hidden: Hidden | None = None,
+        keyed: bytes | None = None,
     ) -> None:
         self.patterns = tuple(patterns)
-        self._probes = probes
-        self._words = words
-        by_words = frozenset(words.ids if words is not None else ())
-        count = len(patterns)
+        self._helper = helper
+        numeric = frozenset[int]().union(*(stage.ids for stage in stages if stage.told == "numeric"))
+        self._words = Words((words or {}) if helper is not None else {}, numeric)
+        by_words = self._words.ids
         later = by_words.union(*(stage.ids for stage in stages))
         self._same: dict[int, list[int]] = {}  # further ids of a pattern, by the first
-        first = dict(self._once([number for number in range(count) if number not in later]))
+        first = dict(self._once([number for number in range(len(patterns)) if number not in later]))
         behind = [dict(self._once(sorted(set(stage.ids) - by_words))) for stage in stages]
-        tokens = within_stretches(first) if cut is not None else frozenset()
-        self._cut = cut if tokens else None
+        tokens = within_stretches(first) if helper is not None else frozenset()
         self._tokens = _database([(number, first.pop(number)) for number in sorted(tokens)])
-        self._shapes: Shapes | None = None
-        if find_shapes is not None:
-            numbers = behind[0] if behind else {}
-            self._shapes = Shapes(first | numbers, find_shapes, numbers)
-            for number in self._shapes.ids:
-                (first if number in first else numbers).pop(number)
+        shapeable = first | {n: text for group in behind for n, text in group.items() if n in numeric}
+        self._shapes = Shapes(shapeable if helper is not None and helper.shapes else {}, numeric)
+        for group in (first, *behind):
+            for number in self._shapes.ids & group.keys():
+                del group[number]
         self._later: list[_Pass] = []
         triggers: list[Numbered] = []
-        for number, (stage, group) in enumerate(zip(stages, behind, strict=True), count):
-            self._later.append(_Pass(number, stage.probe, _database(group.items())))
-            triggers += [(number, text) for text in stage.triggers if stage.probe is None]
+        for number, (stage, group) in enumerate(zip(stages, behind, strict=True), len(patterns)):
+            told = stage.told if helper is not None else None
+            self._later.append(_Pass(number, told, _database(group.items())))
+            triggers += [(number, text) for text in stage.triggers if told is None]
         self._first = _database([*first.items(), *triggers])
-        self._plain = not (self._later or self._same or probes or words or self._shapes or tokens)  # one pass tells all
+        self._plan = Plan(
+            bool(tokens),
+            hidden.id if hidden is not None else None,
+            hidden.rows if hidden is not None else None,
+            keyed,
+            *self._shapes.programs,
+            *self._words.automata,
+        )
+        self._plain = helper is None and not self._later and not self._same  # one pass tells all
         self._local = threading.local()
 
     def _once(self, ids: Iterable[int]) -> Iterable[tuple[int, bytes]]:
@@ -109,7 +110,7 @@ class Gate:
     @property
     def shaped(self) -> frozenset[int]:
         """The ids that `detectors.shapes` looks for."""
-        return self._shapes.ids if self._shapes is not None else frozenset()
+        return self._shapes.ids
 
     def hits(self, data: bytes) -> Sequence[int]:
         """Which patterns match somewhere in ``data``, each once."""
@@ -123,31 +124,23 @@ class Gate:
     def hits_of_each(self, texts: Sequence[bytes]) -> list[list[int]]:
         """`hits` of each of ``texts``.
 
-        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together. And a
-        call of the helper takes as long as a hundred bytes of its work, so as little as can be stands around it.
+        Pass by pass and not text by text: the tables of two passes do not fit into a processor's cache together.
         """
         found: list[list[int]] = [[] for _ in texts]
         (scan, scratch), (scan_token, token_scratch), *later = self._scans()
         _run(map(scan, texts, repeat(_add), repeat(0), found, repeat(scratch)))
-        if self._cut is not None:
-            cut = list(map(self._cut, texts))
-            hit = compress(found, cut)
-            _run(map(scan_token, filter(None, cut), repeat(_add), repeat(0), hit, repeat(token_scratch)))
-        for probed, probe in self._probes:
-            for hits in compress(found, map(probe, texts)):
-                if probed not in hits:
-                    hits.append(probed)
-        behind: Iterable[bool] = ()  # the first of the stages
-        for (trigger, tells, _), (scan, scratch) in zip(self._later, later, strict=True):
-            told = list(map(tells, texts)) if tells is not None else [trigger in hits for hits in found]
-            if any(told):
-                _run(map(scan, compress(texts, told), repeat(_add), repeat(0), compress(found, told), repeat(scratch)))
-            behind = behind or told
-        behind = behind or [False] * len(texts)
-        if self._shapes is not None:
-            _extend(found, self._shapes.of_each(texts, behind))
-        if self._words is not None:
-            _extend(found, self._words.of_each(texts, behind))
+        told = Told()
+        if self._helper is not None:
+            told = Told(*self._helper.glance(texts, found, self._plan))  # type: ignore[arg-type]
+            cut = filter(None, told.stretches)
+            hit = compress(found, told.stretches)
+            _run(map(scan_token, cut, repeat(_add), repeat(0), hit, repeat(token_scratch)))
+            self._words.add(found, told)
+        for one, (scan, scratch) in zip(self._later, later, strict=True):
+            worth = getattr(told, one.told) if one.told else [one.trigger in hits for hits in found]
+            if any(worth):
+                hit = compress(found, worth)
+                _run(map(scan, compress(texts, worth), repeat(_add), repeat(0), hit, repeat(scratch)))
         self._tidy(filter(None, found))
         return found
 
@@ -169,12 +162,6 @@ class Gate:
             scans = [(_nothing, None) if one is None else (one.scan, hs.Scratch(one)) for one in databases]
             self._local.scans = scans
             return scans
-
-
-def _extend(found: Iterable[list[int]], more: Iterable[Collection[int]]) -> None:
-    for hits, numbers in zip(found, more, strict=True):
-        if numbers:
-            hits += numbers
 
 
 def _run(calls: Iterator[object]) -> None:

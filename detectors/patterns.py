@@ -7,17 +7,15 @@ span in the decoded text. Then the rule's context, allow-list, entropy and valid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from detectors.anchors import Anchor, Scan, Span, Table, scan_pure, table
 from detectors.compiled import MAX_CANDIDATES, Budget, CompiledRule
 from detectors.finding import Finding, Text
-from detectors.gate import Gate, Probe, Stage
+from detectors.gate import Gate, Stage
 from detectors.gateform import DIGITS
+from detectors.glance import Helper, Hidden
 from detectors.rule import Rule
-from detectors.runs import Cut
-from detectors.shapes import FindShapes
-from detectors.words import Find, Words
 
 _KNOWN_TABLES = 512  # of a detector, at most: 2 kB each, mostly
 _KNOWN_READERS = 4096  # of a detector, at most
@@ -36,9 +34,9 @@ class PatternDetector:
     """All rules compiled together.
 
     ``extra`` are patterns of the caller, in Hyperscan's syntax, that ride along in the same gate: their ids
-    follow those of the rules; ``stages`` says which of them come behind a trigger, ``probes``
-    which of them are looked for by other means as well. ``scan`` looks for anchors; ``has_digits`` for `DIGITS`, and
-    ``find_words`` for context words, if they are quicker than the gate. Raises ValueError naming what does not compile.
+    follow those of the rules; ``stages`` says which of them come behind a trigger. ``scan`` looks for anchors, the
+    ``helper`` for what Hyperscan would be slower at, ``hidden`` and ``keyed`` included: see `detectors.gate`. Raises
+    ValueError naming what does not compile.
     """
 
     def __init__(
@@ -47,13 +45,11 @@ class PatternDetector:
         *,
         extra: Sequence[bytes] = (),
         stages: Sequence[Stage] = (),
-        probes: Sequence[Probe] = (),
+        hidden: Hidden | None = None,
+        keyed: bytes | None = None,
         max_candidates: int = MAX_CANDIDATES,
         scan: Scan = scan_pure,
-        has_digits: Callable[[bytes], bool] | None = None,
-        find_words: Find | None = None,
-        find_shapes: FindShapes | None = None,
-        cut: Cut | None = None,
+        helper: Helper | None = None,
     ) -> None:
         self.rules = [rule if isinstance(rule, CompiledRule) else CompiledRule(rule) for rule in rules]
         self.by_key = frozenset(number for number, rule in enumerate(self.rules) if rule.rule.key)
@@ -61,11 +57,11 @@ class PatternDetector:
         numeric = {number for number, rule in enumerate(self.rules) if rule.numeric}
         self.gate = Gate(
             [rule.gate for rule in self.rules] + list(extra),
-            [stage for stage in (Stage([DIGITS], numeric, has_digits), *stages) if stage.ids],
-            probes,
-            Words(spoken, find_words, numeric) if find_words is not None else None,
-            find_shapes,
-            cut,
+            [stage for stage in (Stage([DIGITS], numeric, "numeric"), *stages) if stage.ids],
+            spoken,
+            helper=helper,
+            hidden=hidden,
+            keyed=keyed,
         )
         self._max_candidates = max_candidates
         self._anchored = scan

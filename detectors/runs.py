@@ -10,16 +10,13 @@ looks for all patterns everywhere, which is the reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
 
 from detectors import cachefile
 from detectors.gateform import goes_on, longest_run, parsed
-
-Cut = Callable[[bytes], bytes]
-"""What `cut_pure` does."""
 
 LEAST = 16
 _RUN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")

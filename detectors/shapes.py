@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -23,9 +23,6 @@ import orjson
 from detectors import cachefile
 from detectors.anchors import frequency
 from detectors.gateform import Node, byte_set, parsed
-
-FindShapes = Callable[[bytes, bytes], Sequence[int]]
-"""Which shapes of a program stand somewhere in given bytes: their ids, each once."""
 
 LONGEST = 32  # bytes of a match; a longer one begins with something rare, and the helper looks 64 ahead
 _MOST_SHAPES = 255
@@ -42,23 +39,19 @@ _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 
 
 class Shapes:
-    """Which of ``patterns``, each with an id, match somewhere in given bytes: ``find(data, program)`` tells.
+    """The shapes among ``patterns``, each with an id, which a glance looks for; ``ids`` are theirs.
 
-    The patterns are in Hyperscan's syntax, with DOTALL; ``ids`` are those of the shapes among them, which alone are
-    looked for. Those in ``behind`` count only in texts that something else tells of: a program without them is quicker.
+    The patterns are in Hyperscan's syntax, with DOTALL. Those in ``numeric`` count only in texts with digits enough:
+    of the two ``programs`` the first, for all others, is quicker without them.
     """
 
-    __slots__ = ("_all", "_few", "_find", "ids")
+    __slots__ = ("ids", "programs")
 
-    def __init__(self, patterns: Mapping[int, bytes], find: FindShapes, behind: Collection[int] = ()) -> None:
-        self._all, self.ids = _kept(patterns)
-        few = {number: pattern for number, pattern in patterns.items() if number in self.ids and number not in behind}
-        self._few = _kept(few)[0] if len(few) < len(self.ids) else self._all
-        self._find = find
-
-    def of_each(self, texts: Sequence[bytes], told: Iterable[bool]) -> Iterator[Sequence[int]]:
-        """The ids that match in each of ``texts``; in those that are not ``told``, without those behind something."""
-        return map(self._find, texts, [self._all if one else self._few for one in told])
+    def __init__(self, patterns: Mapping[int, bytes], numeric: Collection[int] = ()) -> None:
+        program, self.ids = _kept(patterns) if patterns else (b"", frozenset[int]())
+        few = {number: pattern for number, pattern in patterns.items() if number in self.ids and number not in numeric}
+        others = _kept(few)[0] if len(few) < len(self.ids) else program
+        self.programs: tuple[bytes | None, bytes | None] = (others, program) if self.ids else (None, None)
 
 
 def _kept(patterns: Mapping[int, bytes]) -> tuple[bytes, frozenset[int]]:

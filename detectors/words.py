@@ -17,17 +17,15 @@ from __future__ import annotations
 import struct
 import unicodedata
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import product
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import compress, product
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
 from detectors import cachefile
-
-Find = Callable[[bytes, bytes], tuple[int, ...]]
-"""Which words of an automaton stand somewhere in given bytes: their numbers, in order, each once."""
+from detectors.glance import Told
 
 MOST_NUMBERS = 4096  # that the helper tells apart
 _MOST_KNOWN = 4096  # combinations of words that are kept
@@ -51,48 +49,43 @@ class Automaton(NamedTuple):
 
 
 class Words:
-    """Finds which of several ``lists`` of words, each with an id, have a word somewhere in given bytes.
+    """Several ``lists`` of words, each with an id, of which a glance finds those with a word somewhere in a text.
 
-    Those with ids in ``behind`` count only in texts that something else tells of, which most texts are not: an
-    automaton without their words is quicker there. ``ids`` are those of the lists that it looks for: none with a word
-    that JSON may write in other ways, or that begins with neither a letter nor what is beyond ASCII.
+    Those in ``numeric`` count only in texts with digits enough: of the two ``automata`` the first, for all others, is
+    quicker without their words. ``ids`` are those of the lists that are looked for: none with a word that JSON may
+    write in other ways, or that begins with neither a letter nor what is beyond ASCII.
     """
 
-    __slots__ = ("_all", "_few", "_find", "behind", "ids")
+    __slots__ = ("_all", "_few", "automata", "ids")
 
-    def __init__(self, lists: Mapping[int, Sequence[str]], find: Find, behind: Collection[int] = ()) -> None:
+    def __init__(self, lists: Mapping[int, Sequence[str]], numeric: Collection[int] = ()) -> None:
         plain = {number: words for number, words in lists.items() if all(map(_is_plain, words))}
-        automaton = _kept(plain)
+        automaton = _kept(plain) if plain else automaton_of({})
         if len(automaton.lists) > MOST_NUMBERS:
             plain, automaton = {}, automaton_of({})
         self.ids = frozenset(plain)
-        self.behind = self.ids.intersection(behind)
-        self._all = _Told(automaton)
-        few = {number: words for number, words in plain.items() if number not in self.behind}
-        self._few = _Told(_kept(few)) if self.behind else self._all
-        self._find = find
+        few = {number: words for number, words in plain.items() if number not in numeric}
+        others = _kept(few) if len(few) < len(plain) else automaton
+        self._few, self._all = _Lists(others.lists), _Lists(automaton.lists)
+        self.automata: tuple[bytes | None, bytes | None] = (others.states, automaton.states) if plain else (None, None)
 
-    def __call__(self, data: bytes) -> frozenset[int]:
-        """The ids of the lists of which a word stands in ``data``."""
-        return self.of_each((data,), (True,))[0]
-
-    def of_each(self, texts: Sequence[bytes], told: Iterable[bool]) -> list[frozenset[int]]:
-        """The same for each of ``texts``; of those that are not ``told`` without the ids of `behind`."""
-        by = [self._all if one else self._few for one in told]
-        found = map(self._find, texts, [one.states for one in by])
-        return [one[numbers] if numbers else _NONE for one, numbers in zip(by, found, strict=True)]
+    def add(self, found: Sequence[list[int]], told: Told) -> None:
+        """Adds to ``found``, a list for each text, the ids of the lists of which a word stands there."""
+        for hits, numeric, numbers in compress(zip(found, told.numeric, told.words, strict=False), told.words):
+            hits += (self._all if numeric else self._few)[numbers]
 
 
-class _Told(dict[tuple[int, ...], frozenset[int]]):
+class _Lists(dict[tuple[int, ...] | None, frozenset[int]]):
     """The ids of the lists that the numbers found by an automaton say: combinations come again and again."""
 
-    def __init__(self, automaton: Automaton) -> None:
-        self.states, self._lists = automaton
+    def __init__(self, lists: Sequence[frozenset[int]]) -> None:
+        super().__init__()
+        self._lists = lists
 
-    def __missing__(self, numbers: tuple[int, ...]) -> frozenset[int]:
+    def __missing__(self, numbers: tuple[int, ...] | None) -> frozenset[int]:
         if len(self) >= _MOST_KNOWN:
             self.clear()
-        ids = self[numbers] = _NONE.union(*[self._lists[number] for number in numbers])
+        ids = self[numbers] = _NONE.union(*[self._lists[number] for number in numbers or ()])
         return ids
 
 

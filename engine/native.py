@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from types import ModuleType
 
 from detectors.anchors import Scan, scan_pure
-from detectors.runs import Cut
-from detectors.shapes import FindShapes
-from detectors.words import Find
-from engine.actions.keyed import Tells
+from detectors.glance import Helper
 
 
 def _load() -> tuple[ModuleType | None, str]:
@@ -37,24 +33,8 @@ scan: Scan = compiled.scan if compiled else scan_pure
 """Looks for the anchors of rules."""
 
 
-has_digits: Callable[[bytes], bool] | None = compiled.has_digits if compiled else None
-"""Looks for what numbers have in common, see `detectors.gateform`; None where the gate itself is as quick."""
-
-
-find_words: Find | None = compiled.find_words if compiled else None
-"""Looks for context words, see `detectors.words`; None where the gate itself is as quick."""
-
-
-cut: Cut | None = compiled.cut if compiled else None
-"""Cuts out where tokens can stand, see `detectors.runs`; None where the gate itself is as quick."""
-
-
-tells: Tells | None = compiled.tells if compiled else None
-"""Looks for words behind their keys, see `engine.actions.keyed`; None where the gate itself is as quick."""
-
-
-find_shapes: FindShapes | None = compiled.find_shapes if compiled and compiled.HAS_SHAPES else None
-"""Looks for short patterns without a literal, see `detectors.shapes`; None where the gate itself is as quick."""
+helper: Helper | None = Helper(compiled.glance, bool(compiled.HAS_SHAPES)) if compiled else None
+"""What the gate has looked for in one glance, see `detectors.glance`; None where Hyperscan looks for it."""
 
 
 def description() -> str:

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-
-Tells = Callable[[bytes, bytes], bool]
-"""Whether, in given bytes, one of the words of a `table` stands behind its key."""
 
 MOST_KEYS = 64  # that the helper tells apart
 _GROUPS = 32  # of words beside; that of none is the first
@@ -69,7 +66,7 @@ def _longest(text: bytes) -> bytes:
 
 
 def tells_pure(data: bytes, some: Iterable[Keyed]) -> bool:
-    """What `Tells` does, for those of which the table was made."""
+    """Whether one of ``some`` is in ``data``, of which the helper reads the `table`."""
     low = data.lower()
     for key, word, anywhere, ends, beside in some:
         if beside and not any(other in low for other in beside):

@@ -28,7 +28,7 @@ typedef struct {
     PyObject *budget_exceeded; /* the exception */
     PyObject *string, *number, *key; /* the kinds of places */
     PyObject *empty; /* bytes */
-    PyObject *program; /* the program of `find_shapes` that was found to be one; NULL before */
+    PyObject *programs[2]; /* the last ones of detectors/shapes.py that were found to be some; NULL before */
 } State;
 
 static int hex_digit(byte c)

@@ -42,14 +42,9 @@ static bool has_enough(uint64_t digits, uint64_t runs, int count)
     return false;
 }
 
-static PyObject *has_digits(PyObject *Py_UNUSED(module), PyObject *given)
+/* Whether p[:size] has digits enough. */
+static bool is_numeric(const byte *p, Py_ssize_t size)
 {
-    if (!PyBytes_Check(given)) {
-        PyErr_SetString(PyExc_TypeError, "bytes are needed");
-        return NULL;
-    }
-    const byte *p = (const byte *)PyBytes_AS_STRING(given);
-    const Py_ssize_t size = PyBytes_GET_SIZE(given);
     int count = 0; /* the digits of the run that reaches up to this block */
     byte last[64];
     for (Py_ssize_t block = 0; block < size; block += 64) {
@@ -60,8 +55,8 @@ static PyObject *has_digits(PyObject *Py_UNUSED(module), PyObject *given)
         const uint64_t runs = runs_of(q);
         const int more = bit_count(digits);
         if (count + more >= ENOUGH_DIGITS && has_enough(digits, runs, count))
-            return Py_NewRef(Py_True);
+            return true;
         count = ~runs == 0 ? count + more : bit_count(digits & ~low_bits(64 - __builtin_clzll(~runs)));
     }
-    return Py_NewRef(Py_False);
+    return false;
 }

@@ -1,4 +1,4 @@
-/* What `engine/actions/keyed.py` does (tells): words behind their keys. */
+/* What `engine/actions/keyed.py` has tables of: words behind their keys. */
 #pragma once
 
 #include "words.h"
@@ -190,21 +190,22 @@ static bool has_beside(const Values *values, const byte *table, Py_ssize_t table
     return false;
 }
 
-static PyObject *tells(PyObject *module, PyObject *const *args, Py_ssize_t count)
+/* Whether a word of a table stands behind its key in p[:size]. */
+static bool is_told(const byte *table, Py_ssize_t table_size, const byte *p, Py_ssize_t size)
 {
-    (void)module;
-    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || PyBytes_GET_SIZE(args[1]) < HEADS)
-        return PyErr_Format(PyExc_TypeError, "tells takes bytes and a table of engine.actions.keyed");
-    const byte *p = (const byte *)PyBytes_AS_STRING(args[0]), *table = (const byte *)PyBytes_AS_STRING(args[1]);
-    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
     Values values = {.p = p, .size = size};
     for (const byte *colon = p; (colon = memchr(colon, ':', size - (colon - p))) != NULL; colon++) {
         const Py_ssize_t end = key_end(p, colon - p);
         if (end > 0 && number_at(table + 4 * small_letter(p[end - 1])) != 0) {
-            read_value(&values, table, PyBytes_GET_SIZE(args[1]), end, colon - p);
+            read_value(&values, table, table_size, end, colon - p);
             if (values.groups & ALONE)
-                Py_RETURN_TRUE;
+                return true;
         }
     }
-    return PyBool_FromLong(values.groups != 0 && has_beside(&values, table, PyBytes_GET_SIZE(args[1])));
+    return values.groups != 0 && has_beside(&values, table, table_size);
+}
+
+static bool is_keyed_table(PyObject *given)
+{
+    return PyBytes_Check(given) && PyBytes_GET_SIZE(given) >= HEADS;
 }

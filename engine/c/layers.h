@@ -240,14 +240,9 @@ static uint64_t behind(uint64_t bits, uint64_t before, int by)
     return bits << by | before >> (64 - by);
 }
 
-static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
+/* Whether something in p[:size] announces an encoding. */
+static bool is_announced(const byte *p, Py_ssize_t size)
 {
-    if (!PyBytes_Check(given)) {
-        PyErr_SetString(PyExc_TypeError, "bytes are needed");
-        return NULL;
-    }
-    const byte *p = (const byte *)PyBytes_AS_STRING(given);
-    const Py_ssize_t size = PyBytes_GET_SIZE(given);
     Py_ssize_t tested = 0; /* up to here nothing begins that spells something */
     uint64_t quotes_before = 0, digits_before = 0, run_before = 0; /* of the block before */
     uint64_t two_before = 0, four_before = 0, eight_before = 0; /* and where so many of a run end in it */
@@ -257,23 +252,23 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
         for (uint64_t left = marks.rare; left; left &= left - 1) {
             const Py_ssize_t at = block + lowest(left);
             if (p[at] == '=' ? is_quoted(p, at, size) || goes_on_quoted(p, at, size) : looks_alike(p, at, size))
-                return Py_NewRef(Py_True);
+                return true;
         }
         for (uint64_t left = marks.edges & behind(marks.quotes, quotes_before, 1); left; left &= left - 1)
             if (joins(p, block + lowest(left) - 1, size))
-                return Py_NewRef(Py_True);
+                return true;
         const uint64_t two = marks.run & behind(marks.run, run_before, 1), four = two & behind(two, two_before, 2);
         const uint64_t eight = four & behind(four, four_before, 4);
         const uint64_t digits = behind(marks.digits, digits_before, 7) & behind(marks.digits, digits_before, 3);
         for (uint64_t left = eight & digits; left; left &= left - 1)
             if (spells_digits(p, block + lowest(left) - 7, size))
-                return Py_NewRef(Py_True);
+                return true;
         uint64_t ends = eight & behind(eight, eight_before, SHORTEST - 8); /* where so many of a run end */
         while (ends != 0) {
             const Py_ssize_t start = block + lowest(ends) - (SHORTEST - 1);
             if (start >= tested) {
                 if (spells(p, start, size))
-                    return Py_NewRef(Py_True);
+                    return true;
                 tested = start + 64 - LONGEST + 1;
             }
             const Py_ssize_t next = tested + SHORTEST - 1 - block;
@@ -286,5 +281,14 @@ static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
         four_before = four;
         eight_before = eight;
     }
-    return Py_NewRef(Py_False);
+    return false;
+}
+
+static PyObject *announces(PyObject *Py_UNUSED(module), PyObject *given)
+{
+    if (!PyBytes_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "bytes are needed");
+        return NULL;
+    }
+    return PyBool_FromLong(is_announced((const byte *)PyBytes_AS_STRING(given), PyBytes_GET_SIZE(given)));
 }

@@ -6,11 +6,7 @@
  * with an exception set. All parts are one translation unit, so that the compiler sees through their calls.
  */
 #include "anchors.h"
-#include "digits.h"
-#include "keyed.h"
-#include "rows.h"
-#include "runs.h"
-#include "shapes.h"
+#include "glance.h"
 #include "touched.h"
 
 static int fill(PyObject *module)
@@ -41,7 +37,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->budget_exceeded);
-    Py_VISIT(state->program);
+    Py_VISIT(state->programs[0]);
+    Py_VISIT(state->programs[1]);
     return 0;
 }
 
@@ -53,7 +50,8 @@ static int clear(PyObject *module)
     Py_CLEAR(state->number);
     Py_CLEAR(state->key);
     Py_CLEAR(state->empty);
-    Py_CLEAR(state->program);
+    Py_CLEAR(state->programs[0]);
+    Py_CLEAR(state->programs[1]);
     return 0;
 }
 
@@ -69,13 +67,7 @@ static PyMethodDef functions[] = {
     {"touched", (PyCFunction)(void (*)(void))touched_places, METH_FASTCALL, "engine.touched.touched_pure"},
     {"announces", announces, METH_O, "engine.layers.announces_pure"},
     {"has_row", (PyCFunction)(void (*)(void))has_row, METH_FASTCALL, "engine.layers.announces_rows, after a table"},
-    {"has_digits", has_digits, METH_O, "detectors.gateform.has_digits_pure"},
-    {"cut", cut, METH_O, "detectors.runs.cut_pure"},
-    {"find_words", (PyCFunction)(void (*)(void))find_words, METH_FASTCALL, "detectors.words.Find"},
-    {"tells", (PyCFunction)(void (*)(void))tells, METH_FASTCALL, "engine.actions.keyed.tells_pure, of a table"},
-#ifdef HAVE_AVX2
-    {"find_shapes", (PyCFunction)(void (*)(void))find_shapes, METH_FASTCALL, "detectors.shapes.FindShapes"},
-#endif
+    {"glance", (PyCFunction)(void (*)(void))glance, METH_FASTCALL, "detectors.glance.Glance"},
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, "detectors.anchors.scan_pure"},
     {NULL, NULL, 0, NULL},
 };

@@ -77,25 +77,38 @@ __attribute__((target("avx2"))) static uint32_t rows_may_begin(const byte *group
 }
 #endif
 
-static PyObject *has_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+/* Whether `given` is a table, which `rows` then is. */
+static bool read_rows(Rows *rows, PyObject *given)
 {
-    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) ||
-        PyBytes_GET_SIZE(args[0]) < GROUP_TABLES + ROW_MASKS)
-        return PyErr_Format(PyExc_TypeError, "has_row takes a table of engine.layers.rows and bytes");
-    const byte *table = (const byte *)PyBytes_AS_STRING(args[0]), *p = (const byte *)PyBytes_AS_STRING(args[1]);
-    const Py_ssize_t size = PyBytes_GET_SIZE(args[1]);
-    const Rows rows = {table, table + GROUP_TABLES, table + GROUP_TABLES + ROW_MASKS,
-                       PyBytes_GET_SIZE(args[0]) - GROUP_TABLES - ROW_MASKS};
+    if (!PyBytes_Check(given) || PyBytes_GET_SIZE(given) < GROUP_TABLES + ROW_MASKS)
+        return false;
+    const byte *table = (const byte *)PyBytes_AS_STRING(given);
+    *rows = (Rows){table, table + GROUP_TABLES, table + GROUP_TABLES + ROW_MASKS,
+                   PyBytes_GET_SIZE(given) - GROUP_TABLES - ROW_MASKS};
+    return true;
+}
+
+/* Whether one of `rows` stands in p[:size]. */
+static bool any_row(const Rows *rows, const byte *p, Py_ssize_t size)
+{
     Py_ssize_t at = 0;
 #ifdef HAVE_AVX2
     if (has_avx2)
         for (; at + 32 + 2 <= size; at += 32)
-            for (uint32_t left = rows_may_begin(rows.groups, p + at); left != 0; left &= left - 1)
-                if (any_row_around(&rows, p, size, at + lowest(left)))
-                    return Py_NewRef(Py_True);
+            for (uint32_t left = rows_may_begin(rows->groups, p + at); left != 0; left &= left - 1)
+                if (any_row_around(rows, p, size, at + lowest(left)))
+                    return true;
 #endif
     for (; at + 2 < size; at++)
-        if (any_row_around(&rows, p, size, at))
-            return Py_NewRef(Py_True);
-    return Py_NewRef(Py_False);
+        if (any_row_around(rows, p, size, at))
+            return true;
+    return false;
+}
+
+static PyObject *has_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Rows rows;
+    if (count != 2 || !PyBytes_Check(args[1]) || !read_rows(&rows, args[0]))
+        return PyErr_Format(PyExc_TypeError, "has_row takes a table of engine.layers.rows and bytes");
+    return PyBool_FromLong(any_row(&rows, (const byte *)PyBytes_AS_STRING(args[1]), PyBytes_GET_SIZE(args[1])));
 }

@@ -4,6 +4,7 @@
 #include "layers.h"
 
 enum { LONG_RUN = 16 };
+enum { ENOUGH = 4096 }; /* bytes of most texts */
 
 static bool stretches[256]; /* does a byte stand within a stretch? */
 
@@ -42,17 +43,12 @@ static Py_ssize_t put_stretch(const byte *p, Py_ssize_t at, Py_ssize_t size, byt
     return length + end - start;
 }
 
-static PyObject *cut(PyObject *module, PyObject *given)
+/* Puts the stretches of p[:size] with a long run into `out`, which has room for `size` bytes, and gives how many bytes
+ * that makes. */
+static Py_ssize_t put_stretches(const byte *p, Py_ssize_t size, byte *out)
 {
-    if (!PyBytes_Check(given)) {
-        PyErr_SetString(PyExc_TypeError, "bytes are needed");
-        return NULL;
-    }
-    const byte *p = (const byte *)PyBytes_AS_STRING(given);
-    const Py_ssize_t size = PyBytes_GET_SIZE(given);
     uint64_t one_before = 0, two_before = 0, four_before = 0, eight_before = 0; /* where so many of a run ended in the last block */
     Py_ssize_t from = 0, length = 0;
-    PyObject *out = NULL;
     byte last[64];
     for (Py_ssize_t block = 0; block < size; block += 64) {
         const uint64_t one = token_bytes_of(block_at(p, block, size, sizeof last, last));
@@ -60,11 +56,8 @@ static PyObject *cut(PyObject *module, PyObject *given)
         const uint64_t eight = four & behind(four, four_before, 4);
         for (uint64_t ends = eight & behind(eight, eight_before, LONG_RUN - 8); ends != 0;) {
             const Py_ssize_t at = block + lowest(ends);
-            if (at >= from) {
-                if (out == NULL && (out = PyBytes_FromStringAndSize(NULL, size)) == NULL)
-                    return NULL;
-                length = put_stretch(p, at, size, (byte *)PyBytes_AS_STRING(out), length, &from);
-            }
+            if (at >= from)
+                length = put_stretch(p, at, size, out, length, &from);
             ends = from - block < 64 ? ends & ~(uint64_t)0 << (from - block) : 0;
         }
         one_before = one;
@@ -72,8 +65,17 @@ static PyObject *cut(PyObject *module, PyObject *given)
         four_before = four;
         eight_before = eight;
     }
-    if (out == NULL)
-        return Py_NewRef(((State *)PyModule_GetState(module))->empty);
-    _PyBytes_Resize(&out, length);
+    return length;
+}
+
+/* The same as bytes. */
+static PyObject *stretches_of(const byte *p, Py_ssize_t size)
+{
+    byte some[ENOUGH];
+    if (size <= ENOUGH)
+        return PyBytes_FromStringAndSize((const char *)some, put_stretches(p, size, some));
+    PyObject *out = PyBytes_FromStringAndSize(NULL, size);
+    if (out != NULL)
+        _PyBytes_Resize(&out, put_stretches(p, size, (byte *)PyBytes_AS_STRING(out)));
     return out;
 }

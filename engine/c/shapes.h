@@ -5,7 +5,7 @@
 
 #ifdef HAVE_AVX2
 
-enum { CHUNK = 64, ZEROS = 8, ROOM = CHUNK + 1 + ZEROS, TABLE = 32, LONGEST_ROW = 12, SHAPE = 8 + 2 * LONGEST_ROW, DEEPEST = 8 };
+enum { CHUNK = 63, ZEROS = 5, ROOM = CHUNK + 1 + ZEROS, TABLE = 32, LONGEST_ROW = 12, SHAPE = 8 + 2 * LONGEST_ROW, DEEPEST = 8 };
 enum { MOST_ROW_CLASSES = 48, MOST_SHAPES = 255 };
 enum { TAKE, BEGIN, FORK, OR, JOIN, MAYBE }; /* as `detectors.shapes` numbers them */
 
@@ -24,7 +24,7 @@ typedef struct {
     int blocks; /* one more is looked at, since shapes may reach into it */
     bool first; /* does the text begin here? */
     uint64_t bits[MOST_ROW_CLASSES][ROOM];
-    uint64_t met[MOST_ROW_CLASSES]; /* not 0 if there is a byte of the class */
+    uint64_t met[MOST_ROW_CLASSES]; /* a bit for each block in which there is a byte of the class */
 } Chunk;
 
 /* The bits of a class: by a byte's lower half its table tells the upper halves, 0 to 7 and 8 to 15. `bit` is that of the
@@ -67,7 +67,7 @@ static void mark_rows(Chunk *chunk, const Program *program)
     for (int class = 0; class < count; class++) {
         uint64_t *bits = chunk->bits[class], met = 0;
         for (int i = 0; i < block; i++)
-            met |= bits[i];
+            met |= (uint64_t)(bits[i] != 0) << i;
         memset(bits + block, 0, ZEROS * sizeof *bits); /* four blocks are read at a time, and those behind them */
         chunk->met[class] = met;
     }
@@ -188,7 +188,7 @@ static bool is_program(const Program *program)
     return true;
 }
 
-/* Reads a program; `state` remembers the one that was looked at closely, since there is one for millions of texts. */
+/* Reads a program; `state` remembers those that were looked at closely, since there are two for millions of texts. */
 static bool read_program(State *state, Program *program, PyObject *given)
 {
     const Py_ssize_t size = PyBytes_GET_SIZE(given);
@@ -200,65 +200,58 @@ static bool read_program(State *state, Program *program, PyObject *given)
         .tables = p + 3, .shapes = p + 3 + p[0] * TABLE, .code = p + code, .class_count = p[0],
         .row_class_count = p[1], .shape_count = p[2], .code_size = (int)(size - code),
     };
-    if (given == state->program)
+    if (given == state->programs[0] || given == state->programs[1])
         return true;
     if (size < code || size - code > UINT16_MAX || !is_program(program))
         return false;
-    Py_XSETREF(state->program, Py_NewRef(given));
+    Py_XSETREF(state->programs[1], state->programs[0]);
+    state->programs[0] = Py_NewRef(given);
     return true;
 }
 
 /* The blocks, a bit for each, in which the row of a shape begins, whose `length` pairs of an offset and a class are
  * `row`. One that goes on behind the chunk is not seen: it is of the next. */
-__attribute__((target("avx2"))) static window rows_begin(const Chunk *chunk, const byte *row, int length)
+__attribute__((target("avx2"))) static uint64_t rows_begin(const Chunk *chunk, const byte *row, int length)
 {
-    uint64_t begins[ROOM];
-    for (int i = 0; i < length; i++)
-        if (chunk->met[row[2 * i + 1]] == 0)
-            return 0;
+    uint64_t may = low_bits(chunk->blocks + 1), blocks = 0;
     for (int i = 0; i < length; i++) {
-        const uint64_t *bits = chunk->bits[row[2 * i + 1]];
-        const __m128i down = _mm_cvtsi32_si128(row[2 * i]), up = _mm_cvtsi32_si128(64 - row[2 * i]);
-        __m256i any = _mm256_setzero_si256();
-        for (int block = 0; block <= chunk->blocks; block += 4) {
-            const __m256i here = _mm256_loadu_si256((const __m256i *)(bits + block));
-            const __m256i behind = _mm256_loadu_si256((const __m256i *)(bits + block + 1));
-            __m256i begin = _mm256_or_si256(_mm256_srl_epi64(here, down), _mm256_sll_epi64(behind, up));
-            if (i > 0)
-                begin = _mm256_and_si256(begin, _mm256_loadu_si256((const __m256i *)(begins + block)));
-            _mm256_storeu_si256((__m256i *)(begins + block), begin);
-            any = _mm256_or_si256(any, begin);
-        }
-        if (_mm256_testz_si256(any, any))
-            return 0;
+        const uint64_t met = chunk->met[row[2 * i + 1]];
+        may &= met | met >> 1;
     }
-    window blocks = 0;
-    for (int block = 0; block <= chunk->blocks; block++)
-        blocks |= (window)(begins[block] != 0) << block;
+    for (int block = 0; block <= chunk->blocks; block += 4) {
+        if ((may >> block & 15) == 0)
+            continue;
+        __m256i begins = _mm256_set1_epi8(-1);
+        for (int i = 0; i < length && !_mm256_testz_si256(begins, begins); i++) {
+            const uint64_t *bits = chunk->bits[row[2 * i + 1]] + block;
+            const __m128i down = _mm_cvtsi32_si128(row[2 * i]), up = _mm_cvtsi32_si128(64 - row[2 * i]);
+            const __m256i here = _mm256_srl_epi64(_mm256_loadu_si256((const __m256i *)bits), down);
+            const __m256i behind = _mm256_sll_epi64(_mm256_loadu_si256((const __m256i *)(bits + 1)), up);
+            begins = _mm256_and_si256(begins, _mm256_or_si256(here, behind));
+        }
+        const __m256i none = _mm256_cmpeq_epi64(begins, _mm256_setzero_si256());
+        blocks |= (uint64_t)(~_mm256_movemask_pd(_mm256_castsi256_pd(none)) & 15) << block;
+    }
     return blocks;
 }
 
 /* Whether a shape is in a chunk. It has 32 bytes at most: its row ends in the block in which it begins, or in the next. */
 static bool has_shape(const Chunk *chunk, const Program *program, const Shape *shape)
 {
-    window blocks = rows_begin(chunk, shape->row, shape->length);
+    uint64_t blocks = rows_begin(chunk, shape->row, shape->length);
     blocks |= blocks >> 1; /* a shape may begin in the block before */
-    for (uint64_t left = (uint64_t)blocks & low_bits(chunk->blocks); left != 0; left &= left - 1)
+    for (uint64_t left = blocks & low_bits(chunk->blocks); left != 0; left &= left - 1)
         if (shape_begins(chunk, program, program->code + shape->start, program->code + shape->end, lowest(left)))
             return true;
     return false;
 }
 
-static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t count)
+/* Notes in `ids`, which has room for all, those of the shapes in data[:size], each once; how many there are. */
+static int shapes_in(const Program *program, const byte *data, Py_ssize_t size, uint16_t *ids)
 {
-    Program program;
-    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) ||
-        !read_program(PyModule_GetState(module), &program, args[1]))
-        return PyErr_Format(PyExc_TypeError, "find_shapes takes bytes and a program of detectors.shapes");
-    const byte *data = (const byte *)PyBytes_AS_STRING(args[0]);
-    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
-    PyObject *found = NULL;
-    bool seen[MOST_SHAPES] = {false};
+    bool seen[MOST_SHAPES];
+    memset(seen, false, program->shape_count);
+    int count = 0;
     Chunk chunk;
     for (Py_ssize_t at = 0; at < size; at += CHUNK * 64) {
         const Py_ssize_t blocks = (size - at + 63) / 64;
@@ -266,24 +259,16 @@ static PyObject *find_shapes(PyObject *module, PyObject *const *args, Py_ssize_t
         chunk.left = size - at;
         chunk.blocks = blocks < CHUNK ? (int)blocks : CHUNK;
         chunk.first = at == 0;
-        mark_rows(&chunk, &program);
-        for (int number = 0; number < program.shape_count; number++) {
-            const Shape shape = shape_of(&program, number);
-            if (seen[number] || !has_shape(&chunk, &program, &shape))
+        mark_rows(&chunk, program);
+        for (int number = 0; number < program->shape_count; number++) {
+            const Shape shape = shape_of(program, number);
+            if (seen[number] || !has_shape(&chunk, program, &shape))
                 continue;
-            for (int other = 0; other < program.shape_count; other++) /* an id may have several */
-                seen[other] |= shape_of(&program, other).id == shape.id;
-            PyObject *one = PyLong_FromLong(shape.id);
-            if (found == NULL)
-                found = PyList_New(0);
-            const bool added = one != NULL && found != NULL && PyList_Append(found, one) == 0;
-            Py_XDECREF(one);
-            if (!added) {
-                Py_XDECREF(found);
-                return NULL;
-            }
+            for (int other = 0; other < program->shape_count; other++) /* an id may have several */
+                seen[other] |= shape_of(program, other).id == shape.id;
+            ids[count++] = shape.id;
         }
     }
-    return found != NULL ? found : PyTuple_New(0);
+    return count;
 }
 #endif

@@ -176,15 +176,9 @@ static bool ends_escape(const byte *p, Py_ssize_t at, Py_ssize_t size)
            p[at] >= 'a' && p[at] <= 'z';
 }
 
-static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t count)
+/* Notes the words in p[:size]; `found` is set only if there may be some. Whether there are any. */
+static bool any_words(const Automaton *automaton, const byte *p, Py_ssize_t size, uint64_t *found)
 {
-    (void)module;
-    Automaton automaton;
-    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || !read_automaton(&automaton, args[1]))
-        return PyErr_Format(PyExc_TypeError, "find_words takes bytes and an automaton of detectors.words");
-    const byte *p = (const byte *)PyBytes_AS_STRING(args[0]);
-    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
-    uint64_t found[MOST_NUMBERS / 64];
     uint64_t letter_before = 0, small_before = 0, slashes_before = 0; /* of the block before, what this one goes on from */
     bool walked = false, any = false;
     byte last[64 + HEAD];
@@ -202,7 +196,7 @@ static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t 
             for (uint64_t left = starts & (marks.letters | marks.high); left != 0; left &= left - 1) {
                 const int at = lowest(left);
                 likely[count] = (uint16_t)(block + at);
-                count += has_first(automaton.first, q + at, four >> at & 1);
+                count += has_first(automaton->first, q + at, four >> at & 1);
             }
             letter_before = marks.letters >> 63;
             small_before = marks.small >> 63;
@@ -210,13 +204,13 @@ static PyObject *find_words(PyObject *module, PyObject *const *args, Py_ssize_t 
         }
         for (int i = 0; i < count; i++) {
             const Py_ssize_t at = low + likely[i];
-            if (!has_head(&automaton, block_at(p, at, size, HEAD + 2, last)) || ends_escape(p, at, size))
+            if (!has_head(automaton, block_at(p, at, size, HEAD + 2, last)) || ends_escape(p, at, size))
                 continue;
             if (!walked)
-                memset(found, 0, sizeof found);
+                memset(found, 0, MOST_NUMBERS / 8);
             walked = true;
-            any |= words_at(&automaton, p, at, size, found);
+            any |= words_at(automaton, p, at, size, found);
         }
     }
-    return any ? numbers_of(found) : PyTuple_New(0);
+    return any;
 }

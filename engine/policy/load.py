@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from detectors.catalogue import Catalogue, shipped_files
 from detectors.compiled import KEY_END
 from detectors.errors import ConfigError
-from detectors.gate import Probe, Stage
+from detectors.gate import Stage
 from detectors.gateform import gate_form
+from detectors.glance import Hidden
 from detectors.ner.detector import NameDetector
 from detectors.ner.gate import shipped_gate
 from detectors.ner.model import OURS, load_model
@@ -31,8 +32,8 @@ from engine.actions.reviews import Reviews
 from engine.actions.rules import Rule
 from engine.actions.times import duration
 from engine.hidden import ESCAPES
-from engine.layers import DEAR, LITERAL, ROWS, announces, announces_rows
-from engine.native import cut, find_shapes, find_words, has_digits, scan, tells
+from engine.layers import DEAR, LITERAL, ROWS, ROWS_TABLE
+from engine.native import helper, scan
 from engine.neighbours import NAMED_SIGNS, PROGRAM_SIGN, TELLING_WORDS
 from engine.policy.compiled import GateIds, PathRules, Policy
 from engine.policy.model import Key, Paths, PolicyFile
@@ -80,31 +81,28 @@ def load_policy(
     profiles_digest = _profiles_digest()
     announced = kept_patterns(actions, profiles, (actions_text or source.text, profiles_digest))
     path_literals = [_name_gate(name) for name in places.literals() if name is not None]
-    probes = [probe for probe in (announces, announces_rows) if probe is not None]
-    hiding = [ESCAPES, LITERAL] if probes else [ESCAPES, LITERAL, ROWS, DEAR]
+    hiding = [ESCAPES, LITERAL] if helper is not None else [ESCAPES, LITERAL, ROWS, DEAR]
     signs = [*NAMED_SIGNS, PROGRAM_SIGN]
     extra = [b"|".join(hiding), *path_literals, *signs, *(b"(?i)" + text for text in announced.patterns)]
     n, p = len(rules), len(path_literals) + len(signs)
     ids = GateIds(n, n + 1, n + 1 + len(path_literals), n + 1 + p, n + 1 + p + len(announced.patterns))
     signs_stage = Stage([TELLING_WORDS], range(ids.literals, ids.literals + len(NAMED_SIGNS)))
-    told = table(announced.keyed) if tells and announced.keyed is not None else None
+    keyed = table(announced.keyed) if announced.keyed is not None else None
     actions_stage = Stage(
         [b"(?i)" + text for text in announced.words],
         range(ids.paths, ids.actions),
-        (lambda data: tells(data, told)) if tells and told is not None else None,
+        "keyed" if keyed is not None else None,
     )
     try:
         detector = PatternDetector(
             rules,
             extra=extra,
             stages=[signs_stage, actions_stage],
-            probes=[Probe(n, probe) for probe in probes],
+            hidden=Hidden(n, ROWS_TABLE) if ROWS_TABLE is not None else None,
+            keyed=keyed,
             max_candidates=file.limits.candidates,
             scan=scan,
-            has_digits=has_digits,
-            find_words=find_words,
-            find_shapes=find_shapes,
-            cut=cut,
+            helper=helper,
         )
     except ValueError as error:
         raise ConfigError(str(error), file=source.name) from None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from itertools import product
-from typing import Any
 
 import pytest
+from glances import the_helper
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from implementations import without_helper
 
 from detectors.gate import Gate
+from detectors.glance import Plan
 from detectors.shapes import LONGEST, Shapes, program_of, shape_of
-from engine.native import find_shapes
 from engine.policy import load_policy
 
 PATTERNS = [
@@ -35,20 +35,26 @@ PIECES = [
 @pytest.fixture(autouse=True, scope="module")
 def helper() -> None:
     """Only the compiled helper looks for shapes."""
-    if find_shapes is None:
+    if not the_helper().shapes:
         without_helper()
+
+
+def shapes_in(data: bytes, program: bytes) -> list[int]:
+    """The ids of the shapes of ``program`` in ``data``."""
+    hits: list[int] = []
+    the_helper().glance([data], [hits], Plan(few_shapes=program, shapes=program))
+    return hits
 
 
 @pytest.fixture(scope="module")
 def gates() -> tuple[Gate, Gate]:
     """One that looks for the patterns as shapes, and one that leaves them to Hyperscan."""
-    return Gate(PATTERNS, find_shapes=find_shapes), Gate(PATTERNS)
+    return Gate(PATTERNS, helper=the_helper()), Gate(PATTERNS)
 
 
 def test_all_of_these_are_shapes() -> None:
     """The patterns that the other tests compare are looked for by the helper."""
-    assert find_shapes is not None
-    assert Shapes(dict(enumerate(PATTERNS)), find_shapes).ids == set(range(len(PATTERNS)))
+    assert Shapes(dict(enumerate(PATTERNS))).ids == set(range(len(PATTERNS)))
 
 
 @settings(max_examples=3000)
@@ -130,12 +136,11 @@ def _long(number: int) -> bytes:
 @pytest.mark.parametrize("pattern", [_rows, _classes, _long])
 def test_there_is_room_for_some_shapes_only(pattern: Callable[[int], bytes]) -> None:
     """What does not fit into the helper's tables stays with Hyperscan: classes of rows, other classes, instructions."""
-    assert find_shapes is not None
     shapes = {number: shape_of(pattern(number)) for number in range(80)}
     assert all(shapes.values())
     program, ids = program_of(shapes)
     assert 5 < len(ids) < len(shapes)
-    assert find_shapes(b"no such thing", program) == ()
+    assert shapes_in(b"no such thing", program) == []
 
 
 @pytest.mark.parametrize("broken", [
@@ -150,14 +155,5 @@ def test_there_is_room_for_some_shapes_only(pattern: Callable[[int], bytes]) -> 
 ])  # fmt: skip
 def test_what_is_no_program_is_refused(broken: bytes) -> None:
     """A table that was damaged ends in an error, not in bytes that are not its own."""
-    assert find_shapes is not None
-    with pytest.raises((TypeError, ValueError), match="program"):
-        find_shapes(b"some text", broken)
-
-
-@pytest.mark.parametrize("given", [("text", b""), (b"text", "program"), (b"text",)])
-def test_other_arguments_are_refused(given: tuple[Any, ...]) -> None:
-    """Two bytes objects are asked for."""
-    assert find_shapes is not None
-    with pytest.raises(TypeError, match="find_shapes takes bytes"):
-        find_shapes(*given)
+    with pytest.raises(TypeError, match="no plan"):
+        shapes_in(b"some text", broken)

@@ -7,24 +7,23 @@ from collections.abc import Sequence
 from itertools import product
 
 import pytest
+from glances import the_helper, told
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from implementations import without_helper
 
 from detectors.catalogue import load_rules, shipped_files
 from detectors.context import context_pattern
 from detectors.gate import Gate
+from detectors.glance import Plan
 from detectors.patterns import PatternDetector
 from detectors.rule import Rule
 from detectors.words import MOST_NUMBERS, Words, automaton_of
-from engine.native import find_words, has_digits
 
 
 @pytest.fixture(autouse=True, scope="module")
 def helper() -> None:
     """Only the compiled helper looks for words."""
-    if find_words is None:
-        without_helper()
+    the_helper()
 
 
 LISTS: dict[int, Sequence[str]] = {
@@ -40,11 +39,19 @@ PIECES = [word for words in LISTS.values() for word in words] + [
 ]  # fmt: skip
 
 
+def said(words: Words, data: bytes) -> set[int]:
+    """The lists of which a word stands in ``data``, as a glance tells."""
+    few, every = words.automata
+    found: list[int] = []
+    words.add([found], told(data, Plan(few_words=few, words=every)))
+    assert len(found) == len({*found})
+    return {*found}
+
+
 @pytest.fixture(scope="module")
 def words() -> Words:
     """The lists, looked for by the helper."""
-    assert find_words is not None
-    return Words(LISTS, find_words)
+    return Words(LISTS)
 
 
 def unescaped(data: bytes) -> bytes:
@@ -66,7 +73,7 @@ def expected(data: bytes) -> set[int]:
 def test_words_are_where_the_pattern_finds_one(words: Words, parts: list[str], fold: type[str]) -> None:
     """No list is missed that its pattern announces; in ASCII, none is named that it does not."""
     data = fold("".join(parts)).encode()
-    found = words(data)
+    found = said(words, data)
     assert found >= expected(data)
     if data.isascii() and b"\\" not in data:
         assert found == expected(data)
@@ -76,7 +83,7 @@ def test_words_are_where_the_pattern_finds_one(words: Words, parts: list[str], f
     ("id4", False), ("\x15id\x10", True), ("ids", False)])  # fmt: skip
 def test_a_word_of_two_letters_stands_alone(words: Words, text: str, found: bool) -> None:
     """Ids and digests are full of two letters between digits and capitals."""
-    assert (5 in words(text.encode())) is found
+    assert (5 in said(words, text.encode())) is found
     assert bool(PATTERNS[5].search(text.encode())) is found
 
 
@@ -84,14 +91,13 @@ def test_a_word_of_two_letters_stands_alone(words: Words, text: str, found: bool
     ("\\nnif", True), ("a\\nif", True), ("nIf", True), ("\\\\nIf", False), ("\\NIF", True)])  # fmt: skip
 def test_an_escape_before_a_capital_begins_no_word(text: str, found: bool) -> None:
     """JSON writes the line break before a sentence as an ``n`` behind a backslash."""
-    assert find_words is not None
-    assert bool(Words({1: ["nif"]}, find_words)(text.encode())) is found
+    assert bool(said(Words({1: ["nif"]}), text.encode())) is found
 
 
 @given(data=st.binary(max_size=200))
 def test_any_bytes_can_be_read(words: Words, data: bytes) -> None:
     """Whatever the bytes are, nothing that a pattern announces is missed."""
-    assert words(data) >= expected(data)
+    assert said(words, data) >= expected(data)
 
 
 @pytest.mark.parametrize("size", [*range(140), *range(1000, 1030), *range(2040, 2060)])
@@ -99,10 +105,10 @@ def test_a_word_is_found_wherever_it_stands(words: Words, size: int) -> None:
     """Also over the ends of the blocks that the helper reads, and at the end of the text."""
     for before in (b".", b"x"):
         data = before * size + b" ssn"
-        assert words(data) == {3}, size
-        assert words(data + b"s" * 70) == frozenset()
-        assert words(before * size + b" social security") == {3}
-        assert words(before * size + b" passpor, " + "паспорт\\nid".encode()) == {5, 8}
+        assert said(words, data) == {3}, size
+        assert said(words, data + b"s" * 70) == set()
+        assert said(words, before * size + b" social security") == {3}
+        assert said(words, before * size + b" passpor, " + "паспорт\\nid".encode()) == {5, 8}
 
 
 def spelled(word: str) -> list[str]:
@@ -113,23 +119,20 @@ def spelled(word: str) -> list[str]:
 
 def test_all_words_are_found_in_any_case() -> None:
     """The shipped ones, whatever stands behind them: by the helper where their list's pattern finds them."""
-    assert find_words is not None
     lists = {number: rule.words for number, rule in enumerate(PatternDetector(load_rules(*shipped_files())).rules)}
-    words = Words({number: some for number, some in lists.items() if some}, find_words)
+    words = Words({number: some for number, some in lists.items() if some})
     for number in words.ids:
         pattern = re.compile(context_pattern(lists[number], raw=True).encode())
         for word, (before, after) in product(lists[number], (("", "X"), ("\\n", "s"), ("userId", " "))):
             for one in (f"{before}{one}{after}".encode() for one in spelled(word)):
                 expected = pattern.search(unescaped(one)) is not None
-                assert (number in words(one)) is expected or not (expected or one.isascii()), one
+                assert (number in said(words, one)) is expected or not (expected or one.isascii()), one
 
 
 def test_the_gate_is_the_same_with_and_without_the_helper() -> None:
     """The shipped rules' words announce the same rules by the helper as by their patterns."""
     rules = load_rules(*shipped_files())
-    by_pattern, by_words = (
-        PatternDetector(rules, has_digits=has_digits, find_words=find) for find in (None, find_words)
-    )
+    by_pattern, by_words = (PatternDetector(rules, helper=one) for one in (None, the_helper()))
     assert sum(len(rule.words) for rule in by_words.rules) > 1000
     texts = [
         text.encode()
@@ -159,26 +162,22 @@ def test_words_of_numbers_need_digits() -> None:
         "score": 0.8,
     }
     rule = Rule.model_validate(about | example)
-    gate = PatternDetector([rule], has_digits=has_digits, find_words=find_words).gate
+    gate = PatternDetector([rule], helper=the_helper()).gate
     assert gate.hits(b"ssn 123456789") == [0]
     assert not gate.hits(b"ssn 12345")
 
 
 def test_lists_that_the_helper_cannot_look_for_stay_patterns() -> None:
     """A word that JSON may write in other ways, one that begins with a digit, and more lists than can be told apart."""
-    assert find_words is not None
-    assert Words({1: ["a/b"], 2: ["2fa"], 3: ["otp"]}, find_words).ids == {3}
-    many = Words(
-        {number: [f"word{'abcdefghij'[number % 10]}{number}"] for number in range(MOST_NUMBERS + 1)}, find_words
-    )
+    assert Words({1: ["a/b"], 2: ["2fa"], 3: ["otp"]}).ids == {3}
+    many = Words({number: [f"word{'abcdefghij'[number % 10]}{number}"] for number in range(MOST_NUMBERS + 1)})
     assert not many.ids
-    assert many(b"worda0 ") == frozenset()
+    assert said(many, b"worda0 ") == set()
 
 
 def test_patterns_and_words_hit_together() -> None:
     """A gate has ids of both kinds, each reported once, for each of several texts."""
-    assert find_words is not None
-    gate = Gate([b"abc", b"never", b"abc"], words=Words({1: ["ssn"]}, find_words))
+    gate = Gate([b"abc", b"never", b"abc"], words={1: ["ssn"]}, helper=the_helper())
     assert [sorted(hits) for hits in gate.hits_of_each([b"abc", b"ssn", b"", b"an ssn, abc"])] == [
         [0, 2], [1], [], [0, 1, 2],
     ]  # fmt: skip
@@ -187,6 +186,5 @@ def test_patterns_and_words_hit_together() -> None:
 @pytest.mark.parametrize("states", [b"", b"\x00" * 100, automaton_of({1: ["ssn"]}).states[:-1]])
 def test_what_is_no_automaton_is_refused(states: bytes) -> None:
     """The helper never reads beyond what it is given."""
-    assert find_words is not None
-    with pytest.raises(TypeError, match="automaton"):
-        find_words(b"the ssn is", states)
+    with pytest.raises(TypeError, match="no plan"):
+        told(b"the ssn is", Plan(few_words=states, words=states))

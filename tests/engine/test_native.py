@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from glances import has_digits, the_helper
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from implementations import COMPILED, HELPER, PYTHON, Loops, without_helper
@@ -19,8 +20,8 @@ from strategies import escaped, lax_spellings, nested, spans_in
 from detectors.anchors import table
 from detectors.errors import BudgetExceeded
 from detectors.gateform import has_digits_pure
+from detectors.glance import Plan
 from engine.jsontext import Place
-from engine.native import has_digits
 from engine.touched import Readers
 
 ROOT = Path(__file__).parents[2]
@@ -287,6 +288,14 @@ def test_records_come_out_the_same_without_the_helper(compiled: Loops) -> None:
 @example(b"12345" + b" " * 59 + b"1")
 def test_digits_are_seen_where_the_pattern_sees_them(data: bytes) -> None:
     """Across the borders of the blocks that it looks at, with whatever may stand between digits."""
-    if has_digits is None:
-        without_helper()
     assert has_digits(data) is has_digits_pure(data)
+
+
+@pytest.mark.parametrize(
+    "given", [(), ([b"a"],), ([b"a"], [[]], ()), (b"a", [[]], Plan()), ([b"a"], [], Plan()), (["a"], [[]], Plan()), ([b"a"], [()], Plan()),
+        ([b"a"], [[]], Plan(hidden=1)), ([b"a"], [[]], Plan(keyed=b"a")), ([b"a"], [[]], Plan(shapes=b"a", few_shapes=b"")),
+        ([b"a"], [[]], Plan(words=b"a", few_words=b"")), ([b"a"], [[]], Plan(hidden=1, rows=b"a"))])  # fmt: skip
+def test_a_glance_refuses_what_it_cannot_read(given: tuple[Any, ...]) -> None:
+    """Texts that are no bytes, lists that are none or too few, and plans with tables that are none."""
+    with pytest.raises(TypeError):
+        the_helper().glance(*given)
