@@ -54,7 +54,6 @@ class Site:
         self, folder: Path, clock: Callable[[], int], url: str | None = None, database: Path | str | None = None
     ) -> None:
         self.folder, self.clock = folder, clock
-        self._quiet = 0.5 if url and url.startswith("kafka") else 0.0  # what a commit wrote is seen a moment later
         self._resources = ExitStack()
         self.broker: Broker = open_broker(url or f"embedded:{folder / 'log.db'}")
         self._resources.callback(self.broker.close)
@@ -114,14 +113,11 @@ class Site:
         """All records of a topic, as a read-committed reader sees them."""
         if isinstance(self.broker, KafkaBroker):
             _settle(self.broker, topic)
-        reader = self.broker.reader([topic])
-        try:
+        with closing(self.broker.reader([topic])) as reader:
             found: list[ActivityRecord] = []
-            while batch := reader.poll(1000, self._quiet):
+            while batch := reader.poll(1000, 0.0):  # a new reader waits for all that was there when it began
                 found += batch
             return found
-        finally:
-            reader.close()
 
     def told(self) -> list[LedgerMessage]:
         """All that the decisions topic says."""
