@@ -50,6 +50,8 @@ def marked(text: str) -> str:
 class Site:
     """A service on files in one folder, stepped by hand: a new one on the same folder is a restart."""
 
+    patience = 2.0  # seconds that what was written may take to be seen; less will do where a transaction is open
+
     def __init__(
         self, folder: Path, clock: Callable[[], int], url: str | None = None, database: Path | str | None = None
     ) -> None:
@@ -112,7 +114,7 @@ class Site:
     def log(self, topic: str) -> list[ActivityRecord]:
         """All records of a topic, as a read-committed reader sees them."""
         if isinstance(self.broker, KafkaBroker):
-            _settle(self.broker, topic)
+            _settle(self.broker, topic, self.patience)
         with closing(self.broker.reader([topic])) as reader:
             found: list[ActivityRecord] = []
             while batch := reader.poll(1000, 0.0):  # a new reader waits for all that was there when it began
@@ -155,11 +157,11 @@ def _end(reader: Reader) -> int:
     return sum(reader.end_offsets().values())
 
 
-def _settle(broker: KafkaBroker, topic: str) -> None:
-    """Returns when readers see all that was written, or after 2 s, when a transaction is meant to be open."""
+def _settle(broker: KafkaBroker, topic: str, patience: float) -> None:
+    """Returns when readers see all that was written, or after ``patience``, when a transaction is meant to be open."""
     places = [Place(topic, number) for number in range(broker.partitions([topic])[topic])]
     ends = dict.fromkeys(places, OffsetSpec.latest())
-    until = time.monotonic() + 2
+    until = time.monotonic() + patience
     while time.monotonic() < until:
         seen, there = (
             [

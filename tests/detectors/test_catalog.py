@@ -7,6 +7,7 @@ import re
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,19 @@ from detectors.proof import raw_forms
 from detectors.rule import Rule
 
 RULES = load_rules(*shipped_files())
-DETECTOR = PatternDetector(RULES)
 IDS = {rule.id: number for number, rule in enumerate(RULES)}
+
+
+@cache
+def detector() -> PatternDetector:
+    """All rules at work."""
+    return PatternDetector(RULES)
 
 
 def entities(text: str, key: str = "") -> list[tuple[str, str]]:
     """What the whole catalogue finds in a text, overlaps resolved: (entity, what it covers)."""
     value = text.encode()
-    found = resolve(DETECTOR.scan([Text(value, key.encode())])[0])
+    found = resolve(detector().scan([Text(value, key.encode())])[0])
     return [(f.entity, value[f.start : f.end].decode()) for f in found]
 
 
@@ -58,14 +64,14 @@ def test_joint_gate_sees_raw_records(rule: Rule) -> None:
     """The gate of all rules together names the rule on its examples, as plain text, in JSON, in JSON in JSON."""
     for example in rule.examples:
         for form, raw in raw_forms(example).items():
-            assert IDS[rule.id] in DETECTOR.gate.hits(raw), f"silent on {example.text} {form}"
+            assert IDS[rule.id] in detector().gate.hits(raw), f"silent on {example.text} {form}"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_example_stays_covered_among_all_rules(rule: Rule) -> None:
     """With all rules at work, each example's secret is covered by the findings that win."""
     for example in rule.examples:
-        found = resolve(DETECTOR.scan([Text(example.plain, example.key.encode())])[0])
+        found = resolve(detector().scan([Text(example.plain, example.key.encode())])[0])
         for start, end in example.spans:
             assert any(f.start <= start and end <= f.end for f in found), example.text
 
@@ -185,7 +191,7 @@ def test_hostile_text_is_read_in_linear_time(name: str) -> None:
     Eight times the text takes about eight times the processor time, and what is checked further is counted.
     """
     text = (HOSTILE[name] * SIZE).encode()[:SIZE]
-    for compiled in DETECTOR.rules:
+    for compiled in detector().rules:
         at = 0
         for start, end in compiled.spans(text):
             assert at <= start <= end <= len(text), compiled.rule.id
@@ -205,7 +211,7 @@ def _seconds(rule: CompiledRule, text: bytes) -> float:
 def test_what_is_checked_in_a_text_is_counted() -> None:
     """Ten thousands of candidates are over the budget, whatever the rules make of them."""
     with pytest.raises(BudgetExceeded):
-        DETECTOR.scan([Text(b"ssn 123-45-6789, " * 30_000)])
+        detector().scan([Text(b"ssn 123-45-6789, " * 30_000)])
 
 
 def test_version_under_its_own_key_is_no_address() -> None:
@@ -261,7 +267,7 @@ def test_multi_line_private_key_is_one_finding() -> None:
 def test_explain_says_who_won_and_why_others_lost() -> None:
     """Each candidate is confirmed or refused with a reason, and one of those that overlap wins."""
     value = b"card 4111111111111112 or https://u:p4ssw0rd@h.example.com?token=x"
-    (explanation,) = explain(DETECTOR, [Text(value)])
+    (explanation,) = explain(detector(), [Text(value)])
     verdicts = {c.rule_id: (c.refused, c.won) for c in explanation.candidates}
     assert verdicts["credit-card-number"] == ("fails credit_card", False)
     assert verdicts["url-password"] == (None, True)
@@ -271,7 +277,7 @@ def test_explain_says_who_won_and_why_others_lost() -> None:
 
 def test_explain_never_fails_on_silence() -> None:
     """A text without candidates has an explanation, an empty one."""
-    (explanation,) = explain(DETECTOR, [Text(b"nothing here")])
+    (explanation,) = explain(detector(), [Text(b"nothing here")])
     assert explanation.candidates == explanation.findings == ()
 
 
