@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 _DIGEST = hashlib.sha256().digest_size
-_KEPT = 100  # files; a policy has three, so those of many edits go
+_KEPT = 300  # files; a policy has some twenty, and shares most of them with others, so those of many edits go
 
 
 def cache_folder() -> Path:

@@ -24,6 +24,7 @@ Numbered = tuple[int, bytes]
 """A pattern and its id."""
 
 _FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
+_WORTH_KEEPING = 5  # patterns; fewer compile in a moment, and a check of rules one by one would push all else out
 
 
 class Stage(NamedTuple):
@@ -182,6 +183,8 @@ def _database(patterns: Iterable[Numbered]) -> hs.Database | None:
     patterns = list(patterns)
     if not patterns:
         return None
+    if len(patterns) < _WORTH_KEEPING:
+        return _compile(patterns)
     database = gatecache.load(patterns, _FLAGS)
     if database is None:
         database = _compile(patterns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,12 +16,22 @@ settings.register_profile("untimed", deadline=None)  # machines are noisy: no te
 settings.load_profile("untimed")
 
 
-LONG = ("test_exactly_once.py", "test_dockerfile.py")
-"""Files of few tests that take minutes: they come first, so that no process is left alone with one at the end."""
+LONG = (
+    *(
+        "kafka/test_exactly_once.py",
+        "deploy/test_dockerfile.py",
+        "approvals/test_rebuild.py",
+        "contract/test_broker.py",
+    ),
+    *("benchmarks/test_bench.py", "sluicegate/test_demo.py", "kafka/test_topics.py", "approvals/test_browser.py"),
+    *("benchmarks/test_bench_kafka.py", "deploy/test_compose.py", "engine/test_supervisor.py"),
+)
+"""Files that take a minute or more, the longest first: no process is left alone with one of them at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONG)
+    turn = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: turn.get(item.path, len(turn)))
 
 
 @pytest.fixture(scope="session")

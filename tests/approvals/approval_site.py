@@ -50,11 +50,12 @@ def marked(text: str) -> str:
 class Site:
     """A service on files in one folder, stepped by hand: a new one on the same folder is a restart."""
 
+    patience = 2.0  # seconds that what was written may take to be seen; less will do where a transaction is open
+
     def __init__(
         self, folder: Path, clock: Callable[[], int], url: str | None = None, database: Path | str | None = None
     ) -> None:
         self.folder, self.clock = folder, clock
-        self._quiet = 0.5 if url and url.startswith("kafka") else 0.0  # what a commit wrote is seen a moment later
         self._resources = ExitStack()
         self.broker: Broker = open_broker(url or f"embedded:{folder / 'log.db'}")
         self._resources.callback(self.broker.close)
@@ -113,15 +114,12 @@ class Site:
     def log(self, topic: str) -> list[ActivityRecord]:
         """All records of a topic, as a read-committed reader sees them."""
         if isinstance(self.broker, KafkaBroker):
-            _settle(self.broker, topic)
-        reader = self.broker.reader([topic])
-        try:
+            _settle(self.broker, topic, self.patience)
+        with closing(self.broker.reader([topic])) as reader:
             found: list[ActivityRecord] = []
-            while batch := reader.poll(1000, self._quiet):
+            while batch := reader.poll(1000, 0.0):  # a new reader waits for all that was there when it began
                 found += batch
             return found
-        finally:
-            reader.close()
 
     def told(self) -> list[LedgerMessage]:
         """All that the decisions topic says."""
@@ -159,11 +157,11 @@ def _end(reader: Reader) -> int:
     return sum(reader.end_offsets().values())
 
 
-def _settle(broker: KafkaBroker, topic: str) -> None:
-    """Returns when readers see all that was written, or after 2 s, when a transaction is meant to be open."""
+def _settle(broker: KafkaBroker, topic: str, patience: float) -> None:
+    """Returns when readers see all that was written, or after ``patience``, when a transaction is meant to be open."""
     places = [Place(topic, number) for number in range(broker.partitions([topic])[topic])]
     ends = dict.fromkeys(places, OffsetSpec.latest())
-    until = time.monotonic() + 2
+    until = time.monotonic() + patience
     while time.monotonic() < until:
         seen, there = (
             [

@@ -67,7 +67,7 @@ class KafkaLog:
     """The cluster that all tests share, emptied after each; the clock is real, so the time-outs are short."""
 
     limit = 1_048_588  # of a new topic
-    quiet = 0.5  # a fetch is on its way
+    quiet = 0.2  # a fetch is on its way, which waits for 0.1
     by_topic = False  # the cooperative-sticky strategy counts partitions only
 
     def __init__(self, request: pytest.FixtureRequest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import string
+import time
 import zlib
 
 import pytest
@@ -129,27 +130,32 @@ def test_corrupted_last_character_fails(name: str, vector: str) -> None:
     assert passing == []
 
 
-@pytest.mark.parametrize("name", sorted(VALIDATORS))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=300)
 @given(
-    data=st.one_of(
+    st.one_of(
         st.binary(max_size=80),
         st.from_regex(rb"[\x20-\x7e]{0,60}", fullmatch=True),
         st.text(string.digits + ".-: /+", max_size=40).map(str.encode),
     )
 )
-def test_no_bytes_make_a_validator_raise(name: str, data: bytes) -> None:
-    """Whatever the bytes, the answer is true or false."""
-    assert VALIDATORS[name](data) in (True, False)
+def test_no_bytes_make_a_validator_raise(data: bytes) -> None:
+    """Whatever the bytes, the answer of each is true or false."""
+    for name, valid in VALIDATORS.items():
+        assert valid(data) in (True, False), name
+
+
+AT_ONCE = 5.0  # seconds of processor time: one that tries dozens of numbers takes 1, a square of the length far more
 
 
 @pytest.mark.parametrize("name", sorted(VALIDATORS))
 @pytest.mark.parametrize(
-    "hostile", [b"", b"\xff" * 99, b"1" * 50_000, b"a." * 50_000, b"your-" * 20_000 + b"!", "٣".encode() * 99]
+    "hostile", [b"", b"\xff" * 99, b"1" * 30_000, b"a." * 15_000, b"your-" * 6_000 + b"!", "٣".encode() * 99]
 )
 def test_hostile_values_are_answered_at_once(name: str, hostile: bytes) -> None:
     """Long, odd and empty values neither raise nor take long: no pattern in here backtracks."""
+    started = time.process_time()
     assert VALIDATORS[name](hostile) in (True, False)
+    assert time.process_time() - started < AT_ONCE
 
 
 def test_a_key_that_google_published_is_no_secret() -> None:
