@@ -131,6 +131,8 @@ def _made_up(secret: bytes) -> bool:
 _ROWS = (b"0123456789", b"abcdefghijklmnopqrstuvwxyz")
 _NEXT = bytes.maketrans(b"".join(_ROWS), b"".join(row[1:] + row[:1] for row in _ROWS))
 _NO_ALNUM = bytes(byte for byte in range(256) if byte not in _ALNUM)
+_SHAPED = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
+"""A UUID or a digest's length of hexadecimal digits: no placeholder takes the trouble."""
 _COUNTED = 0.6  # of its letters and digits; random ones reach a tenth of that once in millions
 
 
@@ -152,7 +154,10 @@ def _counted_up(secret: bytes) -> bool:
 
 
 def random_value(secret: bytes) -> bool:
-    """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version."""
+    """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version.
+
+    What is typed along the alphabet is none, unless it has the shape of a UUID or a digest.
+    """
     return (
         _DIGIT.search(secret) is not None
         and _LETTER.search(secret) is not None
@@ -160,7 +165,7 @@ def random_value(secret: bytes) -> bool:
         and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
         and not _wordy(secret)
         and token(secret)
-        and not _counted_up(secret)
+        and (not _counted_up(secret) or _SHAPED.fullmatch(secret) is not None)
     )
 
 
@@ -303,6 +308,11 @@ def prose_password(secret: bytes) -> bool:
     )
 
 
+def device_password(secret: bytes) -> bool:
+    """A password in a router's configuration: with a digit or punctuation in it, or a hash; no word that follows."""
+    return secret.startswith(b"$") or prose_password(secret)
+
+
 def field_password(secret: bytes) -> bool:
     """The value of a password field: anything but a placeholder, a flag, a number of one digit, a URL or a date."""
     return (
@@ -359,6 +369,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "anthropic_key": shaped_or_random(re.compile(rb"sk-ant-[a-z]{3,5}\d\d-[\w-]{93}AA", re.ASCII)),
     "argument_secret": argument_secret,
     "cookie_pair": cookie_pair,
+    "device_password": device_password,
     "email": email,
     "field_password": field_password,
     "google_key": google_key,
