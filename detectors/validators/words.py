@@ -61,6 +61,7 @@ _is_quoted_code = _any(  # what a quoted value may refer to: a member, a call wi
 
 _IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z][a-z]+)+")
 _PATH = re.compile(rb"(?:[A-Za-z]:|~|\.{0,2})[/\\](?:[\w.@ -]+[/\\])+[\w.@ -]*|[a-z][a-z0-9+.-]{1,12}://\S*")
+_MEMBER = re.compile(rb"[a-z][a-z0-9_]{1,30}(?:\.[A-Z][A-Za-z]+)+")  # ed25519.PrivateKey
 _VERSION = re.compile(rb"[v^~=<>]{0,2}\d+(?:\.\d+){1,3}[\w.+-]*")
 _HOST = re.compile(
     rb"(?i)(?:[a-z0-9-]{1,63}\.){1,6}(?:com|net|org|io|dev|app|cloud|local|internal|edu|gov|example|co|svc)(?:[:/].*)?"
@@ -162,7 +163,7 @@ def random_value(secret: bytes) -> bool:
         _DIGIT.search(secret) is not None
         and _LETTER.search(secret) is not None
         and password(secret)
-        and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
+        and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _MEMBER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
         and not _wordy(secret)
         and token(secret)
         and (not _counted_up(secret) or _SHAPED.fullmatch(secret) is not None)
@@ -297,12 +298,13 @@ def query_secret(secret: bytes) -> bool:
 
 
 def prose_password(secret: bytes) -> bool:
-    """A `strong_password` that is no address, path or number, since it may be any word of a sentence."""
+    """A `strong_password` that is no address, path, number, decorator or pointer: it may be any word of a sentence."""
     core = secret.strip(b".,;:!?'\"`()")
     return (
         strong_password(secret)
         and not core.isdigit()
         and not _PATH.fullmatch(core)
+        and not re.fullmatch(rb"[*]{1,3}[a-zA-Z_.]+[*]*|@[a-zA-Z_.]+", core)
         and not re.fullmatch(rb"[\w.+-]+@[\w.-]+|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?", core)
         and not _wordy(core)
     )
