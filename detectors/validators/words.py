@@ -61,6 +61,7 @@ _is_quoted_code = _any(  # what a quoted value may refer to: a member, a call wi
 
 _IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z][a-z]+)+")
 _PATH = re.compile(rb"(?:[A-Za-z]:|~|\.{0,2})[/\\](?:[\w.@ -]+[/\\])+[\w.@ -]*|[a-z][a-z0-9+.-]{1,12}://\S*")
+_MEMBER = re.compile(rb"[a-z][a-z0-9_]{1,30}(?:\.[A-Z][A-Za-z]+)+")  # ed25519.PrivateKey
 _VERSION = re.compile(rb"[v^~=<>]{0,2}\d+(?:\.\d+){1,3}[\w.+-]*")
 _HOST = re.compile(
     rb"(?i)(?:[a-z0-9-]{1,63}\.){1,6}(?:com|net|org|io|dev|app|cloud|local|internal|edu|gov|example|co|svc)(?:[:/].*)?"
@@ -131,6 +132,8 @@ def _made_up(secret: bytes) -> bool:
 _ROWS = (b"0123456789", b"abcdefghijklmnopqrstuvwxyz")
 _NEXT = bytes.maketrans(b"".join(_ROWS), b"".join(row[1:] + row[:1] for row in _ROWS))
 _NO_ALNUM = bytes(byte for byte in range(256) if byte not in _ALNUM)
+_SHAPED = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
+"""A UUID or a digest's length of hexadecimal digits: no placeholder takes the trouble."""
 _COUNTED = 0.6  # of its letters and digits; random ones reach a tenth of that once in millions
 
 
@@ -152,15 +155,18 @@ def _counted_up(secret: bytes) -> bool:
 
 
 def random_value(secret: bytes) -> bool:
-    """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version."""
+    """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version.
+
+    What is typed along the alphabet is none, unless it has the shape of a UUID or a digest.
+    """
     return (
         _DIGIT.search(secret) is not None
         and _LETTER.search(secret) is not None
         and password(secret)
-        and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
+        and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _MEMBER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
         and not _wordy(secret)
         and token(secret)
-        and not _counted_up(secret)
+        and (not _counted_up(secret) or _SHAPED.fullmatch(secret) is not None)
     )
 
 
@@ -292,15 +298,21 @@ def query_secret(secret: bytes) -> bool:
 
 
 def prose_password(secret: bytes) -> bool:
-    """A `strong_password` that is no address, path or number, since it may be any word of a sentence."""
+    """A `strong_password` that is no address, path, number, decorator or pointer: it may be any word of a sentence."""
     core = secret.strip(b".,;:!?'\"`()")
     return (
         strong_password(secret)
         and not core.isdigit()
         and not _PATH.fullmatch(core)
+        and not re.fullmatch(rb"[*]{1,3}[a-zA-Z_.]+[*]*|@[a-zA-Z_.]+", core)
         and not re.fullmatch(rb"[\w.+-]+@[\w.-]+|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?", core)
         and not _wordy(core)
     )
+
+
+def device_password(secret: bytes) -> bool:
+    """A password in a router's configuration: with a digit or punctuation in it, or a hash; no word that follows."""
+    return secret.startswith(b"$") or prose_password(secret)
 
 
 def field_password(secret: bytes) -> bool:
@@ -359,6 +371,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "anthropic_key": shaped_or_random(re.compile(rb"sk-ant-[a-z]{3,5}\d\d-[\w-]{93}AA", re.ASCII)),
     "argument_secret": argument_secret,
     "cookie_pair": cookie_pair,
+    "device_password": device_password,
     "email": email,
     "field_password": field_password,
     "google_key": google_key,
