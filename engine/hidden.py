@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from enum import Enum
 
 from detectors.anchors import Span
 from detectors.regex import byte_regex, search_of, teller
 from engine.layers import DEAR, LITERAL_APART
 from engine.layers.characters import IN_ARRAY
 from engine.reading import tells_dear
+
+
+class Hides(Enum):
+    r"""What of escapes and layers there is in a record, which hide from the gate what they spell."""
+
+    NOTHING = 0
+    ESCAPED = 1  # ``\uXXXX`` and nothing else of these, and the gate saw what that spells
+    SOMETHING = 2
+
 
 HIDDEN = -1
 """In place of a rule: escapes or layers, behind which any rule may find something."""
