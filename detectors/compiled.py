@@ -21,6 +21,7 @@ from detectors.validators import VALIDATORS, Validator
 
 MAX_CANDIDATES = 20_000
 _KNOWN_KEYS = 1024  # of a rule, at most
+_OPENS, _CLOSES = b"[]"  # as numbers, of which Python finds one in bytes eight times as fast
 _END = itemgetter(1)
 _new = tuple.__new__  # a named tuple made by its own name runs a function of Python
 _SEVERAL = 8  # matches of a rule in one text, each of which is judged by itself
@@ -259,7 +260,7 @@ class CompiledRule:
             return True
         window = self.rule.context_window
         for text in (value[max(0, start - window) : start], value[end : end + window]):
-            if text and has(_WRITTEN.sub(b"[]", text) if b"[" in text or b"]" in text else text):
+            if text and has(_WRITTEN.sub(b"[]", text) if _OPENS in text or _CLOSES in text else text):
                 return True
         return False
 

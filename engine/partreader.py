@@ -12,7 +12,7 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
 from engine.candidates import handed_down
-from engine.escapes import Unescaped, escape, unescape, unescape_bytes
+from engine.escapes import BACKSLASH, Unescaped, escape, unescape, unescape_bytes
 from engine.hidden import HIDDEN, Hides, escaped_in, hidden_in
 from engine.layers.characters import breaks_softly, is_one, plain_key
 from engine.layers.model import Purse
@@ -159,7 +159,7 @@ class PartReader:
         for kind, _, raw, path, _, _, _ in scalars:
             if not path:
                 return None
-            text = unescape_bytes(raw) if b"\\" in raw and kind != "number" else raw
+            text = unescape_bytes(raw) if BACKSLASH in raw and kind != "number" else raw
             values.append((0, (outer, *path) if outer else path, text) if kind != "key" else None)
         names = names_of(values)
         told = [at for at, name in enumerate(names) if name and name != scalars[at][5]]
@@ -181,7 +181,7 @@ class PartReader:
     def _part(self, one: Touched, layer: int, above: bytes) -> Part | None:
         """What comes of a scalar that stands so many texts deep, in the value of the member ``above``."""
         kind, _, raw, path, _, key, rules = one
-        more = kind != "number" and (b"{" in raw or b"[" in raw)
+        more = kind != "number" and holds_more(raw)
         hidden = HIDDEN in rules and kind != "number"
         beyond = None  # what else it depends on, if it may hold other texts
         if more or hidden:
@@ -190,7 +190,7 @@ class PartReader:
         known = self._parts.known
         if scalar in known:
             return known[scalar]
-        source = unescape(raw) if b"\\" in raw and kind != "number" else None
+        source = unescape(raw) if BACKSLASH in raw and kind != "number" else None
         text = source.text if source is not None else raw
         out = Found()
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Container, Sequence
 
 from detectors.errors import BudgetExceeded
 from detectors.regex import byte_regex, teller
-from engine.escapes import Unescaped, unescape, unquote
+from engine.escapes import BACKSLASH, Unescaped, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
 from engine.layers import DEAR, LITERAL_APART, announces, announces_pure, characters, layers, short
 from engine.layers.base64text import LEAST
@@ -201,7 +201,7 @@ def _below(parent: View, scalars: list[Scalar], views: list[View]) -> None:
     begin = len(views)
     for kind, start, end, step in scalars:
         raw = text[start:end]
-        source = unescape(raw) if b"\\" in raw and kind != "number" else None
+        source = unescape(raw) if BACKSLASH in raw and kind != "number" else None
         below = step if base is None else _join(base, step)
         view = View(kind, source.text if source else raw, below, parent, start, end - start, source)
         views.append(view)
