@@ -32,6 +32,7 @@ from engine.views import Limits, View, apply
 from engine.written import is_written, unwritten, within
 
 _KNOWN_PLANS = 1024
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
 
 
 class Plan:
@@ -234,10 +235,10 @@ class Cleaner:
             return None
         text, redactions, forms, shown = spliced
         if not redactions:
-            return Cleaned(data, (), dropped=False)
+            return _new(Cleaned, (data, (), False))
         if forms and (hides is Hides.ESCAPED or any(map(Lingers(forms), (text, *shown)))):
             return None
-        return Cleaned(text, tuple(redactions), dropped=False)
+        return _new(Cleaned, (text, tuple(redactions), False))
 
     def _renamed(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates by the names that `engine.neighbours` gives them, and by the rules whose gate hits then."""

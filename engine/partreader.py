@@ -36,6 +36,7 @@ _HIDDEN_ONLY = frozenset({HIDDEN})
 _KNOWN = -2  # in place of a rule: all scalars, each of which may name another
 _KNOWN_ONLY = frozenset({_KNOWN})
 _NOBODY = frozenset[int]()
+_LAYER = itemgetter(0)
 _new = tuple.__new__  # a named tuple made by its own name runs a function of Python
 
 
@@ -138,9 +139,9 @@ class PartReader:
         if not told:
             return NOTHING
         pieces.append(data[end:])
-        if any(layer for layer, _ in told):  # one layer after the other
-            told.sort(key=itemgetter(0))
-        return Spliced(b"".join(pieces), [redaction for _, redaction in told], forms, shown)
+        if any(map(_LAYER, told)):  # one layer after the other
+            told.sort(key=_LAYER)
+        return _new(Spliced, (b"".join(pieces), [redaction for _, redaction in told], forms, shown))
 
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
@@ -214,8 +215,8 @@ class PartReader:
                 edits = _lifted(out.edits, source)
             if layer == 1 and len(edits) > 1:
                 edits = merged(edits)
-            part = Part(edits, out.told, out.forms, out.shown, {})
-        self._parts.put(scalar, len(raw) + sum(map(len, out.shown)), part)
+            part = _new(Part, (edits, out.told, out.forms, out.shown, {}))
+        self._parts.put(scalar, len(raw) + (sum(map(len, out.shown)) if out.shown else 0), part)
         return part
 
     def _add(self, scalars: Iterable[Touched], layer: int, above: bytes, found: Found) -> bool:

@@ -188,7 +188,7 @@ class Sanitizer:
         """The outcome of a record that the gate asks to be read, or in which ``names`` were found."""
         ids, value = self.policy.gate, record.value or b""
         redactions, dropped, escaped = envelope, False, False
-        if ids.rules in hits and b"\\u" in value:
+        if ids.rules in hits and value.find(b"\\u") >= 0:
             spelled = spell_out(value)
             shown = self._gate.hits(spelled)
             escaped = ids.rules not in shown and is_spelled_out(value)
