@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from detectors.anchors import Anchor, anchors_of
@@ -20,6 +21,9 @@ from detectors.validators import VALIDATORS, Validator
 
 MAX_CANDIDATES = 20_000
 _KNOWN_KEYS = 1024  # of a rule, at most
+_OPENS, _CLOSES = b"[]"  # as numbers, of which Python finds one in bytes eight times as fast
+_END = itemgetter(1)
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
 _SEVERAL = 8  # matches of a rule in one text, each of which is judged by itself
 _WRITTEN = re.compile(rb"\[[A-Z][A-Z0-9_]*(?::[\w-]+:[0-9a-f]{32})?\]|^[A-Z0-9_]*\]|\[[A-Z0-9_]*$")
 """What a redaction wrote, and what a window cuts of it: its words say nothing about what stands beside it."""
@@ -140,10 +144,12 @@ class CompiledRule:
         value, key = text
         rule = self.rule
         out: list[Finding] = []
-        if not self.reads(key):
+        if self._keyed and not self.reads(key):
             return out
         judged: dict[object, float | None] = {}
-        for number, (start, end) in enumerate(self.spans(value)):
+        at = number = 0
+        while (span := self._next(value, at)) is not None:
+            start, end, at = span
             budget.take()
             if number < _SEVERAL:
                 score = self._judge(value, key, start, end)
@@ -154,9 +160,10 @@ class CompiledRule:
                 if seen not in judged:
                     judged[seen] = self._judge(value, key, start, end)
                 score = judged[seen]
+            number += 1
             if score is not None:
                 start, end = _whole_characters(value, start, end)
-                out.append(Finding(rule.id, rule.entity, start, end, score))
+                out.append(_new(Finding, (rule.id, rule.entity, start, end, score)))
         return out
 
     def _mentions(self, value: bytes, key: bytes) -> bool:
@@ -197,17 +204,31 @@ class CompiledRule:
 
         A match in which no group took part is none: so a pattern says what to skip (``version [0-9.]+|([0-9.]+)``).
         """
-        search = self._search or self._compile()
-        for groups in each_match(search, value, self._least):
-            if len(groups) == 1:
-                yield groups[0]
-                continue
-            found = (-1, -1)
-            for group in groups[1:]:
-                if group[1] > found[1]:
-                    found = group
-            if found[1] >= 0:
-                yield found
+        at = 0
+        while (span := self._next(value, at)) is not None:
+            start, end, at = span
+            yield start, end
+
+    def _next(self, value: bytes, at: int) -> tuple[int, int, int] | None:
+        """The first of `spans` from ``at`` on, and from where on to look for the next.
+
+        A function and not a generator, as `each_match` is: most texts have one match, and setting up two generators
+        takes as long as finding it.
+        """
+        search, size = self._search or self._compile(), len(value)
+        last = size - self._least
+        while at <= last:
+            groups = search(value, at, size)
+            start, end = groups[0]
+            if start < 0:
+                return None
+            at = end if end > at else at + 1  # behind an empty match where nothing was passed over
+            if len(groups) > 1:
+                start, end = groups[1] if len(groups) == 2 else max(groups[1:], key=_END)
+                if end < 0:
+                    continue
+            return start, end, at
+        return None
 
     def refusal(self, value: bytes, key: bytes, start: int, end: int) -> str | None:
         """Why the checks refuse the match at ``value[start:end]``; None if they confirm it."""
@@ -218,7 +239,7 @@ class CompiledRule:
             return "empty"
         if self._allow is not None and self._allow(secret):
             return "on the allow-list"
-        if rule.min_entropy is not None and entropy(secret) < rule.min_entropy:
+        if rule.min_entropy is not None and not has_entropy(secret, rule.min_entropy):
             return "not random enough"
         if self._context is not None and not self._has_context(self._context, value, key, start, end):
             return "no context word near"
@@ -239,7 +260,7 @@ class CompiledRule:
             return True
         window = self.rule.context_window
         for text in (value[max(0, start - window) : start], value[end : end + window]):
-            if text and has(_WRITTEN.sub(b"[]", text) if b"[" in text or b"]" in text else text):
+            if text and has(_WRITTEN.sub(b"[]", text) if _OPENS in text or _CLOSES in text else text):
                 return True
         return False
 
@@ -250,6 +271,18 @@ class CompiledRule:
             tells = has(key)
             self._told = key, tells
         return tells
+
+
+def has_entropy(data: bytes, least: float) -> bool:
+    """Whether the `entropy` of ``data`` is ``least`` or more.
+
+    How many different bytes it has tells mostly: it is least where all of these but one come once.
+    """
+    size = len(data)
+    rest = size - len(set(data)) + 1
+    if size and rest < len(_WEIGHTS) and math.log2(size) - _WEIGHTS[rest] / size > least + _ROUNDING:
+        return True
+    return entropy(data) >= least
 
 
 def entropy(data: bytes) -> float:
@@ -269,6 +302,7 @@ def _weight(count: int) -> float:
 
 _WEIGHTS = [_weight(count) for count in range(256)]
 """What a byte that comes so often takes from the entropy of texts that are all different bytes."""
+_ROUNDING = 1e-9
 
 
 def _gate_of(rule: Rule) -> bytes:

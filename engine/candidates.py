@@ -16,12 +16,13 @@ from detectors.anchors import Span
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
-from engine.escapes import unescape, unescape_bytes
+from engine.escapes import BACKSLASH, unescape, unescape_bytes
 from engine.hidden import HIDDEN, hidden_in
 from engine.jsontext import Place, Step, locate, locate_all
 from engine.layers.characters import breaks_softly, plain_key
 from engine.layers.model import Purse
 from engine.reading import TRIES, beginning, may_be_json, may_spell, pairs, spelled, spread
+from engine.touched import holds_more
 from engine.views import Limits, View, key_of
 
 Candidate = tuple[View, frozenset[int], bytes, list[Finding] | None]
@@ -138,7 +139,7 @@ class CandidateReader:
             self._rules.update(asked)
         if view.kind == "number":
             return
-        if b"{" in view.text or b"[" in view.text:
+        if holds_more(view.text):
             if spans is None:
                 spans = self._places(view.text)
                 if handed := handed_down(self._detector, view.text, key, rules):
@@ -159,7 +160,7 @@ class CandidateReader:
 
     def _nothing_in(self, texts: Collection[bytes], key: bytes) -> Container[bytes]:
         """Those of ``texts``, which something encoded under ``key`` spells, in which nothing can be found."""
-        flat = [text for text in texts if b"{" not in text and b"[" not in text]
+        flat = [text for text in texts if not holds_more(text)]
         texts_there = [Text(text, key) for text in flat]
         self._gated.update(zip(texts_there, self._detector.hits_of_each(texts_there), strict=True))
         return {text for text in flat if not self._gated[Text(text, key)] and not self._spells(text)}
@@ -224,14 +225,14 @@ class CandidateReader:
                 rules -= _NAMED_ONLY
             if not self._knows_all and HIDDEN not in rules:
                 rules = detector.readers(rules, key)
-                if kind == "number" or (b"{" not in raw and b"[" not in raw):  # it holds nothing else
+                if kind == "number" or not holds_more(raw):  # it holds nothing else
                     if not raw or not (rules or named):
                         continue
-                    value = unescape_bytes(raw) if b"\\" in raw and kind != "number" else raw
+                    value = unescape_bytes(raw) if BACKSLASH in raw and kind != "number" else raw
                     findings = detector.read_once(Text(value, key), rules) if rules else []
                     if not findings and not named:
                         continue
-            if b"\\" in raw and kind != "number":
+            if BACKSLASH in raw and kind != "number":
                 source = unescape(raw)
             step = base
             for name in path:

@@ -9,36 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from detectors.finding import Finding, Text, resolve
 from detectors.patterns import PatternDetector
 from engine.candidates import Candidate, CandidateReader
+from engine.hidden import Hides
 from engine.joins import joined, people, words_of
-from engine.jsontext import Step, without
+from engine.jsontext import Step
 from engine.layers.characters import in_lines
-from engine.ledger.model import Redaction
 from engine.memory import Lingers, Memory, Recall, remembered, sought
 from engine.names import Names, added
 from engine.neighbours import keys_of, may_name
-from engine.partreader import Hides, PartReader
+from engine.partreader import PartReader
 from engine.parts import Parts
 from engine.policy.compiled import GateIds, PathRules
-from engine.policy.paths import written
 from engine.reading import is_read_above, may_be_json, read_record
-from engine.redaction import KEYED, Method, redact
+from engine.redaction import KEYED, Method
+from engine.rewriting import Cleaned, rewrite
 from engine.tokens import TenantKey
 from engine.touched import Readers
-from engine.views import Edit, Limits, View, apply, write
+from engine.views import Limits, View, apply
 from engine.written import is_written, unwritten, within
 
+_KNOWN_PLANS = 1024
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
 
-class Cleaned(NamedTuple):
-    """A text as it may leave. ``dropped`` says that nothing of it may."""
 
-    text: bytes
-    redactions: tuple[Redaction, ...]
-    dropped: bool
+class Plan:
+    """What hits of the gate ask for. ``readers`` are those who do it, by what hides, and with signs or without."""
+
+    __slots__ = ("hidden", "readers", "reads_all", "rules", "signs")
+
+    def __init__(self, hits: Sequence[int], ids: GateIds) -> None:
+        self.rules = tuple([hit for hit in hits if hit < ids.rules])
+        self.hidden = ids.rules in hits
+        self.reads_all = any(ids.rules < hit < ids.literals for hit in hits)
+        self.signs = any(ids.literals <= hit < ids.paths for hit in hits)
+        self.readers: dict[tuple[Hides, bool], PartReader] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +71,12 @@ class Cleaner:
     limits: Limits
     readers: Readers = field(repr=False)
     parts: Parts = field(default_factory=Parts)
+    keyed: bool = field(init=False)  # whether what it writes may depend on whose record it is
+    _plans: dict[tuple[int, ...], Plan] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    @property
-    def keyed(self) -> bool:
-        """Whether what it writes may depend on whose record it is."""
-        return self.default in KEYED or any(method in KEYED for method in self.methods.values())
+    def __post_init__(self) -> None:
+        keyed = self.default in KEYED or any(method in KEYED for method in self.methods.values())
+        object.__setattr__(self, "keyed", keyed)
 
     def clean(self, data: bytes, form: str = "auto", *, base: Step | None = None) -> Cleaned:
         """``data`` redacted. ``form`` is json, text, logfmt or auto; ``base`` is the path it stands at.
@@ -92,25 +100,17 @@ class Cleaner:
             return self.clean_all(data, form, names=names)
         if names is not None and names.views is not None:  # it has been read
             return self.clean_all(data, form, names=names, hits=hits)
-        ids = self.ids
-        rules: list[int] = []
-        hidden = signs = False
-        for hit in hits:
-            if hit < ids.rules:
-                rules.append(hit)
-            elif hit == ids.rules:
-                hidden = True
-            elif hit < ids.literals:
-                return self.clean_all(data, form, names=names, hits=hits)
-            elif hit < ids.paths:
-                signs = True
-        signs = signs and (hidden or not may_be_json(data) or may_name(data))
+        plan = self._plan(hits)
+        if plan.reads_all:
+            return self.clean_all(data, form, names=names, hits=hits)
+        rules, hidden = plan.rules, plan.hidden
+        signs = plan.signs and (hidden or not may_be_json(data) or may_name(data))
         if not rules and (escaped or not hidden) and not signs and names is None:
             return Cleaned(data, (), dropped=False)
         lines = in_lines(data)
         if names is None and not lines and not self.places and form in ("json", "auto"):
             hides = Hides.ESCAPED if escaped else Hides.SOMETHING if hidden else Hides.NOTHING
-            cleaned = self._clean_parts(data, rules, hides, signs=signs)
+            cleaned = self._clean_parts(data, plan, hides, signs=signs)
             if cleaned is not None:
                 return cleaned
         words = names.words() if names is not None else None
@@ -210,20 +210,35 @@ class Cleaner:
                 return self.clean_all(data, form, names=names)
         return cleaned
 
-    def _clean_parts(self, data: bytes, rules: Sequence[int], hides: Hides, *, signs: bool) -> Cleaned | None:
+    def _plan(self, hits: Sequence[int]) -> Plan:
+        """What ``hits`` ask for: the same come again and again."""
+        known = tuple(hits)
+        plan = self._plans.get(known)
+        if plan is None:
+            if len(self._plans) >= _KNOWN_PLANS:
+                self._plans.clear()
+            plan = self._plans[known] = Plan(hits, self.ids)
+        return plan
+
+    def _clean_parts(self, data: bytes, plan: Plan, hides: Hides, *, signs: bool) -> Cleaned | None:
         """As `_clean_some` for a JSON document, scalar by scalar; None where it takes more than that."""
         if not may_be_json(data):
             return None
-        tenant = self.key_of(data) if self.keyed else None
-        spliced = PartReader(self, rules, hides, tenant, signs=signs).read(data)
+        if self.keyed:
+            spliced = PartReader(self, plan.rules, hides, self.key_of(data), signs=signs).read(data)
+        else:
+            reader = plan.readers.get((hides, signs))
+            if reader is None:
+                reader = plan.readers[hides, signs] = PartReader(self, plan.rules, hides, None, signs=signs)
+            spliced = reader.read(data)
         if spliced is None:
             return None
         text, redactions, forms, shown = spliced
         if not redactions:
-            return Cleaned(data, (), dropped=False)
+            return _new(Cleaned, (data, (), False))
         if forms and (hides is Hides.ESCAPED or any(map(Lingers(forms), (text, *shown)))):
             return None
-        return Cleaned(text, tuple(redactions), dropped=False)
+        return _new(Cleaned, (text, tuple(redactions), False))
 
     def _renamed(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates by the names that `engine.neighbours` gives them, and by the rules whose gate hits then."""
@@ -292,55 +307,7 @@ class Cleaner:
         return self._sure(text, self.detector.scan([Text(text)])[0])
 
     def _rewrite(self, views: Sequence[View], selected: Iterable[tuple[View, list[Finding]]]) -> Cleaned:
-        redactions: list[tuple[View, Finding, Method]] = []
-        gone: dict[View, list[tuple[int, int]]] = {}
-        keys: list[View] = []
-        key: TenantKey | None = None
-        whose_is_read = False
-        for view, findings in selected:
-            for finding in findings:
-                method = self.method(finding)
-                if method is Method.KEEP:
-                    continue
-                if method is Method.DROP and view.kind != "key":
-                    holder = _holder(view)
-                    redactions.append((view, finding, method))
-                    if holder is None:
-                        return Cleaned(b"", self._told(redactions, {}), dropped=True)
-                    parent, member = holder
-                    gone.setdefault(parent, []).append(member)
-                    continue
-                method = Method.REPLACE if method is Method.DROP else method
-                if method in KEYED:
-                    if not whose_is_read:
-                        key, whose_is_read = self.key_of(views[0].text), True
-                    method = Method.REPLACE if key is None else method
-                redactions.append((view, finding, method))
-                new = redact(method, finding.entity, view.text[finding.start : finding.end], key)
-                view.edits.append(Edit(finding.start, finding.end, new))
-                if view.kind == "key" and (not keys or keys[-1] is not view):
-                    keys.append(view)
-        if not redactions:
-            return Cleaned(views[0].text, (), dropped=False)
-        shown = _keep_apart(views, keys) if keys else {}
-        for parent, members in gone.items():
-            parent.edits += [Edit(start, end, b"") for start, end in without(parent.text, members)]
-        told = self._told(redactions, shown)
-        return Cleaned(write(views), told, dropped=False)
-
-    def _told(
-        self, redactions: Sequence[tuple[View, Finding, Method]], shown: dict[bytes, bytes]
-    ) -> tuple[Redaction, ...]:
-        paths: dict[View, str] = {}
-        for view, _, _ in redactions:
-            if view not in paths:
-                paths[view] = _path(view, shown)
-        return tuple(
-            [
-                Redaction(paths[view], f.start, f.end, f.rule_id, f.entity, method.value, f.score)
-                for view, f, method in redactions
-            ]
-        )
+        return rewrite(views, selected, self.method, self.key_of)
 
 
 def _lingering(
@@ -368,50 +335,3 @@ def _stands_in_record(view: View) -> bool:
     """Whether the text of ``view`` stands in the record as it is, or is the record."""
     parent = view.parent
     return parent is None or (parent.parent is None and view.source is None and view.encode is None and not view.parts)
-
-
-def _holder(view: View) -> tuple[View, tuple[int, int]] | None:
-    """The member or element that goes when ``view`` goes, and the view whose text it is a part of."""
-    at: View | None = view
-    while at is not None:
-        if at.member is not None and at.parent is not None:
-            return at.parent, at.member
-        at = at.parent
-    return None
-
-
-def _path(view: View, shown: dict[bytes, bytes]) -> str:
-    names = view.step.names() if view.step is not None else ()
-    if shown:
-        names = tuple(shown.get(name, name) if isinstance(name, bytes) else name for name in names)
-    path = written(names)
-    return f"{path} (key)" if view.kind == "key" else path
-
-
-def _keep_apart(views: Iterable[View], changed: Sequence[View]) -> dict[bytes, bytes]:
-    """Makes keys that collide once redacted different again, and says what became of each changed key."""
-    containers = {_container(view) for view in changed}
-    taken: dict[tuple[int, int], set[bytes]] = {container: set() for container in containers}
-    for view in views:
-        if view.kind == "key" and not view.edits and _container(view) in containers:
-            taken[_container(view)].add(view.text)
-    shown = {}
-    numbers: dict[tuple[tuple[int, int], bytes], int] = {}  # the last that was given
-    for view in changed:
-        container = _container(view)
-        names = taken[container]
-        new = plain = apply(view.text, view.edits)
-        number = numbers.get((container, plain), 1)
-        while new in names:
-            number += 1
-            new = plain + b"#%d" % number
-        numbers[container, plain] = number
-        names.add(new)
-        view.edits = [Edit(0, len(view.text), new)]
-        shown[view.text] = new
-    return shown
-
-
-def _container(view: View) -> tuple[int, int]:
-    parent = view.step.parent if view.step is not None else None
-    return id(view.parent), id(parent) if parent is not None else 0

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from enum import IntEnum
 
 from detectors.anchors import Span
 from detectors.regex import byte_regex, search_of, teller
-from engine.layers import DEAR, LITERAL_APART
+from engine.layers import BEYOND, DEAR, LITERALS, may_have_rows
 from engine.layers.characters import IN_ARRAY
 from engine.reading import tells_dear
+
+
+class Hides(IntEnum):
+    r"""What of escapes and layers there is in a record, which hide from the gate what they spell."""
+
+    NOTHING = 0
+    ESCAPED = 1  # ``\uXXXX`` and nothing else of these, and the gate saw what that spells
+    SOMETHING = 2
+
 
 HIDDEN = -1
 """In place of a rule: escapes or layers, behind which any rule may find something."""
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-_PLACES = tuple(search_of(byte_regex(pattern.decode())) for pattern in (IN_ARRAY + b"|" + ESCAPES, *LITERAL_APART))
+_PLACES = tuple(search_of(byte_regex(pattern.decode())) for pattern in (IN_ARRAY + b"|" + ESCAPES, LITERALS))
+_PLACES_BEYOND = tuple(search_of(byte_regex(pattern.decode())) for pattern in BEYOND)
 """Apart: the states of one automaton for all of them do not fit into what google-re2 keeps, and it would work them
 out anew for each text."""
-_DEAR = search_of(byte_regex(DEAR.decode()))
+_PLACES_DEAR = (search_of(byte_regex(DEAR.decode())),)
 _REST = re.compile(rb'[^"\s,;&?]*')
 """What follows in the same value: what else is hidden there is hidden in what is read for the first."""
 _MOST = 200  # places of one of the patterns in one text; beyond, each reaches to the next quote
@@ -39,7 +50,8 @@ def is_spelled_out(value: bytes) -> bool:
 def hidden_in(text: bytes) -> list[Span]:
     """The stretches of a text in which escapes or layers stand: it may hold nothing else."""
     out, size = list[Span](), len(text)
-    for search in (*_PLACES, _DEAR) if tells_dear(text) else _PLACES:
+    beyond = _PLACES_BEYOND if may_have_rows(text) else ()
+    for search in (*_PLACES, *beyond, *(_PLACES_DEAR if tells_dear(text) else ())):
         at = count = 0
         while (span := search(text, at, size)[0])[0] >= 0:
             start, at = span

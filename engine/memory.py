@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from detectors.finding import Finding
 from detectors.patterns import PatternDetector
+from engine.escapes import BACKSLASH
 from engine.layers import layers
 from engine.layers.model import Purse
 from engine.occurrences import Values
@@ -80,7 +81,7 @@ class Lingers:
         """Whether ``text`` may still hold one, however it is escaped."""
         if self._always or self._forms.stand_in(text):
             return True
-        return self._bare.stand_in(_SLASHED.sub(b"", text) if b"\\" in text else text)
+        return self._bare.stand_in(_SLASHED.sub(b"", text) if BACKSLASH in text else text)
 
 
 class Recall:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from enum import Enum
 from operator import itemgetter
 from typing import Protocol
 
@@ -13,8 +12,8 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
 from engine.candidates import handed_down
-from engine.escapes import Unescaped, escape, unescape, unescape_bytes
-from engine.hidden import HIDDEN, escaped_in, hidden_in
+from engine.escapes import BACKSLASH, Unescaped, escape, unescape, unescape_bytes
+from engine.hidden import HIDDEN, Hides, escaped_in, hidden_in
 from engine.layers.characters import breaks_softly, is_one, plain_key
 from engine.layers.model import Purse
 from engine.ledger.model import Redaction
@@ -37,6 +36,8 @@ _HIDDEN_ONLY = frozenset({HIDDEN})
 _KNOWN = -2  # in place of a rule: all scalars, each of which may name another
 _KNOWN_ONLY = frozenset({_KNOWN})
 _NOBODY = frozenset[int]()
+_LAYER = itemgetter(0)
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
 
 
 class Judge(Protocol):
@@ -64,14 +65,6 @@ class Judge(Protocol):
     def method(self, finding: Finding) -> Method:
         """How."""
         ...
-
-
-class Hides(Enum):
-    r"""What of escapes and layers there is in a record, which hide from the gate what they spell."""
-
-    NOTHING = 0
-    ESCAPED = 1  # ``\uXXXX`` and nothing else of these, and the gate saw what that spells
-    SOMETHING = 2
 
 
 class PartReader:
@@ -146,9 +139,9 @@ class PartReader:
         if not told:
             return NOTHING
         pieces.append(data[end:])
-        if any(layer for layer, _ in told):  # one layer after the other
-            told.sort(key=itemgetter(0))
-        return Spliced(b"".join(pieces), [redaction for _, redaction in told], forms, shown)
+        if any(map(_LAYER, told)):  # one layer after the other
+            told.sort(key=_LAYER)
+        return _new(Spliced, (b"".join(pieces), [redaction for _, redaction in told], forms, shown))
 
     def _places(self, text: bytes) -> list[Span]:
         spans = self._detector.places(text, self._rules)
@@ -167,7 +160,7 @@ class PartReader:
         for kind, _, raw, path, _, _, _ in scalars:
             if not path:
                 return None
-            text = unescape_bytes(raw) if b"\\" in raw and kind != "number" else raw
+            text = unescape_bytes(raw) if BACKSLASH in raw and kind != "number" else raw
             values.append((0, (outer, *path) if outer else path, text) if kind != "key" else None)
         names = names_of(values)
         told = [at for at, name in enumerate(names) if name and name != scalars[at][5]]
@@ -191,19 +184,39 @@ class PartReader:
         kind, _, raw, path, _, key, rules = one
         more = kind != "number" and holds_more(raw)
         hidden = HIDDEN in rules and kind != "number"
-        name = last_name(path, above) if more or hidden else b""
-        scalar = kind, raw, key, rules, self._tenant, (layer, name, self._how) if more or hidden else None
+        beyond = None  # what else it depends on, if it may hold other texts
+        if more or hidden:
+            beyond = layer, last_name(path, above), self._how
+        scalar = kind, raw, key, rules, self._tenant, beyond
         known = self._parts.known
         if scalar in known:
             return known[scalar]
-        if hidden:
-            part = self._hiding(one, name, layer)
-        else:
-            part = self._nested(one, name, layer) if more else self._plain(one)
-        if layer == 1 and part is not None and len(part.edits) > 1:
-            part = part._replace(edits=merged(part.edits))
-        size = len(raw) if part is None else len(raw) + sum(map(len, part.shown))
-        self._parts.put(scalar, size, part)
+        source = unescape(raw) if BACKSLASH in raw and kind != "number" else None
+        text = source.text if source is not None else raw
+        out = Found()
+        try:
+            if beyond is None:
+                alone = self._plain(text, key, rules, out)
+            elif kind == "key" or layer >= self._limits.layers:
+                alone = False
+            elif hidden:
+                alone = self._hiding(raw, text, key, rules, beyond[1], layer, out)
+            else:
+                alone = self._nested(text, key, rules, beyond[1], layer, out)
+        except BudgetExceeded:
+            alone = False
+        part: Part | None = None
+        if not alone or (kind == "key" and out.told):  # to keep keys apart, all of them must be known
+            part = NOT_ALONE
+        elif out.told or out.shown:
+            if kind == "number":
+                edits = [Edit(0, len(raw), b'"' + escape(apply(text, out.edits)) + b'"')]
+            else:
+                edits = _lifted(out.edits, source)
+            if layer == 1 and len(edits) > 1:
+                edits = merged(edits)
+            part = _new(Part, (edits, out.told, out.forms, out.shown, {}))
+        self._parts.put(scalar, len(raw) + (sum(map(len, out.shown)) if out.shown else 0), part)
         return part
 
     def _add(self, scalars: Iterable[Touched], layer: int, above: bytes, found: Found) -> bool:
@@ -226,75 +239,39 @@ class PartReader:
             found.shown += part.shown
         return True
 
-    def _plain(self, one: Touched) -> Part | None:
-        """What comes of a scalar that holds no other text."""
-        kind, _, raw, _, _, key, rules = one
-        source = unescape(raw) if b"\\" in raw and kind != "number" else None
-        text = source.text if source else raw
+    def _plain(self, text: bytes, key: bytes, rules: frozenset[int], out: Found) -> bool:
+        """Adds what comes of a text that holds no other; False where that takes more than itself."""
         if self._hides is Hides.ESCAPED and b"\\u" in text:  # it spells another text
-            return NOT_ALONE
-        try:
-            found = self._detector.read(Text(text, key), rules - _HIDDEN_ONLY if HIDDEN in rules else rules)
-        except BudgetExceeded:
-            return NOT_ALONE
-        if not found:
-            return None
-        if kind == "key":  # to keep keys apart, all of them must be known
-            return NOT_ALONE
-        out = Found()
-        if not self._redacted(text, found, out):
-            return NOT_ALONE
-        if not out.told:
-            return None
-        if kind == "number":
-            edits = [Edit(0, len(raw), b'"' + escape(apply(text, out.edits)) + b'"')]
-        else:
-            edits = _lifted(out.edits, source)
-        return Part(edits, out.told, out.forms, (), {})
+            return False
+        found = self._detector.read(Text(text, key), rules - _HIDDEN_ONLY if HIDDEN in rules else rules)
+        return not found or self._redacted(text, found, out)
 
-    def _nested(self, one: Touched, name: bytes, layer: int) -> Part | None:
-        """What comes of a scalar that may hold documents, in the member ``name``."""
-        kind, _, raw, _, _, key, rules = one
-        if kind == "key" or layer >= self._limits.layers:
-            return NOT_ALONE
-        source = unescape(raw) if b"\\" in raw else None
-        text = source.text if source else raw
-        out, below = Found(), Found()
-        try:
-            readable = self._documents(text, key, rules, name, layer, below)
-            if readable is None or (self._hides is Hides.ESCAPED and b"\\u" in readable):
-                return NOT_ALONE
-            found = self._detector.read(Text(readable, key), rules) if rules and readable else []
-        except BudgetExceeded:
-            return NOT_ALONE
+    def _nested(self, text: bytes, key: bytes, rules: frozenset[int], name: bytes, layer: int, out: Found) -> bool:
+        """The same for one that may hold documents, in the member ``name``."""
+        below = Found()
+        readable = self._documents(text, key, rules, name, layer, below)
+        if readable is None or (self._hides is Hides.ESCAPED and b"\\u" in readable):
+            return False
+        found = self._detector.read(Text(readable, key), rules) if rules and readable else []
         if found and not self._redacted(text, found, out):
-            return NOT_ALONE
-        told = out.told + below.told
-        if not told and not below.shown:
-            return None
-        return Part(_lifted(out.edits + below.edits, source), told, out.forms + below.forms, below.shown, {})
+            return False
+        out.extend(below)
+        return True
 
-    def _hiding(self, one: Touched, name: bytes, layer: int) -> Part | None:
-        """What comes of a scalar in which escapes or layers stand, in the member ``name``."""
-        kind, _, raw, _, _, key, rules = one
-        if kind == "key" or layer >= self._limits.layers:
-            return NOT_ALONE
-        source = unescape(raw) if b"\\" in raw else None
-        text = source.text if source else raw
+    def _hiding(
+        self, raw: bytes, text: bytes, key: bytes, rules: frozenset[int], name: bytes, layer: int, out: Found
+    ) -> bool:
+        """The same for one in which escapes or layers stand."""
         if is_one(text):  # perhaps of a text that is spread over an array
-            return NOT_ALONE
-        try:
-            # The gate saw it in the record, but for what is escaped, or a document next to the key.
-            seen = b"\\u" not in raw and text.lstrip()[:1] not in (b"{", b"[", b'"')
-            hits = () if seen else self._detector.hits(Text(text, key))
-            root, purse = Spelling(View("text", text, None)), Purse(len(raw) * _UNPACKED)
-            if not self._spelled(root, key, hits, rules - _HIDDEN_ONLY, name, layer, purse):
-                return NOT_ALONE
-        except BudgetExceeded:
-            return NOT_ALONE
-        out = Found()
+            return False
+        # The gate saw it in the record, but for what is escaped, or a document next to the key.
+        seen = b"\\u" not in raw and text.lstrip()[:1] not in (b"{", b"[", b'"')
+        hits = () if seen else self._detector.hits(Text(text, key))
+        root, purse = Spelling(View("text", text, None)), Purse(len(raw) * _UNPACKED)
+        if not self._spelled(root, key, hits, rules - _HIDDEN_ONLY, name, layer, purse):
+            return False
         root.gather(0, out)
-        return Part(_lifted(out.edits, source), out.told, out.forms, out.shown, {})
+        return True
 
     def _spelled(
         self,
@@ -386,27 +363,32 @@ class PartReader:
 
     def _redacted(self, text: bytes, found: list[Finding], out: Found) -> bool:
         """Adds what is redacted of what was ``found`` in ``text``; False if that needs all of the record."""
-        judge = self._judge
-        kept: list[Finding] = []
+        judge, tenant = self._judge, self._tenant
+        certain: list[Finding] = []
         for finding in judge.wanted(text, found):
             method = judge.method(finding)
             if method is Method.KEEP:
                 continue
             if method is Method.DROP:
                 return False
-            if method in KEYED and self._tenant is None:
+            if tenant is None and method in KEYED:
                 method = Method.REPLACE
             start, end = finding.start, finding.end
-            out.edits.append(Edit(start, end, redact(method, finding.entity, text[start:end], self._tenant)))
+            out.edits.append(_new(Edit, (start, end, redact(method, finding.entity, text[start:end], tenant), False)))
             out.told.append((0, (), finding, method))
-            kept.append(finding)
-        out.forms += sought(remembered([(text, kept)], judge.certain))
+            if finding.rule_id in judge.certain:
+                certain.append(finding)
+        if certain:
+            out.forms += sought(remembered([(text, certain)], judge.certain))
         return True
 
 
 def _lifted(edits: Iterable[Edit], source: Unescaped | None) -> list[Edit]:
     """Edits of a string's text, as edits of its raw form."""
     if source is None:
-        return [Edit(start, end, escape(text), anew) for start, end, text, anew in edits]
+        return [_new(Edit, (start, end, escape(text), anew)) for start, end, text, anew in edits]
     place = source.place
-    return [Edit(place(start, end=False), place(end, end=True), escape(text), anew) for start, end, text, anew in edits]
+    return [
+        _new(Edit, (place(start, end=False), place(end, end=True), escape(text), anew))
+        for start, end, text, anew in edits
+    ]

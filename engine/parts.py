@@ -21,6 +21,8 @@ from engine.views import Edit, View, apply
 _MOST = 20_000  # parts that are known at a time
 _MOST_BYTES = 8 * 1024 * 1024  # of their raw forms
 
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
+
 Names = tuple[bytes | int, ...]
 Told = tuple[int, Names, Finding, Method]
 """What is redacted: how many texts below the scalar, at which path below it, and how."""
@@ -40,8 +42,8 @@ class Part(NamedTuple):
         known = self.redactions.get(path)
         if known is None:
             known = self.redactions[path] = [
-                (layer, Redaction(written(path + below), f.start, f.end, f.rule_id, f.entity, method.value, f.score))
-                for layer, below, f, method in self.told
+                (layer, _new(Redaction, (written(path + below), start, end, rule, entity, method.value, score)))
+                for layer, below, (rule, entity, start, end, score), method in self.told
             ]
         return known
 
@@ -65,6 +67,13 @@ class Found:
         self.told: list[Told] = []
         self.forms: list[tuple[bytes, bytes]] = []
         self.shown: list[bytes] = []
+
+    def extend(self, other: Found) -> None:
+        """Adds what is redacted in another part of the text."""
+        self.edits += other.edits
+        self.told += other.told
+        self.forms += other.forms
+        self.shown += other.shown
 
 
 class Spelling:

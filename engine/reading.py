@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Container, Sequence
 
 from detectors.errors import BudgetExceeded
 from detectors.regex import byte_regex, teller
-from engine.escapes import Unescaped, unescape, unquote
+from engine.escapes import BACKSLASH, Unescaped, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
-from engine.layers import DEAR, LITERAL_APART, announces, announces_pure, characters, layers, short
+from engine.layers import BEYOND, DEAR, LITERALS, announces, announces_pure, characters, layers, may_have_rows, short
 from engine.layers.base64text import LEAST
 from engine.layers.characters import (
     breaks_softly,
@@ -25,8 +25,10 @@ from engine.views import SPELLINGS, Limits, View, key_of
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
 _SPELLS = tuple(
-    teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + DEAR, *LITERAL_APART)
-)  # whatever `spelled` reads; apart, as in `engine.candidates`
+    teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + DEAR, LITERALS)
+)
+_SPELLS_BEYOND = tuple(teller(byte_regex(pattern.decode())) for pattern in BEYOND)
+"""With these, whatever `spelled` reads; apart, as in `engine.hidden`."""
 _spells_shortly = teller(byte_regex(short.LITERAL.decode()))
 _SIGNS = b"&\\%='\"\x1b"
 tells_dear = announces or announces_pure
@@ -133,7 +135,9 @@ def may_spell(text: bytes) -> bool:
         or LEAST.search(text) is not None
         or tells_dear(text)
         or _spells_shortly(text)
-    ) and any(tells(text) for tells in _SPELLS)
+    ) and (
+        any(tells(text) for tells in _SPELLS) or (may_have_rows(text) and any(tells(text) for tells in _SPELLS_BEYOND))
+    )
 
 
 def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:
@@ -201,7 +205,7 @@ def _below(parent: View, scalars: list[Scalar], views: list[View]) -> None:
     begin = len(views)
     for kind, start, end, step in scalars:
         raw = text[start:end]
-        source = unescape(raw) if b"\\" in raw and kind != "number" else None
+        source = unescape(raw) if BACKSLASH in raw and kind != "number" else None
         below = step if base is None else _join(base, step)
         view = View(kind, source.text if source else raw, below, parent, start, end - start, source)
         views.append(view)

@@ -35,6 +35,7 @@ from engine.touched import Readers
 from engine.views import Limits
 
 log = logging.getLogger(__name__)
+_new = tuple.__new__  # a named tuple made by its own name, or by `_replace`, runs a function of Python
 
 
 class _Reading(NamedTuple):
@@ -105,7 +106,6 @@ class Sanitizer:
     def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record, in order. ``now`` is in ms since the epoch."""
         hits, limit, plain = self._gate.hits, self.policy.file.limits.bytes, self._plain
-        new = tuple.__new__  # a named tuple made by its own name runs a function of Python
         out: list[Outcome] = []
         add = out.append
         self.policy.detector.remember()
@@ -121,7 +121,7 @@ class Sanitizer:
                     if not value.isascii():
                         found = self._looked_at(value, found)
                     if plain and not found and names is None and not headers and (not key or not hits(key)):
-                        add(new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
+                        add(_new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
                         continue
                 add(self._outcome(record, found, now, names))
             except BudgetExceeded as error:
@@ -188,7 +188,7 @@ class Sanitizer:
         """The outcome of a record that the gate asks to be read, or in which ``names`` were found."""
         ids, value = self.policy.gate, record.value or b""
         redactions, dropped, escaped = envelope, False, False
-        if ids.rules in hits and b"\\u" in value:
+        if ids.rules in hits and value.find(b"\\u") >= 0:
             spelled = spell_out(value)
             shown = self._gate.hits(spelled)
             escaped = ids.rules not in shown and is_spelled_out(value)
@@ -199,7 +199,7 @@ class Sanitizer:
             dropped = cleaned.dropped
             if cleaned.redactions:
                 redactions += cleaned.redactions
-                clean = clean._replace(value=cleaned.text)
+                clean = _new(ActivityRecord, (clean.position, clean.key, cleaned.text, clean.headers, clean.timestamp))
         asked = None
         if self._reads_all:
             asked = self._asked(record, reading, reading.profiles)
@@ -207,7 +207,7 @@ class Sanitizer:
             told = frozenset[str]().union(*(self.policy.announced[number] for number in announced))
             asked = self._asked(record, reading, [one for one in reading.profiles if one.name in told])
         if asked is None:
-            return Dropped(record, redactions) if dropped else Sanitized(clean, redactions)
+            return Dropped(record, redactions) if dropped else _new(Sanitized, (clean, redactions, None))
         rule = asked.decision.rule
         fact = asked.decisive.kind is ActionKind.FACT
         if rule is not None and asked.decision.effect is Effect.DENY and not fact:

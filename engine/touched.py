@@ -15,6 +15,7 @@ from engine.layers.characters import plain_key
 from engine.native import compiled
 
 _KNOWN = 4096  # of a detector, at most
+_BRACE, _BRACKET = b"{["  # as numbers, see `engine.escapes.BACKSLASH`
 _LONG = 256  # bytes; longer names seldom come twice
 
 Touched = tuple[str, int, bytes, tuple[bytes | int, ...], tuple[int, int] | None, bytes, frozenset[int]]
@@ -122,7 +123,7 @@ def touched_all(
 
 def holds_more(raw: bytes) -> bool:
     """Whether there may be a document in it."""
-    return b"{" in raw or b"[" in raw
+    return _BRACE in raw or _BRACKET in raw
 
 
 def last_name(path: Sequence[bytes | int], above: bytes) -> bytes:

@@ -14,6 +14,8 @@ from detectors.finding import Finding
 from engine.redaction import PLACEHOLDER, TYPED
 from engine.views import View
 
+_BRACKET = ord("[")  # as a number, see `engine.escapes.BACKSLASH`
+
 Scan = Callable[[bytes], Sequence[Finding]]
 
 
@@ -42,7 +44,7 @@ def within(view: View, entities: Collection[str], known: dict[View, Sequence[tup
 
 def _written_spans(text: bytes, entities: Collection[str]) -> list[tuple[int, int]]:
     """Where something stands in ``text`` that a redaction wrote."""
-    if b"[" not in text and b"5B" not in text:
+    if _BRACKET not in text and text.find(b"5B") < 0:
         return []
     return [match.span() for match in TYPED.finditer(text) if match[1].decode() in entities]
 

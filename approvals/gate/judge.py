@@ -22,12 +22,13 @@ from engine.actions.decide import Effect
 from engine.actions.model import Action, Json
 from engine.actions.profile import Profile, shipped_profiles
 from engine.binding import Binder
-from engine.cleaning import Cleaned, Cleaner
+from engine.cleaning import Cleaner
 from engine.ledger.model import ActionKind, Principal, ReviewRequest
 from engine.names import NameReader, OverBudget
 from engine.policy.compiled import Policy
 from engine.records import ActivityRecord, Header, Position
 from engine.review import READABLE, Asked, review_request, written
+from engine.rewriting import Cleaned
 
 PREFIX = "sluicegate-gate-"
 """What the headers of a held record begin with that came to the gate."""

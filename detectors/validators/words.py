@@ -68,6 +68,9 @@ _HOST = re.compile(
 )
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?|\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?")
 _DIGEST = re.compile(rb"(?i)(?:sha(?:1|256|384|512)|md5)[:-].*|arn:.*|urn:.*|pkg:.*")
+_NAMES_WITH_DIGITS = _MEMBER, _PATH, _VERSION, _DATE, _DIGEST, _HOST
+_JOINT = re.compile(rb"[./\\:-]")
+"""What joins the parts of each of these."""
 
 
 # Compiled here: `re` looks a pattern up in a table each time, which takes as long as these searches.
@@ -163,7 +166,7 @@ def random_value(secret: bytes) -> bool:
         _DIGIT.search(secret) is not None
         and _LETTER.search(secret) is not None
         and password(secret)
-        and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _MEMBER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
+        and not (_JOINT.search(secret) is not None and any(p.fullmatch(secret) for p in _NAMES_WITH_DIGITS))
         and not _wordy(secret)
         and token(secret)
         and (not _counted_up(secret) or _SHAPED.fullmatch(secret) is not None)

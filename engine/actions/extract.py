@@ -85,7 +85,7 @@ def _same(one: Json, other: Json) -> bool:
     return one == other
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Source:
     """What one reading of a record is read with."""
 

@@ -31,16 +31,18 @@ LITERAL = base64text.ZIPPED + b"|" + characters.LITERAL
 """What announces what has a literal, in the same way: the gate hardly sees what it costs."""
 ROWS = b"|".join((beyond.IN_BASE64, beyond.IN_HEX, short.LITERAL))
 """What announces, in base64 and hex, texts beyond ASCII and e-mail addresses of a few bytes, in the same way."""
-LITERAL_APART = (LITERAL + b"|" + short.LITERAL, beyond.IN_BASE64, beyond.IN_HEX)
-"""Both, in parts of which each fits into what google-re2 keeps."""
+LITERALS = LITERAL + b"|" + short.LITERAL
+BEYOND = (beyond.IN_BASE64, beyond.IN_HEX)
+"""Both, in parts of which each fits into what google-re2 keeps. `BEYOND` matches only where `may_have_rows`."""
 _DEAR = re.compile(DEAR)
 _zipped = teller(byte_regex(base64text.ZIPPED.decode()))
 
 
 def layers(text: bytes, purse: Purse) -> Iterator[Layer]:
     """The layers that ``text`` holds. Raises BudgetExceeded("decoded") where they unpack to more than ``purse`` has."""
-    if announces is None or announces_rows is None or announces(text) or announces_rows(text) or _zipped(text):
-        yield from base64text.find(text, purse)
+    rows = may_have_rows(text)
+    if rows or announces is None or announces(text) or _zipped(text):
+        yield from base64text.find(text, purse, rows=rows)
         yield from hextext.find(text, purse)
 
 
@@ -58,3 +60,8 @@ ROWS_TABLE: bytes | None = rows.table_of(ROWS) if compiled else None
 """`ROWS` as the compiled helper reads them; None without it."""
 announces_rows: Callable[[bytes], bool] | None = partial(compiled.has_row, ROWS_TABLE) if compiled else None
 """Whether `ROWS` matches somewhere, by the compiled helper; None without it."""
+
+
+def may_have_rows(text: bytes) -> bool:
+    """Whether `ROWS` may match somewhere in ``text``: asked first, it spares the patterns that it is made of."""
+    return announces_rows is None or announces_rows(text)

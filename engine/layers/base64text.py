@@ -27,10 +27,8 @@ TRIGGER = rb"(?:%b){3}%b%b" % (_GROUP, _FIRST, _ANY)
 ZIPPED = rb"(?:H4sI|(?:^|[^A-Za-z0-9+/_-])e(?:J[w-z]|A[E-H]|F[4-7]|N[o-r]))[A-Za-z0-9+/_-]{16}"
 """What announces gzip, and zlib where a run begins with it: at each of its levels, without a dictionary."""
 _SHORT = search_of(byte_regex(short.IN_BASE64.decode()))
-_ANNOUNCED = (
-    _SHORT,
-    *[search_of(byte_regex(pattern.decode())) for pattern in (TRIGGER + b"|" + ZIPPED, *IN_BASE64_APART)],
-)
+_ANNOUNCED = _SHORT, search_of(byte_regex((TRIGGER + b"|" + ZIPPED).decode()))
+_ANNOUNCED_BEYOND = tuple(search_of(byte_regex(pattern.decode())) for pattern in IN_BASE64_APART)
 """Apart: the states of one automaton for all of them do not fit into what google-re2 keeps."""
 LEAST = re.compile(rb"[A-Za-z0-9+/_-]{14}")
 """What each text in base64 holds at least, but for those of `short`; those in hexadecimal hold it too."""
@@ -49,9 +47,9 @@ _ZLIB = b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"
 _CHUNK = 1024
 
 
-def find(text: bytes, purse: Purse) -> Iterator[Layer]:
-    """The texts that ``text`` holds in base64. Raises BudgetExceeded."""
-    places, announced = _places(text)
+def find(text: bytes, purse: Purse, *, rows: bool) -> Iterator[Layer]:
+    """The texts that ``text`` holds in base64. ``rows`` says that some may be beyond ASCII. Raises BudgetExceeded."""
+    places, announced = _places(text, rows)
     if not places:
         return
     known: dict[bytes, tuple[list[Layer], int]] = {}  # and how many bytes they unpack to: runs come again and again
@@ -69,10 +67,10 @@ def find(text: bytes, purse: Purse) -> Iterator[Layer]:
             yield Layer(kind, at + low, at + high, below, encode)
 
 
-def _places(text: bytes) -> tuple[list[int], list[Search]]:
+def _places(text: bytes, rows: bool) -> tuple[list[int], list[Search]]:
     """Where something is announced, in order, and by what; within characters in a row, each is asked once."""
     places, by, size = list[int](), list[Search](), len(text)
-    for search in _ANNOUNCED:
+    for search in (*_ANNOUNCED, *_ANNOUNCED_BEYOND) if rows else _ANNOUNCED:
         start, end = search(text, 0, size)[0]
         if start >= 0:
             by.append(search)

@@ -161,7 +161,7 @@ QUOTED_PRINTABLE = Spelling(_PRINTABLE, _unquoted, _unquote)
 
 def in_lines(data: bytes) -> bool:
     """Whether lines of a private key stand in an array. Asked of records that are hit: for the gate it is dear."""
-    return b"PRIVATE KEY" in data and _IN_LINES.search(data) is not None
+    return data.find(b"PRIVATE KEY") >= 0 and _IN_LINES.search(data) is not None
 
 
 def is_one(text: bytes) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import rule
 
-from detectors.compiled import Budget, CompiledRule, entropy
+from detectors.compiled import Budget, CompiledRule, entropy, has_entropy
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
@@ -205,3 +205,10 @@ def test_the_gate_is_asked_about_many_texts_as_about_each() -> None:
     for key in (b"", b"password", b"k" * 2_000 + b"password"):
         each = [set(detector.hits(Text(value, key))) for value in values]
         assert [set(hits) for hits in detector.hits_of_each([Text(value, key) for value in values])] == each
+
+
+@given(st.binary(max_size=300) | st.text("ab12", max_size=40).map(str.encode), st.floats(0, 8))
+def test_enough_entropy_is_told_as_the_formula_says(data: bytes, least: float) -> None:
+    """A text has enough of it exactly where the formula gives as much, however few or many of its bytes differ."""
+    assert has_entropy(data, least) is (entropy(data) >= least)
+    assert has_entropy(data, entropy(data))

@@ -13,8 +13,9 @@ from strategies import nested, spellings
 
 from benchmarks.activity import generate
 from detectors.errors import BudgetExceeded
-from engine.cleaning import Cleaned, Cleaner
+from engine.cleaning import Cleaner
 from engine.policy import load_policy
+from engine.rewriting import Cleaned
 from engine.sanitizer import cleaner_of
 
 RULES = r"""

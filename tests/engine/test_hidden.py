@@ -13,10 +13,10 @@ import pytest
 from benchmarks.activity import generate
 from detectors.errors import BudgetExceeded
 from detectors.finding import Text
-from engine.cleaning import Cleaned
 from engine.hidden import HIDDEN, escaped_in, hidden_in
 from engine.policy import load_policy
 from engine.records import ActivityRecord, Position
+from engine.rewriting import Cleaned
 from engine.sanitizer import Sanitizer
 
 _POLICY = load_policy()

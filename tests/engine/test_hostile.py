@@ -16,8 +16,9 @@ from random import Random
 import pytest
 
 from benchmarks.hostile import NOTHING_IN_IT
-from engine.cleaning import Cleaned, Cleaner
+from engine.cleaning import Cleaner
 from engine.policy import load_policy
+from engine.rewriting import Cleaned
 from engine.sanitizer import cleaner_of
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
