@@ -23,7 +23,7 @@ from stdnum.ca import bn, sin
 from stdnum.ch import ssn as ch_ssn
 from stdnum.ch import uid as ch_uid
 from stdnum.cl import rut
-from stdnum.cn import ric, uscc
+from stdnum.cn import uscc
 from stdnum.co import nit
 from stdnum.cy import vat as cy_vat
 from stdnum.cz import bankaccount as cz_account
@@ -111,6 +111,7 @@ from detectors.validators.national import (
     au_medicare,
     au_tfn,
     checked,
+    cn_resident_id,
     de_kvnr,
     de_svnr,
     eg_national_id,
@@ -173,7 +174,7 @@ _CHECKED: dict[str, Validator] = {
     "ch_ahv": checked(ch_ssn),
     "ch_uid": checked(ch_uid),
     "cl_rut": checked(rut),
-    "cn_ric": checked(ric),
+    "cn_ric": cn_resident_id,
     "cn_uscc": checked(uscc),
     "co_nit": checked(nit),
     "cy_vat": checked(cy_vat),

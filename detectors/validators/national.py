@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
 from types import ModuleType
 
 from stdnum import verhoeff
 from stdnum.ar import cbu
+from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
 from stdnum.fi import hetu
 from stdnum.gb import utr
@@ -44,6 +46,40 @@ def checked(*modules: ModuleType) -> Validator:
 
     valid.__doc__ = f"Checked by {' or '.join(one.__name__ for one in modules)}, and not one digit repeated."
     return valid
+
+
+_CN_PROVINCES = {
+    11,
+    12,
+    13,
+    14,
+    15,
+    21,
+    22,
+    23,
+    *range(31, 38),
+    *range(41, 47),
+    *range(50, 55),
+    *range(61, 66),
+    71,
+    81,
+    82,
+    83,
+}
+
+
+def cn_resident_id(secret: bytes) -> bool:
+    """A Chinese resident identity number: province, date of birth, check digit. Source: GB 11643-1999.
+
+    The county is not asked for: they are renamed and merged, and numbers keep the one of the day when they were given.
+    """
+    text = re.sub(r"[ -]", "", secret.decode("ascii", "replace")).upper()
+    return (
+        re.fullmatch(r"\d{6}(?:19|20)\d{9}[\dX]", text) is not None
+        and int(text[:2]) in _CN_PROVINCES
+        and _date(text[6:14])
+        and ric.calc_check_digit(text) == text[-1]
+    )
 
 
 def us_ssn(secret: bytes) -> bool:
@@ -374,6 +410,15 @@ def mx_clabe(secret: bytes) -> bool:
 def latam_account(secret: bytes) -> bool:
     """A Mexican CLABE or an Argentinian CBU."""
     return mx_clabe(secret) or _CBU(secret)
+
+
+def _date(text: str) -> bool:
+    """Whether ``yyyymmdd`` is a date."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _day(text: str) -> bool:

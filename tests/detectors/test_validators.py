@@ -257,6 +257,8 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ["s3cr3t", "blue!kite"],
             ["letmein", "db-credentials-2", "projects/1/secrets/db", "12", "${S}"],
         ),
+        ("device_password", ["k1te!Field", "$1$kite$3uWfZ9"], ["protection", "scanning-v2", "public", "<string>"]),
+        ("prose_password", ["hunter2!", "k1te&field"], ["@abstractmethod", "*analysis.Pass", "**multiple"]),
         ("written_out", ["secret", "a*b"], ["${PW}", "<password>", "xxxxx", "********", "abc****", ""]),
         (
             "token",
@@ -382,7 +384,22 @@ def test_a_secret_that_only_contains_a_placeholder_word_is_one(value: str) -> No
     assert VALIDATORS["field_password"](value.encode())
 
 
-@pytest.mark.parametrize("value", ["a8f5f167f44f4964e6c998dee827110c", "Zk3aab19QwErTy77", "u7-f_92kd8s-2k3jd9"])
+def test_a_chinese_id_of_a_county_that_is_no_more_counts() -> None:
+    """Counties are renamed, numbers are not: the province, the day and the check digit decide."""
+    valid = VALIDATORS["cn_ric"]
+    assert valid(b"520599196403147815")
+    assert not any(map(valid, [b"990599196403147812", b"520599196413147819", b"520599196403147810"]))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a8f5f167f44f4964e6c998dee827110c",
+        "Zk3aab19QwErTy77",
+        "u7-f_92kd8s-2k3jd9",
+        "12345678-9abc-def0-1234-56789abcdef0",
+    ],
+)
 def test_random_values_are_secrets(value: str) -> None:
     """Digits and letters mixed without words in them are made by a machine."""
     assert VALIDATORS["random_value"](value.encode())
