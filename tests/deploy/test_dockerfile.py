@@ -33,6 +33,10 @@ TESTS_OF_COMPILED = (  # not those of each rule, whose patterns are not compiled
         "engine/test_memory",
         "engine/test_parts",
         "engine/test_hidden",
+        "engine/test_routing",
+        "engine/test_neighbours",
+        "engine/actions/test_extract",
+        "engine/actions/test_rules",
     ),
     *("detectors/test_finding", "detectors/test_patterns", "detectors/test_identifiers", "detectors/test_anchors"),
 )
