@@ -55,6 +55,7 @@ class Deployment:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, timeout=5, trust_env=False)  # one for all: to make one is dear
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -70,7 +71,7 @@ class Deployment:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "service.log").read_text()
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=2, trust_env=False).status_code == 200
+            return self.http.get("/healthz").status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -85,6 +86,10 @@ class Deployment:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(10)
 
+    def close(self) -> None:
+        self.http.close()
+        self.broker.close()
+
     def put(self, *requests) -> None:
         shift = now_ms() - NOW
         self.broker.append(
@@ -94,7 +99,7 @@ class Deployment:
 
     def waiting(self) -> list[str]:
         headers = {"authorization": f"Bearer {TOKENS['ada']}"}
-        answer = httpx.get(f"{self.url}/v1/requests", headers=headers, timeout=5, trust_env=False)
+        answer = self.http.get("/v1/requests", headers=headers)
         return [one["request_id"] for one in answer.json()["requests"]]
 
     def records(self, topic: str):
@@ -119,7 +124,7 @@ def service(tmp_path_factory) -> Iterator[Deployment]:
     deployment.process.terminate()
     assert deployment.process.wait(15) == 0
     assert "Traceback" not in (deployment.folder / "service.log").read_text()
-    deployment.broker.close()
+    deployment.close()
 
 
 @pytest.fixture
@@ -318,13 +323,8 @@ def test_sigkill_loses_and_doubles_nothing(tmp_path):
             names += batch
             arrive(deployment, *(request(name) for name in batch))
             for name in batch:
-                answer = httpx.post(
-                    f"{deployment.url}/v1/requests/{name}/votes",
-                    headers=headers,
-                    json={"decision": "approve", "version": 1},
-                    timeout=5,
-                    trust_env=False,
-                )
+                vote = {"decision": "approve", "version": 1}
+                answer = deployment.http.post(f"/v1/requests/{name}/votes", headers=headers, json=vote)
                 assert answer.status_code == 200, answer.text
             time.sleep(chance.choice([0, 0, 0.1, 0.25]))
             deployment.kill()
@@ -337,4 +337,4 @@ def test_sigkill_loses_and_doubles_nothing(tmp_path):
     assert sorted(v.request_id for v in deployment.verdicts()) == names
     released = [dict(r.headers)["sluicegate-request"].decode() for r in deployment.records(SANITIZED)]
     assert sorted(released) == names
-    deployment.broker.close()
+    deployment.close()

@@ -16,7 +16,7 @@ from engine.brokers import MessageTooLarge
 from engine.brokers.base import BrokerError, Fenced, TopicSpec, TransactionAborted
 from engine.records import ActivityRecord, OutputRecord, TopicPartition
 
-PATIENCE = 20.0  # seconds a broker may take to settle; the embedded one needs milliseconds
+PATIENCE = 60.0  # seconds a broker may take to settle, on a machine that is busy; the embedded one needs milliseconds
 IN, OUT = TopicPartition("in", 0), TopicPartition("out", 0)
 
 
