@@ -80,7 +80,7 @@ class Gate:
         shapeable = first | {n: text for group in behind for n, text in group.items() if n in numeric}
         self._shapes = Shapes(shapeable if helper is not None and helper.shapes else {}, numeric)
         for group in (first, *behind):
-            for number in self._shapes.ids & group.keys():
+            for number in self._shapes.ids.intersection(group):
                 del group[number]
         self._later: list[_Pass] = []
         triggers: list[Numbered] = []

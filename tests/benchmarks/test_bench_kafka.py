@@ -29,7 +29,8 @@ def test_latency_on_kafka(kafka_servers: str) -> None:
         *("--broker", f"kafka://{kafka_servers}"),
     )
     direct, engine = found["latency"]
-    assert 0 < direct["p50_ms"] < engine["p50_ms"]
+    assert direct["p50_ms"] > 0
+    assert engine["p50_ms"] > 100, "half of them wait half of 300 ms and more for a commit"
     assert left_over(kafka_servers) == []
 
 
