@@ -55,7 +55,6 @@ class Deployment:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, timeout=5, trust_env=False)  # one for all: to make one is dear
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -71,7 +70,7 @@ class Deployment:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "service.log").read_text()
         try:
-            return self.http.get("/healthz").status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=2, trust_env=False).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -86,10 +85,6 @@ class Deployment:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(10)
 
-    def close(self) -> None:
-        self.http.close()
-        self.broker.close()
-
     def put(self, *requests) -> None:
         shift = now_ms() - NOW
         self.broker.append(
@@ -99,7 +94,7 @@ class Deployment:
 
     def waiting(self) -> list[str]:
         headers = {"authorization": f"Bearer {TOKENS['ada']}"}
-        answer = self.http.get("/v1/requests", headers=headers)
+        answer = httpx.get(f"{self.url}/v1/requests", headers=headers, timeout=5, trust_env=False)
         return [one["request_id"] for one in answer.json()["requests"]]
 
     def records(self, topic: str):
@@ -124,7 +119,7 @@ def service(tmp_path_factory) -> Iterator[Deployment]:
     deployment.process.terminate()
     assert deployment.process.wait(15) == 0
     assert "Traceback" not in (deployment.folder / "service.log").read_text()
-    deployment.close()
+    deployment.broker.close()
 
 
 @pytest.fixture
@@ -323,8 +318,13 @@ def test_sigkill_loses_and_doubles_nothing(tmp_path):
             names += batch
             arrive(deployment, *(request(name) for name in batch))
             for name in batch:
-                vote = {"decision": "approve", "version": 1}
-                answer = deployment.http.post(f"/v1/requests/{name}/votes", headers=headers, json=vote)
+                answer = httpx.post(
+                    f"{deployment.url}/v1/requests/{name}/votes",
+                    headers=headers,
+                    json={"decision": "approve", "version": 1},
+                    timeout=5,
+                    trust_env=False,
+                )
                 assert answer.status_code == 200, answer.text
             time.sleep(chance.choice([0, 0, 0.1, 0.25]))
             deployment.kill()
@@ -337,4 +337,4 @@ def test_sigkill_loses_and_doubles_nothing(tmp_path):
     assert sorted(v.request_id for v in deployment.verdicts()) == names
     released = [dict(r.headers)["sluicegate-request"].decode() for r in deployment.records(SANITIZED)]
     assert sorted(released) == names
-    deployment.close()
+    deployment.broker.close()
