@@ -24,7 +24,9 @@ Numbered = tuple[int, bytes]
 """A pattern and its id."""
 
 _FLAGS = hs.HS_FLAG_DOTALL | hs.HS_FLAG_SINGLEMATCH
-_WORTH_KEEPING = 5  # patterns; fewer compile in a moment, and a check of rules one by one would push all else out
+_MANY, _LONG = 5, 4000
+"""So many patterns, or bytes of them, are kept. Less compiles in a moment, and a check of rules, one by one, would push
+all else out."""
 
 
 class Stage(NamedTuple):
@@ -183,7 +185,7 @@ def _database(patterns: Iterable[Numbered]) -> hs.Database | None:
     patterns = list(patterns)
     if not patterns:
         return None
-    if len(patterns) < _WORTH_KEEPING:
+    if len(patterns) < _MANY and sum(len(text) for _, text in patterns) < _LONG:
         return _compile(patterns)
     database = gatecache.load(patterns, _FLAGS)
     if database is None:

@@ -34,3 +34,9 @@ def test_a_gate_of_few_patterns_pushes_nothing_out(folder: Path) -> None:
     for word in WORDS:
         assert list(Gate([word]).hits(b"the first")) == ([0] if word == b"first" else [])
     assert not folder.exists()
+
+
+def test_one_long_pattern_is_kept(folder: Path) -> None:
+    """It may take seconds to compile."""
+    Gate([b"|".join(b"word%d" % number for number in range(600))])
+    assert len([*folder.iterdir()]) == 1
