@@ -7,8 +7,9 @@ says, and, where they tell of a privileged action, held, denied or followed by a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import NamedTuple
 
 import orjson
@@ -36,6 +37,7 @@ from engine.views import Limits
 
 log = logging.getLogger(__name__)
 _new = tuple.__new__  # a named tuple made by its own name, or by `_replace`, runs a function of Python
+_SILENT: Sequence[int] = []  # what the gate says of most values
 
 
 class _Reading(NamedTuple):
@@ -105,35 +107,76 @@ class Sanitizer:
 
     def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record, in order. ``now`` is in ms since the epoch."""
-        hits, limit, plain = self._gate.hits, self.policy.file.limits.bytes, self._plain
-        out: list[Outcome] = []
-        add = out.append
+        limit = self.policy.file.limits.bytes
         self.policy.detector.remember()
         self.cleaner.parts.remember()
         named = self._names.read(records, self._form_of, limit) if self._names is not None else {}
-        for record, gated in zip(records, self._gated(records, limit), strict=True):
-            try:
-                _, key, value, headers, _ = record
-                found: Sequence[int] = ()
-                names = named.get(len(out)) if named else None
-                if value and len(value) <= limit:
-                    found = hits(value) if gated is None else gated
-                    if not value.isascii():
-                        found = self._looked_at(value, found)
-                    if plain and not found and names is None and not headers and (not key or not hits(key)):
-                        add(_new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
-                        continue
-                add(self._outcome(record, found, now, names))
-            except BudgetExceeded as error:
-                add(Quarantined(record, f"budget.{error.budget}"))
-            except NoPrincipal:
-                add(Quarantined(record, "no-principal"))
-            except Exception as error:  # whatever fails, the record must not pass unread
-                log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
-                add(Quarantined(record, "detector-error"))
+        gated, loud = self._gated(records, limit), self._loud(records)
+        # Most are silent, and this is all that they cost.
+        out: list[Outcome] = list(map(_new, repeat(Sanitized), zip(records, repeat(()), repeat(None))))
+        for number in self._to_be_read(records, gated, loud, named, limit):
+            out[number] = self._judged(records[number], gated[number], loud, named.get(number), limit, now)
         self.policy.detector.forget()
         self.cleaner.parts.forget()
         return out
+
+    def _to_be_read(
+        self,
+        records: Sequence[ActivityRecord],
+        gated: Sequence[Sequence[int] | None],
+        loud: Container[object],
+        named: Container[int],
+        limit: int,
+    ) -> list[int]:
+        """Which records are more than a key, headers and a value in ASCII on all of which the gate is silent."""
+        if not self._plain:
+            return list(range(len(records)))
+        return [
+            number
+            for number, ((_, key, value, headers, _), hits) in enumerate(zip(records, gated, strict=True))
+            if hits != _SILENT
+            or not value
+            or not value.isascii()
+            or len(value) > limit
+            or key in loud
+            or headers in loud
+            or number in named
+        ]
+
+    def _loud(self, records: Sequence[ActivityRecord]) -> Container[object]:
+        """The keys and headers, which come again and again, on which the gate hits; all where it fails."""
+        keys = {key for _, key, _, _, _ in records if key}
+        headers = {some for _, _, _, some, _ in records if some}
+        try:
+            texts = [*keys, *map(_header_text, headers)]
+            return {one for one, hits in zip([*keys, *headers], self._gate.hits_of_each(texts), strict=True) if hits}
+        except Exception:  # as in `_gated`
+            return {*keys, *headers}
+
+    def _judged(
+        self,
+        record: ActivityRecord,
+        gated: Sequence[int] | None,
+        loud: Container[object],
+        names: Names | OverBudget | None,
+        limit: int,
+        now: int,
+    ) -> Outcome:
+        """The outcome of one record; that it is quarantined, if it cannot be read."""
+        try:
+            hits: Sequence[int] = ()
+            if record.value and len(record.value) <= limit:
+                hits = self._gate.hits(record.value) if gated is None else gated
+                if not record.value.isascii():
+                    hits = self._looked_at(record.value, hits)
+            return self._outcome(record, hits, loud, names, now)
+        except BudgetExceeded as error:
+            return Quarantined(record, f"budget.{error.budget}")
+        except NoPrincipal:
+            return Quarantined(record, "no-principal")
+        except Exception as error:  # whatever fails, the record must not pass unread
+            log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
+            return Quarantined(record, "detector-error")
 
     def _gated(self, records: Sequence[ActivityRecord], limit: int) -> Sequence[Sequence[int] | None]:
         """What of the gate hits on each value of at most ``limit`` bytes; None where it fails.
@@ -156,13 +199,18 @@ class Sanitizer:
         return (self._readings.get(topic) or self._reading(topic)).form
 
     def _outcome(
-        self, record: ActivityRecord, hits: Sequence[int], now: int, names: Names | OverBudget | None = None
+        self,
+        record: ActivityRecord,
+        hits: Sequence[int],
+        loud: Container[object],
+        names: Names | OverBudget | None,
+        now: int,
     ) -> Outcome:
         value, clean = record.value, record
         envelope: tuple[Redaction, ...] = ()
         reading = self._readings.get(record.position.topic) or self._reading(record.position.topic)
-        if record.key is not None or record.headers:
-            clean, envelope = self._envelope(record, reading.cleaner)
+        if record.key in loud or record.headers in loud:
+            clean, envelope = self._envelope(record, reading.cleaner, loud)
         if value is None:
             return Sanitized(clean, envelope)
         if len(value) > self.policy.file.limits.bytes:
@@ -275,21 +323,28 @@ class Sanitizer:
             return read_all(value, self.policy.file.limits.depth) is not None
         return True
 
-    def _envelope(self, record: ActivityRecord, cleaner: Cleaner) -> tuple[ActivityRecord, tuple[Redaction, ...]]:
+    def _envelope(
+        self, record: ActivityRecord, cleaner: Cleaner, loud: Container[object]
+    ) -> tuple[ActivityRecord, tuple[Redaction, ...]]:
         """The record with its key and headers sanitized."""
         redactions: list[Redaction] = []
         key, headers = record.key, record.headers
-        if key and self._gate.hits(key):
+        if key and key in loud:
             found = cleaner.clean(key, base=Step(None, b"$key")).redactions
             if found:
                 redactions += found
                 key = self._binder.message_key(key)
-        if headers and self._gate.hits(b"\n".join(b'%s":%s' % (n.encode(), v or b"") for n, v in headers)):
+        if headers and headers in loud:
             cleaner = cleaner.of(record.value or b"")
             headers = tuple(h for header in headers if (h := _header(header, cleaner, redactions)) is not None)
         if not redactions:
             return record, ()
         return record._replace(key=key, headers=headers), tuple(redactions)
+
+
+def _header_text(headers: Iterable[Header]) -> bytes:
+    """Headers as the gate reads them: each value behind its name."""
+    return b"\n".join([b'%s":%s' % (name.encode(), value or b"") for name, value in headers])
 
 
 def _header(header: Header, cleaner: Cleaner, redactions: list[Redaction]) -> Header | None:

@@ -320,14 +320,17 @@ def _spans(records: Sequence[ActivityRecord]) -> dict[TopicPartition, tuple[int,
     That happens when a partition is lost and comes back while a batch is gathered: it is then read again from
     its last commit, and the batch holds records twice.
     """
-    firsts: dict[tuple[str, int], int] = {}
-    lasts: dict[tuple[str, int], int] = {}
-    for record in records:
-        topic, partition, offset = record.position
-        where = topic, partition
-        if offset <= lasts.get(where, -1):
+    spans: dict[tuple[str, int], tuple[int, int]] = {}
+    topic, partition, first, last = "", -1, -1, -1
+    for (to, number, offset), _, _, _, _ in records:
+        if number != partition or to != topic:  # a client gives many of one partition in a row
+            if partition >= 0:
+                spans[topic, partition] = first, last
+            topic, partition = to, number
+            first, last = spans.get((topic, partition), (offset, -1))
+        if offset <= last:
             raise TransactionAborted(f"{topic}/{partition} was read again from its last commit")
-        if where not in lasts:
-            firsts[where] = offset
-        lasts[where] = offset
-    return {TopicPartition(*where): (first, lasts[where]) for where, first in firsts.items()}
+        last = offset
+    if partition >= 0:
+        spans[topic, partition] = first, last
+    return {TopicPartition(*where): span for where, span in spans.items()}

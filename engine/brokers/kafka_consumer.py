@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from operator import itemgetter
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -10,6 +12,9 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from detectors.errors import ConfigError
 from engine.brokers.kafka_errors import UNREACHABLE, Link, kafka_error, persist
 from engine.records import ActivityRecord, Position, TopicPartition
+
+_SECOND = itemgetter(1)
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
 
 
 def make_consumer(conf: dict[str, object]) -> Consumer:
@@ -21,17 +26,28 @@ def make_consumer(conf: dict[str, object]) -> Consumer:
         raise ConfigError(f"kafka: {caught if error is None else error.str()}") from None
 
 
-def to_record(message: Message) -> ActivityRecord:
-    """A message that was read, as a record."""
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    headers = message.headers()
-    return ActivityRecord(
-        Position(topic, partition, offset),  # type: ignore[arg-type]
-        message.key(),
-        message.value(),
-        tuple(headers) if headers else (),  # type: ignore[arg-type]
-        message.timestamp()[1],
+def to_records(messages: Sequence[Message]) -> list[ActivityRecord]:
+    """Messages that were read, as records.
+
+    Field by field and not message by message, which takes three times as long: no step of Python's is taken for each.
+    """
+    places = zip(
+        map(Message.topic, messages), map(Message.partition, messages), map(Message.offset, messages), strict=True
     )
+    positions = map(_new, repeat(Position), places)
+    headers = [tuple(some) if some else () for some in map(Message.headers, messages)]
+    times = map(_SECOND, map(Message.timestamp, messages))
+    fields = zip(positions, map(Message.key, messages), map(Message.value, messages), headers, times, strict=True)
+    return list(map(_new, repeat(ActivityRecord), fields))
+
+
+def in_order(messages: Sequence[Message]) -> Iterator[list[ActivityRecord] | Message]:
+    """Records and events as they came: records in lists, an event as the message that tells of it."""
+    if not any(map(Message.error, messages)):  # mostly
+        yield to_records(messages)
+        return
+    for message in messages:
+        yield to_records([message]) if message.error() is None else message
 
 
 def find_ends(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from engine.brokers.base import BrokerError
-from engine.brokers.kafka_consumer import find_ends, make_consumer, to_record
+from engine.brokers.kafka_consumer import find_ends, in_order, make_consumer
 from engine.brokers.kafka_errors import UNREACHABLE, Link, kafka_error
 from engine.brokers.kafka_settings import Settings
 from engine.brokers.kafka_topics import Topics
@@ -49,16 +49,11 @@ class KafkaReader:
                     messages = self._consumer.consume(1, left)
             except KafkaException as caught:
                 raise self._error(kafka_error(caught)) from None
-            for message in messages:
-                failure = message.error()
-                if failure is None:
-                    records.append(to_record(message))
-                elif failure.code() == KafkaError._PARTITION_EOF:
-                    self._behind.discard(TopicPartition(str(message.topic()), int(message.partition() or 0)))
-                elif failure.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise BrokerError(f"topic '{message.topic()}' does not exist any more")
-                elif failure.code() not in UNREACHABLE and not failure.retriable():
-                    raise self._error(failure)
+            for found in in_order(messages):
+                if isinstance(found, list):
+                    records += found
+                else:
+                    self._hear(found)
             if not messages and self._link.down:
                 self._look_for_brokers()
             if time.monotonic() >= (latest if self._behind else end):
@@ -72,6 +67,18 @@ class KafkaReader:
     def close(self) -> None:
         """Closes the reader's connections."""
         self._consumer.close()
+
+    def _hear(self, message: Message) -> None:
+        """An event among the messages."""
+        error = message.error()
+        if error is None:
+            return
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._behind.discard(TopicPartition(str(message.topic()), int(message.partition() or 0)))
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise BrokerError(f"topic '{message.topic()}' does not exist any more")
+        elif error.code() not in UNREACHABLE and not error.retriable():
+            raise self._error(error)
 
     def _look_for_brokers(self) -> None:
         try:

@@ -22,7 +22,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from engine.brokers.base import BrokerError, Fenced, TransactionAborted
-from engine.brokers.kafka_consumer import find_ends, make_consumer, to_record
+from engine.brokers.kafka_consumer import find_ends, in_order, make_consumer
 from engine.brokers.kafka_errors import FENCED, UNREACHABLE, Link, kafka_error, persist
 from engine.brokers.kafka_settings import Settings, log
 from engine.brokers.kafka_topics import Topics
@@ -214,20 +214,27 @@ class KafkaSession:
             self._stale |= self._removed & self._assigned.keys()
         if self._link.fatal is not None:
             raise self._judged(self._link.fatal)
-        assigned, passed_over = self._assigned, self._removed | self._stale
-        for message in messages:
-            failure = message.error()
-            if failure is not None:
-                self._hear(failure, message)
-                continue
-            record = to_record(message)
-            where = record.position[:2]
-            if where in assigned and where not in passed_over:
-                self._ended.discard(where)
-                self._buffer.append(record)
+        for found in in_order(messages):
+            if isinstance(found, list):
+                self._take(found)
+            else:
+                self._hear(found)
 
-    def _hear(self, error: KafkaError, message: Message) -> None:
+    def _take(self, records: list[ActivityRecord]) -> None:
+        """Puts records into the buffer, those aside of partitions that are not ours, or go back first."""
+        places = {record.position[:2] for record in records}
+        if not places <= self._assigned.keys() - self._removed - self._stale:
+            passed_over = self._removed | self._stale
+            records = [r for r in records if r.position[:2] in self._assigned and r.position[:2] not in passed_over]
+            places = {record.position[:2] for record in records}
+        self._ended.difference_update(places)
+        self._buffer += records
+
+    def _hear(self, message: Message) -> None:
         """An event among the messages."""
+        error = message.error()
+        if error is None:
+            return
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
             where = TopicPartition(str(message.topic()), int(message.partition() or 0))

@@ -123,6 +123,18 @@ class TestPassing:
         assert sanitizer.cleaner.clean(b'{"m": "joe@corp.example"}').redactions
         assert not sanitizer.policy.detector.known
 
+    def test_keys_and_headers_are_asked_about_once_a_batch(self, sanitizer: Sanitizer) -> None:
+        """The same key or headers in many records, some of them sensitive: each record has its own outcome."""
+        keys, headers = (b"agent-7", b"jane@corp.example", None), ((), (("h", b"v"),), (("h", b"a@b.co"),))
+        given = [
+            record({"a": 1}, offset=offset, key=keys[offset % 3], headers=headers[offset // 3 % 3])
+            for offset in range(18)
+        ]
+        for before, outcome in zip(given, sanitizer.sanitize(given, NOW), strict=True):
+            assert isinstance(outcome, Sanitized)
+            assert (outcome.record.key == before.key) == (before.key != b"jane@corp.example")
+            assert (outcome.record.headers == before.headers) == (before.headers != headers[2])
+
     def test_a_sensitive_message_key_becomes_its_keyed_hash(self, sanitizer: Sanitizer) -> None:
         """Equal keys stay equal, so that order within a key and compaction still work."""
         keys = []
@@ -318,6 +330,24 @@ class TestBadInput:
         assert outcome == Quarantined(record({"m": "jane@corp.example"}), "detector-error")
         assert "activity/2@7" in caplog.text
         assert "jane" not in caplog.text
+
+    def test_a_gate_that_fails_lets_nothing_pass(self, sanitizer: Sanitizer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Neither a value nor what has but a key or headers, be they harmless."""
+
+        def fail(_: object) -> list[list[int]]:
+            raise RuntimeError("no scratch space")
+
+        given = [record({"a": 1}), record(None, key=b"k"), record(None, headers=(("h", b"v"),))]
+        monkeypatch.setattr(sanitizer._gate, "hits_of_each", fail)
+        assert sanitizer.sanitize(given, NOW) == [Quarantined(one, "detector-error") for one in given]
+
+    def test_a_header_that_cannot_be_written_costs_no_other_record(self, sanitizer: Sanitizer) -> None:
+        """A lone surrogate in its name; the batch is asked about all headers at once."""
+        given = [record({"a": 1}, headers=(("\ud800", b"v"),)), record({"m": "a@b.co"}, headers=(("h", b"c@d.co"),))]
+        bad, good = sanitizer.sanitize(given, NOW)
+        assert bad == Quarantined(given[0], "detector-error")
+        assert isinstance(good, Sanitized)
+        assert good.record.headers == (("h", b"[EMAIL_ADDRESS]"),)
 
     def test_reprs_show_no_payload(self, sanitizer: Sanitizer) -> None:
         """A record may end up in a log line by accident."""

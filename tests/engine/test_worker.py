@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from engine.attempts import Attempts
-from engine.brokers.base import BrokerUnavailable, Fenced, TopicSpec
+from engine.brokers.base import BrokerUnavailable, Fenced, TopicSpec, TransactionAborted
 from engine.brokers.embedded import EmbeddedBroker
 from engine.config import Batch, TopicSet
 from engine.ledger.accounting import account
@@ -25,9 +25,9 @@ from engine.ledger.codec import decode, encode
 from engine.ledger.model import DecisionBatch, DecisionEntry, OutcomeKind, Redaction, ReviewRequest
 from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
 from engine.policy import load_policy
-from engine.records import ActivityRecord, OutputRecord, TopicPartition
+from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
 from engine.sanitizer import Sanitizer
-from engine.worker import RETRIES, EngineError, Worker
+from engine.worker import RETRIES, EngineError, Worker, _spans
 
 AGENTS = TopicSet(activity="agents")
 HELD = b'{"actor":"local:ada","action":"db.drop_table","resource":"prod.users","params":{"table":"users"}}'
@@ -548,6 +548,27 @@ def test_poll_that_fails_amid_a_batch(rig: Rig) -> None:
     worker._session.close()
     assert rig.values() == [b"%d" % n for n in range(10)]
     assert rig.account().adds_up
+
+
+def at(*places: tuple[int, int]) -> list[ActivityRecord]:
+    """Records at these partitions and offsets."""
+    return [ActivityRecord(Position("agents", *place), None, b"", (), 0) for place in places]
+
+
+def test_spans_of_partitions_that_take_turns() -> None:
+    """Each from its first offset to its last, with gaps, in whatever order the partitions come."""
+    spans = _spans(at((1, 5), (1, 6), (0, 2), (1, 9), (0, 3)))
+    assert spans == {TopicPartition("agents", 1): (5, 9), TopicPartition("agents", 0): (2, 3)}
+    assert _spans([]) == {}
+
+
+@pytest.mark.parametrize(
+    "again", [((0, 1), (0, 1)), ((0, 2), (0, 1)), ((0, 1), (1, 7), (0, 1)), ((0, 2), (1, 7), (0, 0))]
+)
+def test_a_partition_that_goes_back_within_a_batch(again: tuple[tuple[int, int], ...]) -> None:
+    """It was lost and came back while the batch was gathered: nothing of it may be committed twice."""
+    with pytest.raises(TransactionAborted, match="agents/0 was read again"):
+        _spans(at(*again))
 
 
 # --- records that kill
