@@ -105,7 +105,8 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
         with contextlib.chdir(self.root):
             extensions = mypycify(
                 ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent", *_HOT],
-                opt_level="3",
+                opt_level=os.environ.get("MYPYC_OPT_LEVEL", "3"),  # as mypy's own build has it
+                debug_level="0",
                 group_name="sluicegate",
                 target_dir=str(self._scratch / "c"),
             )

@@ -28,6 +28,7 @@ from benchmarks.corpora import Corpus
 from benchmarks.measurement import MeasuringFailed
 from benchmarks.streams import Stage
 from engine.brokers.base import Reader
+from engine.config import Batch
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 LEAD = 0.3  # seconds between deciding on a start and the start: time for the writer to hear of it
@@ -109,6 +110,18 @@ class Course:
             self._run(reader, rate, 1.0)
             runs = [self._run(reader, rate, seconds) for _ in range(repetitions)]
         return Delay(rate, interval_ms, runs)
+
+    def most(self, policy: Path | None, rate: float, seconds: float, repetitions: int) -> float:
+        """Records/s that come through one worker while they are written and read, if ``rate``, too many, are sent.
+
+        Raises MeasuringFailed.
+        """
+        interval_ms = Batch().interval_ms
+        with self._reader(f"{self._stage.activity}.sanitized") as reader, self._worker(policy, interval_ms):
+            self._run(reader, min(rate, 1000.0), 1.0)
+            # The later a record was due, the longer it waits, so the last one to come waited longest.
+            longest = [self._run(reader, rate, seconds)[-1] for _ in range(repetitions)]
+        return rate * seconds / (seconds + median(longest))
 
     def _run(self, reader: Reader, rate: float, seconds: float, *, every: bool = False) -> Sequence[float]:
         count = max(1, int(rate * seconds))

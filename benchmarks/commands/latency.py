@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.measurement import Skipped
 
 SLOW = 1_000.0  # records/s, where there is hardly any load
-INTERVALS = (25, 100)  # ms
+INTERVALS = (0, 25, 100)  # ms
 CALIBRATED, CALIBRATED_KAFKA = 40_000, 200_000  # records that tell what full load is
 
 
@@ -37,7 +37,7 @@ CALIBRATED, CALIBRATED_KAFKA = 40_000, 200_000  # records that tell what full lo
     "intervals",
     multiple=True,
     type=click.IntRange(0, 60_000),
-    help=f"batch.interval_ms of the engine.  [default: {' and '.join(map(str, INTERVALS))} ms]",
+    help=f"batch.interval_ms of the engine.  [default: {', '.join(map(str, INTERVALS))} ms]",
 )
 @click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.1, 3600), help="Of a repetition.")
 @click.option("--repetitions", default=3, show_default=True, type=click.IntRange(1, 100))
@@ -59,8 +59,9 @@ def latency(
     """Measure how long a record takes from end to end, at fixed rates, without coordinated omission.
 
     A record's time runs from the moment when it was due, not from when it was sent, until a read-committed reader has
-    it. direct is the same without the engine. Half load is half of what the engine does on this broker at most, which
-    is measured first. What the engine adds depends on how often it commits: batch.interval_ms of its configuration.
+    it. direct is the same without the engine. Half load is half of what comes through one worker at most while records
+    are written and read on the same machine, which is measured first. What the engine adds depends on how often it
+    commits: batch.interval_ms of its configuration.
 
     \b
     Examples:
@@ -96,7 +97,10 @@ def latency(
         try:
             with cli.progress("measuring", steps) as advance:
                 if not rates:
-                    full = _full_load(corpus, path, broker)
+                    drained = _drained(corpus, path, broker)
+                    with staged(broker) as stage:
+                        course = Course(stage, corpus, passes, Path(folder) / "records")
+                        full = course.most(path, drained, seconds, repetitions)
                     rates = tuple(sorted((min(SLOW, full / 4), full / 2)))
                     advance()
                 with staged(broker) as stage:
@@ -133,8 +137,8 @@ def _one(corpora: list[Corpus]) -> Corpus:
     return Corpus("+".join(one.name for one in corpora), records, ", ".join(one.origin for one in corpora))
 
 
-def _full_load(corpus: Corpus, policy: Path | None, broker: str | None) -> float:
-    """Records a second that the engine does, the topic being full: the median of three runs."""
+def _drained(corpus: Corpus, policy: Path | None, broker: str | None) -> float:
+    """Records a second that the engine does, the topic being full and nobody else at work: the median of three runs."""
     from benchmarks.measurement import Measurement, MeasuringFailed, Task, measure
     from benchmarks.streams import staged
 

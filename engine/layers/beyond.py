@@ -8,6 +8,7 @@ at which it can begin. Only characters that the row decides alone count.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from engine.layers import lookalikes
 
@@ -74,8 +75,13 @@ def in_base64(row: Row, most: int = 16) -> bytes:
 
 def in_hex(row: Row) -> bytes:
     """A pattern for what ``row`` is in hexadecimal, in upper or lower case."""
-    pairs = ({f"{byte:02{form}}" for byte in bytes_ for form in "xX"} for bytes_ in row)
-    return b"".join(_class({p[0] for p in two}) + _class({p[1] for p in two}) for two in map(set, pairs))
+    return b"".join(map(_two_digits, row))
+
+
+@cache  # rows are of a few sets, each of which comes again and again
+def _two_digits(bytes_: frozenset[int]) -> bytes:
+    pairs = {f"{byte:02{form}}" for byte in bytes_ for form in "xX"}
+    return _class({pair[0] for pair in pairs}) + _class({pair[1] for pair in pairs})
 
 
 def _at(row: Row, place: int, most: int) -> bytes:

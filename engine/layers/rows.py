@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain, product
 from math import prod
 from pathlib import Path
@@ -30,7 +31,6 @@ _THREE = 3
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)} | {ord("-"): 62, ord("_"): 63}
 _OFTEN = (1, 1, 18, 12, 8, 6, 33, 22, 1, 1, 1, 1, 1, 1, 1, 1)  # in a hundred bytes of a log, by their upper half
-_FREQUENCY = [sum(often for half, often in enumerate(_OFTEN) if halves >> half & 1) for halves in range(1 << 16)]
 
 
 def table_of(pattern: bytes) -> bytes:
@@ -115,7 +115,13 @@ def _halves(chars: Iterable[int]) -> tuple[int, int]:
 
 def _share(places: Iterable[tuple[int, int]]) -> int:
     """How often what has one of these halves in each place is met, as a number to compare."""
-    return prod(lower.bit_count() * _FREQUENCY[upper] for lower, upper in places)
+    return prod(lower.bit_count() * _frequency(upper) for lower, upper in places)
+
+
+@cache  # and no table of all 65,536: it took as long at every start as half of the other imports
+def _frequency(upper: int) -> int:
+    """How often bytes with one of these upper halves are met."""
+    return sum(often for half, often in enumerate(_OFTEN) if upper >> half & 1)
 
 
 def _grouped(rows: Iterable[Halves]) -> list[Halves]:

@@ -115,7 +115,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             else:
                 shutil.copy(ROOT / name, source / target)
     # Our own Python in place of the image's; its pip may keep what it downloads, and leaves bytecode to who runs it.
-    environment = {**os.environ, "PIP_NO_COMPILE": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PIP_NO_COMPILE": "1",
+        "MYPYC_OPT_LEVEL": "0",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     pattern = re.compile("|".join(map(re.escape, places)))
     for command in BUILD.all("RUN"):
         here = pattern.sub(lambda found: str(places[found[0]]), command)
