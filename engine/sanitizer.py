@@ -111,18 +111,20 @@ class Sanitizer:
         self.policy.detector.remember()
         self.cleaner.parts.remember()
         named = self._names.read(records, self._form_of, limit) if self._names is not None else {}
-        for record, gated in zip(records, self._gated(records, limit), strict=True):
+        values = [one if (one := record.value) and len(one) <= limit else b"" for record in records]
+        for record, value, gated in zip(records, values, self._gated(values), strict=True):
             try:
-                _, key, value, headers, _ = record
                 found: Sequence[int] = ()
                 names = named.get(len(out)) if named else None
-                if value and len(value) <= limit:
+                if value:
                     found = hits(value) if gated is None else gated
                     if not value.isascii():
                         found = self._looked_at(value, found)
-                    if plain and not found and names is None and not headers and (not key or not hits(key)):
-                        add(_new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
-                        continue
+                    if plain and not found and names is None:
+                        key = record.key
+                        if not record.headers and (not key or not hits(key)):
+                            add(_new(Sanitized, (record, (), None)))  # most are like this: it is all that they cost
+                            continue
                 add(self._outcome(record, found, now, names))
             except BudgetExceeded as error:
                 add(Quarantined(record, f"budget.{error.budget}"))
@@ -135,14 +137,15 @@ class Sanitizer:
         self.cleaner.parts.forget()
         return out
 
-    def _gated(self, records: Sequence[ActivityRecord], limit: int) -> Sequence[Sequence[int] | None]:
-        """What of the gate hits on each value of at most ``limit`` bytes; None where it fails.
+    def _gated(self, values: Sequence[bytes]) -> Sequence[Sequence[int] | None]:
+        """What of the gate hits on each value, and may find something; None where that fails.
 
         All of a batch in a row: the gate's tables and what reading needs do not fit into a processor's cache together.
         """
-        values = [one if (one := record.value) and len(one) <= limit else b"" for record in records]
         try:
-            return self._gate.hits_of_each(values)
+            found = self._gate.hits_of_each(values)
+            narrowed = self.cleaner.narrowed
+            return [narrowed(value, hits) if hits else hits for value, hits in zip(values, found, strict=True)]
         except Exception:  # each is asked again where it is read, and quarantined if that fails
             return [None] * len(values)
 

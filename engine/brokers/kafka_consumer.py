@@ -11,6 +11,8 @@ from detectors.errors import ConfigError
 from engine.brokers.kafka_errors import UNREACHABLE, Link, kafka_error, persist
 from engine.records import ActivityRecord, Position, TopicPartition
 
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
+
 
 def make_consumer(conf: dict[str, object]) -> Consumer:
     """A consumer. Raises ConfigError if the client does not take a setting."""
@@ -25,13 +27,9 @@ def to_record(message: Message) -> ActivityRecord:
     """A message that was read, as a record."""
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     headers = message.headers()
-    return ActivityRecord(
-        Position(topic, partition, offset),  # type: ignore[arg-type]
-        message.key(),
-        message.value(),
-        tuple(headers) if headers else (),  # type: ignore[arg-type]
-        message.timestamp()[1],
-    )
+    position = _new(Position, (topic, partition, offset))
+    carried = tuple(headers) if headers else ()
+    return _new(ActivityRecord, (position, message.key(), message.value(), carried, message.timestamp()[1]))
 
 
 def find_ends(
