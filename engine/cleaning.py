@@ -117,14 +117,20 @@ class Cleaner:
         words = names.words() if names is not None else None
         return self._clean_some(data, form, rules, hidden=hidden or lines, signs=signs, names=names, words=words)
 
-    def narrowed(self, data: bytes, hits: Sequence[int]) -> Sequence[int]:
-        """``hits`` without those that `clean_hit` is asked for, if it would find no place to read: most often so."""
+    def narrowed(self, data: bytes, hits: Sequence[int], spelled: bytes | None = None) -> Sequence[int]:
+        r"""``hits`` without those that `clean_hit` is asked for, if it would find no place to read: most often so.
+
+        ``spelled`` is ``data`` with each ``\uXXXX`` spelled out, if nothing else hides and ``hits`` are of both.
+        """
         plan = self._plan(hits)
-        if plan.hidden or plan.reads_all or not (plan.rules or plan.signs):
+        if (plan.hidden and spelled is None) or plan.reads_all or not (plan.rules or plan.signs or plan.hidden):
             return hits
-        if in_lines(data) or (plan.signs and (not may_be_json(data) or may_name(data))):
+        if plan.signs and (plan.hidden or not may_be_json(data) or may_name(data)):
             return hits
-        return hits if plan.rules and self.detector.may_find(data, plan.rules) else plan.actions
+        may_find = self.detector.may_find
+        if plan.rules and (may_find(data, plan.rules) or (spelled is not None and may_find(spelled, plan.rules))):
+            return hits
+        return hits if in_lines(data) else plan.actions
 
     def clean_all(
         self,

@@ -7,8 +7,9 @@ says, and, where they tell of a privileged action, held, denied or followed by a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import NamedTuple
 
 import orjson
@@ -20,10 +21,8 @@ from engine.actions.profile import Profile
 from engine.actions.tree import parse
 from engine.binding import Binder
 from engine.cleaning import Cleaner
-from engine.escapes import spell_out
-from engine.hidden import is_spelled_out
+from engine.gating import BatchGate
 from engine.jsontext import Step, read_all
-from engine.layers import lookalikes
 from engine.ledger.model import ActionKind, Redaction, ReviewRequest
 from engine.memory import certain_rules
 from engine.names import NameReader, Names, OverBudget
@@ -96,6 +95,7 @@ class Sanitizer:
         strict = any(one.format == "json" and one.on_unparsable == "quarantine" for one in policy.file.topics)
         ner = policy.file.ner
         self._names = NameReader(policy.names, ner.fields, self.cleaner.limits) if policy.names is not None else None
+        self._batch_gate = BatchGate(self._gate, policy.gate, self.cleaner, privileged=privileged)
         self._plain = not self._reads_all and not strict  # a value on which the gate is silent passes
 
     @property
@@ -105,27 +105,30 @@ class Sanitizer:
 
     def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record, in order. ``now`` is in ms since the epoch."""
-        hits, limit, plain = self._gate.hits, self.policy.file.limits.bytes, self._plain
+        hits, limit = self._gate.hits, self.policy.file.limits.bytes
         out: list[Outcome] = []
         add = out.append
         self.policy.detector.remember()
         self.cleaner.parts.remember()
         named = self._names.read(records, self._form_of, limit) if self._names is not None else {}
         values = [one if (one := record.value) and len(one) <= limit else b"" for record in records]
-        for record, value, gated in zip(records, values, self._gated(values), strict=True):
+        gated, escaped = self._gated(values)
+        silent = self._plain and gated is not None
+        for record, value, told in zip(
+            records, values, repeat(None) if gated is None else gated, strict=gated is not None
+        ):
             try:
-                found: Sequence[int] = ()
                 names = named.get(len(out)) if named else None
-                if value:
-                    found = hits(value) if gated is None else gated
-                    if not value.isascii():
-                        found = self._looked_at(value, found)
-                    if plain and not found and names is None:
-                        key = record.key
-                        if not record.headers and (not key or not hits(key)):
-                            add(_new(Sanitized, (record, (), None)))  # most are like this: it is all that they cost
-                            continue
-                add(self._outcome(record, found, now, names))
+                if silent and not told and value and names is None:
+                    key = record.key
+                    if not record.headers and (not key or not hits(key)):
+                        add(_new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
+                        continue
+                if told is not None:
+                    add(self._outcome(record, told, now, names, escaped=len(out) in escaped))
+                else:
+                    (told,), alone = self._batch_gate((value,)) if value else (((),), ())
+                    add(self._outcome(record, told, now, names, escaped=bool(alone)))
             except BudgetExceeded as error:
                 add(Quarantined(record, f"budget.{error.budget}"))
             except NoPrincipal:
@@ -137,29 +140,18 @@ class Sanitizer:
         self.cleaner.parts.forget()
         return out
 
-    def _gated(self, values: Sequence[bytes]) -> Sequence[Sequence[int] | None]:
-        """What of the gate hits on each value, and may find something; None where that fails.
-
-        All of a batch in a row: the gate's tables and what reading needs do not fit into a processor's cache together.
-        """
+    def _gated(self, values: Sequence[bytes]) -> tuple[Sequence[Sequence[int]] | None, Collection[int]]:
+        """See `BatchGate`; None where that fails: each is asked again, and quarantined if that fails."""
         try:
-            found = self._gate.hits_of_each(values)
-            narrowed = self.cleaner.narrowed
-            return [narrowed(value, hits) if hits else hits for value, hits in zip(values, found, strict=True)]
-        except Exception:  # each is asked again where it is read, and quarantined if that fails
-            return [None] * len(values)
-
-    def _looked_at(self, value: bytes, hits: Sequence[int]) -> Sequence[int]:
-        """``hits``, and the actions that the value announces once look-alikes are taken for what they look like."""
-        if not self._privileged or (alike := lookalikes.plain(value)) == value:
-            return hits
-        return [*{*hits, *(hit for hit in self._gate.hits(alike) if hit >= self.policy.gate.paths)}]
+            return self._batch_gate(values)
+        except Exception:  # of which record is not known
+            return None, ()
 
     def _form_of(self, topic: str) -> str:
         return (self._readings.get(topic) or self._reading(topic)).form
 
     def _outcome(
-        self, record: ActivityRecord, hits: Sequence[int], now: int, names: Names | OverBudget | None = None
+        self, record: ActivityRecord, hits: Sequence[int], now: int, names: Names | OverBudget | None, *, escaped: bool
     ) -> Outcome:
         value, clean = record.value, record
         envelope: tuple[Redaction, ...] = ()
@@ -176,7 +168,7 @@ class Sanitizer:
             raise BudgetExceeded("names", self.policy.file.ner.characters)
         if not hits and not self._reads_all and names is None:
             return Sanitized(clean, envelope)
-        return self._read(record, clean, envelope, reading, hits, now, names)
+        return self._read(record, clean, envelope, reading, hits, now, names, escaped=escaped)
 
     def _read(
         self,
@@ -187,15 +179,12 @@ class Sanitizer:
         hits: Sequence[int],
         now: int,
         names: Names | None,
+        *,
+        escaped: bool,
     ) -> Outcome:
         """The outcome of a record that the gate asks to be read, or in which ``names`` were found."""
         ids, value = self.policy.gate, record.value or b""
-        redactions, dropped, escaped = envelope, False, False
-        if ids.rules in hits and value.find(b"\\u") >= 0:
-            spelled = spell_out(value)
-            shown = self._gate.hits(spelled)
-            escaped = ids.rules not in shown and is_spelled_out(value)
-            hits = self._looked_at(spelled, [*{*hits, *shown}])
+        redactions, dropped = envelope, False
         if names is not None or self._reads_all or min(hits) < ids.paths:
             cleaner = reading.cleaner
             cleaned = cleaner.clean_hit(value, reading.form, hits, names, escaped=escaped)
