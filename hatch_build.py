@@ -44,6 +44,7 @@ _HOT = (
     "engine/candidates.py",
     "engine/cleaning.py",
     "engine/escapes.py",
+    "engine/gating.py",
     "engine/hidden.py",
     "engine/jsontext.py",
     "engine/layers/base64text.py",

@@ -88,7 +88,7 @@ class CompiledRule:
         self._allow: Callable[[bytes], bool] | None = None
         self._least = 0  # bytes that a match has at least
         self._validator: Validator | None = None
-        self._place: Any = None
+        self._place: Search | None = None
         self._anchors: tuple[Anchor, ...] | None = None
         self._keyed = rule.key is not None or rule.not_key is not None
         self._words: Callable[[bytes], bool] | None = None
@@ -134,21 +134,31 @@ class CompiledRule:
 
     def places(self, raw: bytes) -> Iterator[tuple[int, int]]:
         """Stretches of raw, still escaped bytes: each finding, or the key that it stands under, touches one."""
-        if self._place is None:
-            self._place = search_of(_place_of(self.rule))
-        for groups in each_match(self._place, raw):
+        for groups in each_match(self._place or self._compile_place(), raw):
             yield groups[0]
+
+    def stands_in(self, raw: bytes) -> bool:
+        """Whether there is one of `places`."""
+        search = self._place or self._compile_place()
+        return search(raw, 0, len(raw))[0][0] >= 0
+
+    def _compile_place(self) -> Search:
+        self._place = place = search_of(_place_of(self.rule))
+        return place
 
     def findings(self, text: Text, budget: Budget) -> list[Finding]:
         """The findings of this rule in ``text``. Raises BudgetExceeded."""
         value, key = text
-        rule = self.rule
         out: list[Finding] = []
         if self._keyed and not self.reads(key):
             return out
+        span = self._next(value, 0)
+        if span is None:  # most often
+            return out
+        rule = self.rule
         judged: dict[object, float | None] = {}
-        at = number = 0
-        while (span := self._next(value, at)) is not None:
+        number = 0
+        while span is not None:
             start, end, at = span
             budget.take()
             if number < _SEVERAL:
@@ -164,6 +174,7 @@ class CompiledRule:
             if score is not None:
                 start, end = _whole_characters(value, start, end)
                 out.append(_new(Finding, (rule.id, rule.entity, start, end, score)))
+            span = self._next(value, at)
         return out
 
     def _mentions(self, value: bytes, key: bytes) -> bool:

@@ -38,13 +38,14 @@ _new = tuple.__new__  # a named tuple made by its own name runs a function of Py
 class Plan:
     """What hits of the gate ask for. ``readers`` are those who do it, by what hides, and with signs or without."""
 
-    __slots__ = ("hidden", "readers", "reads_all", "rules", "signs")
+    __slots__ = ("actions", "hidden", "readers", "reads_all", "rules", "signs")
 
     def __init__(self, hits: Sequence[int], ids: GateIds) -> None:
         self.rules = tuple([hit for hit in hits if hit < ids.rules])
         self.hidden = ids.rules in hits
         self.reads_all = any(ids.rules < hit < ids.literals for hit in hits)
         self.signs = any(ids.literals <= hit < ids.paths for hit in hits)
+        self.actions = tuple([hit for hit in hits if hit >= ids.paths])
         self.readers: dict[tuple[Hides, bool], PartReader] = {}
 
 
@@ -84,7 +85,7 @@ class Cleaner:
         Raises BudgetExceeded.
         """
         return (
-            self.clean_hit(data, form, self.detector.gate.hits(data))
+            self.clean_hit(data, form, self.narrowed(data, self.detector.gate.hits(data)))
             if base is None
             else self.clean_all(data, form, base)
         )
@@ -115,6 +116,21 @@ class Cleaner:
                 return cleaned
         words = names.words() if names is not None else None
         return self._clean_some(data, form, rules, hidden=hidden or lines, signs=signs, names=names, words=words)
+
+    def narrowed(self, data: bytes, hits: Sequence[int], spelled: bytes | None = None) -> Sequence[int]:
+        r"""``hits`` without those that `clean_hit` is asked for, if it would find no place to read: most often so.
+
+        ``spelled`` is ``data`` with each ``\uXXXX`` spelled out, if nothing else hides and ``hits`` are of both.
+        """
+        plan = self._plan(hits)
+        if (plan.hidden and spelled is None) or plan.reads_all or not (plan.rules or plan.signs or plan.hidden):
+            return hits
+        if plan.signs and (plan.hidden or not may_be_json(data) or may_name(data)):
+            return hits
+        may_find = self.detector.may_find
+        if plan.rules and (may_find(data, plan.rules) or (spelled is not None and may_find(spelled, plan.rules))):
+            return hits
+        return hits if in_lines(data) else plan.actions
 
     def clean_all(
         self,

@@ -108,7 +108,12 @@ class Unescaped:
 
 def unescape(raw: bytes) -> Unescaped:
     """Decodes the escapes of a JSON string; a lone surrogate becomes its three-byte form."""
-    return Unescaped(unescape_bytes(raw), raw, JSON, raw_offset)
+    return unescaped(unescape_bytes(raw), raw)
+
+
+def unescaped(text: bytes, raw: bytes) -> Unescaped:
+    """`unescape` of ``raw``, once its text is known."""
+    return Unescaped(text, raw, JSON, raw_offset)
 
 
 def spell_out(raw: bytes) -> bytes:

@@ -12,7 +12,7 @@ from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.patterns import PatternDetector
 from engine.candidates import handed_down
-from engine.escapes import BACKSLASH, Unescaped, escape, unescape, unescape_bytes
+from engine.escapes import BACKSLASH, Unescaped, escape, unescape_bytes, unescaped
 from engine.hidden import HIDDEN, Hides, escaped_in, hidden_in
 from engine.layers.characters import breaks_softly, is_one, plain_key
 from engine.layers.model import Purse
@@ -84,6 +84,7 @@ class PartReader:
         "_rules",
         "_signs",
         "_tenant",
+        "_untouched",
     )
 
     def __init__(
@@ -97,6 +98,7 @@ class PartReader:
         self._rules = rules
         self._hides = hides
         self._signs = signs
+        self._untouched = hides is not Hides.NOTHING  # else, what rules find deep in a text touches it here
         self._how = frozenset(rules), hides, signs
         self._tenant = tenant
 
@@ -112,7 +114,9 @@ class PartReader:
         if self._hides is Hides.SOMETHING and len(data) * _UNPACKED * limits.layers > limits.decoded:
             return None  # what is decoded has to be counted
         most = limits.candidates if not self._signs else sys.maxsize
-        scalars = touched_all(self._readers, data, limits.depth, spans, most, detector.by_key)
+        scalars = touched_all(
+            self._readers, data, limits.depth, spans, most, detector.by_key, untouched=self._untouched
+        )
         if scalars is not None and self._signs:
             scalars = self._named(scalars, b"")
         if scalars is None:
@@ -191,12 +195,16 @@ class PartReader:
         known = self._parts.known
         if scalar in known:
             return known[scalar]
-        source = unescape(raw) if BACKSLASH in raw and kind != "number" else None
-        text = source.text if source is not None else raw
+        escaped = BACKSLASH in raw and kind != "number"
+        text = unescape_bytes(raw) if escaped else raw
         out = Found()
         try:
             if beyond is None:
-                alone = self._plain(text, key, rules, out)
+                found = self._flat(text, key, rules)
+                if found is not None and not found:  # most often, and nothing is made of it
+                    self._parts.put(scalar, len(raw), None)
+                    return None
+                alone = found is not None and self._redacted(text, found, out)
             elif kind == "key" or layer >= self._limits.layers:
                 alone = False
             elif hidden:
@@ -212,7 +220,7 @@ class PartReader:
             if kind == "number":
                 edits = [Edit(0, len(raw), b'"' + escape(apply(text, out.edits)) + b'"')]
             else:
-                edits = _lifted(out.edits, source)
+                edits = _lifted(out.edits, unescaped(text, raw) if escaped else None)
             if layer == 1 and len(edits) > 1:
                 edits = merged(edits)
             part = _new(Part, (edits, out.told, out.forms, out.shown, {}))
@@ -239,12 +247,11 @@ class PartReader:
             found.shown += part.shown
         return True
 
-    def _plain(self, text: bytes, key: bytes, rules: frozenset[int], out: Found) -> bool:
-        """Adds what comes of a text that holds no other; False where that takes more than itself."""
+    def _flat(self, text: bytes, key: bytes, rules: frozenset[int]) -> list[Finding] | None:
+        """What is found in a text that holds no other; None where that takes more than itself."""
         if self._hides is Hides.ESCAPED and b"\\u" in text:  # it spells another text
-            return False
-        found = self._detector.read(Text(text, key), rules - _HIDDEN_ONLY if HIDDEN in rules else rules)
-        return not found or self._redacted(text, found, out)
+            return None
+        return self._detector.read(Text(text, key), rules - _HIDDEN_ONLY if HIDDEN in rules else rules)
 
     def _nested(self, text: bytes, key: bytes, rules: frozenset[int], name: bytes, layer: int, out: Found) -> bool:
         """The same for one that may hold documents, in the member ``name``."""
@@ -347,7 +354,9 @@ class PartReader:
             start = beginning(text, at)
             if start < 0:
                 break
-            document = touched(self._readers, text, start, limits.depth, spans, most, detector.by_key, name)
+            document = touched(
+                self._readers, text, start, limits.depth, spans, most, detector.by_key, name, self._untouched
+            )
             if document is None or text.find(b'"', start, document[0]) < 0:  # it holds no string
                 at = start + 1
                 continue

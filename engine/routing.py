@@ -92,17 +92,21 @@ def entries(outcomes: Iterable[Outcome]) -> list[DecisionEntry]:
     """One entry for each run of clean records of a partition, and one for each other record."""
     out: list[DecisionEntry | _Run] = []
     runs: dict[tuple[str, int], _Run] = {}  # partition -> the run that its next clean record joins
+    run: _Run | None = None  # the one that the last clean record joined: mostly the next does, too
     for outcome in outcomes:
         topic, partition, offset = outcome.record.position
         if type(outcome) is not Sanitized or outcome.redactions or outcome.after_review is not None:
             runs.pop((topic, partition), None)
+            run = None
             out.append(_entry(outcome))
-        elif (run := runs.get((topic, partition))) is not None:
-            run.last = offset
-            run.count += 1
-        else:
-            run = runs[topic, partition] = _Run(topic, partition, offset, offset, 1)
+            continue
+        if run is None or run.partition != partition or run.topic != topic:
+            run = runs.get((topic, partition))
+        if run is None:
+            run = runs[topic, partition] = _Run(topic, partition, offset, offset, 0)
             out.append(run)
+        run.last = offset
+        run.count += 1
     return [
         DecisionEntry(OutcomeKind.CLEAN, i.topic, i.partition, i.first, i.last, i.count) if isinstance(i, _Run) else i
         for i in out

@@ -7,7 +7,7 @@ says, and, where they tell of a privileged action, held, denied or followed by a
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import repeat
 from typing import NamedTuple
@@ -21,10 +21,8 @@ from engine.actions.profile import Profile
 from engine.actions.tree import parse
 from engine.binding import Binder
 from engine.cleaning import Cleaner
-from engine.escapes import spell_out
-from engine.hidden import is_spelled_out
+from engine.gating import BatchGate
 from engine.jsontext import Step, read_all
-from engine.layers import lookalikes
 from engine.ledger.model import ActionKind, Redaction, ReviewRequest
 from engine.memory import certain_rules
 from engine.names import NameReader, Names, OverBudget
@@ -37,7 +35,6 @@ from engine.views import Limits
 
 log = logging.getLogger(__name__)
 _new = tuple.__new__  # a named tuple made by its own name, or by `_replace`, runs a function of Python
-_SILENT: Sequence[int] = []  # what the gate says of most values
 
 
 class _Reading(NamedTuple):
@@ -98,6 +95,7 @@ class Sanitizer:
         strict = any(one.format == "json" and one.on_unparsable == "quarantine" for one in policy.file.topics)
         ner = policy.file.ner
         self._names = NameReader(policy.names, ner.fields, self.cleaner.limits) if policy.names is not None else None
+        self._batch_gate = BatchGate(self._gate, policy.gate, self.cleaner, privileged=privileged)
         self._plain = not self._reads_all and not strict  # a value on which the gate is silent passes
 
     @property
@@ -108,40 +106,51 @@ class Sanitizer:
     def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record, in order. ``now`` is in ms since the epoch."""
         limit = self.policy.file.limits.bytes
+        out: list[Outcome] = []
+        add = out.append
         self.policy.detector.remember()
         self.cleaner.parts.remember()
         named = self._names.read(records, self._form_of, limit) if self._names is not None else {}
-        gated, loud = self._gated(records, limit), self._loud(records)
-        # Most are silent, and this is all that they cost.
-        out: list[Outcome] = list(map(_new, repeat(Sanitized), zip(records, repeat(()), repeat(None))))
-        for number in self._to_be_read(records, gated, loud, named, limit):
-            out[number] = self._judged(records[number], gated[number], loud, named.get(number), limit, now)
+        values = [one if (one := record.value) and len(one) <= limit else b"" for record in records]
+        gated, escaped = self._gated(values)
+        loud = self._loud(records)
+        silent = self._plain and gated is not None
+        for record, value, told in zip(
+            records, values, repeat(None) if gated is None else gated, strict=gated is not None
+        ):
+            try:
+                names = named.get(len(out)) if named else None
+                if (
+                    silent
+                    and not told
+                    and value
+                    and names is None
+                    and not (record.key in loud or record.headers in loud)
+                ):
+                    add(_new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
+                    continue
+                if told is not None:
+                    add(self._outcome(record, told, loud, now, names, escaped=len(out) in escaped))
+                else:
+                    (told,), alone = self._batch_gate((value,)) if value else (((),), ())
+                    add(self._outcome(record, told, loud, now, names, escaped=bool(alone)))
+            except BudgetExceeded as error:
+                add(Quarantined(record, f"budget.{error.budget}"))
+            except NoPrincipal:
+                add(Quarantined(record, "no-principal"))
+            except Exception as error:  # whatever fails, the record must not pass unread
+                log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
+                add(Quarantined(record, "detector-error"))
         self.policy.detector.forget()
         self.cleaner.parts.forget()
         return out
 
-    def _to_be_read(
-        self,
-        records: Sequence[ActivityRecord],
-        gated: Sequence[Sequence[int] | None],
-        loud: Container[object],
-        named: Container[int],
-        limit: int,
-    ) -> list[int]:
-        """Which records are more than a key, headers and a value in ASCII on all of which the gate is silent."""
-        if not self._plain:
-            return list(range(len(records)))
-        return [
-            number
-            for number, ((_, key, value, headers, _), hits) in enumerate(zip(records, gated, strict=True))
-            if hits != _SILENT
-            or not value
-            or not value.isascii()
-            or len(value) > limit
-            or key in loud
-            or headers in loud
-            or number in named
-        ]
+    def _gated(self, values: Sequence[bytes]) -> tuple[Sequence[Sequence[int]] | None, Collection[int]]:
+        """See `BatchGate`; None where that fails: each is asked again, and quarantined if that fails."""
+        try:
+            return self._batch_gate(values)
+        except Exception:  # of which record is not known
+            return None, ()
 
     def _loud(self, records: Sequence[ActivityRecord]) -> Container[object]:
         """The keys and headers, which come again and again, on which the gate hits; all where it fails."""
@@ -150,50 +159,8 @@ class Sanitizer:
         try:
             texts = [*keys, *map(_header_text, headers)]
             return {one for one, hits in zip([*keys, *headers], self._gate.hits_of_each(texts), strict=True) if hits}
-        except Exception:  # as in `_gated`
+        except Exception:  # of which is not known
             return {*keys, *headers}
-
-    def _judged(
-        self,
-        record: ActivityRecord,
-        gated: Sequence[int] | None,
-        loud: Container[object],
-        names: Names | OverBudget | None,
-        limit: int,
-        now: int,
-    ) -> Outcome:
-        """The outcome of one record; that it is quarantined, if it cannot be read."""
-        try:
-            hits: Sequence[int] = ()
-            if record.value and len(record.value) <= limit:
-                hits = self._gate.hits(record.value) if gated is None else gated
-                if not record.value.isascii():
-                    hits = self._looked_at(record.value, hits)
-            return self._outcome(record, hits, loud, names, now)
-        except BudgetExceeded as error:
-            return Quarantined(record, f"budget.{error.budget}")
-        except NoPrincipal:
-            return Quarantined(record, "no-principal")
-        except Exception as error:  # whatever fails, the record must not pass unread
-            log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
-            return Quarantined(record, "detector-error")
-
-    def _gated(self, records: Sequence[ActivityRecord], limit: int) -> Sequence[Sequence[int] | None]:
-        """What of the gate hits on each value of at most ``limit`` bytes; None where it fails.
-
-        All of a batch in a row: the gate's tables and what reading needs do not fit into a processor's cache together.
-        """
-        values = [one if (one := record.value) and len(one) <= limit else b"" for record in records]
-        try:
-            return self._gate.hits_of_each(values)
-        except Exception:  # each is asked again where it is read, and quarantined if that fails
-            return [None] * len(values)
-
-    def _looked_at(self, value: bytes, hits: Sequence[int]) -> Sequence[int]:
-        """``hits``, and the actions that the value announces once look-alikes are taken for what they look like."""
-        if not self._privileged or (alike := lookalikes.plain(value)) == value:
-            return hits
-        return [*{*hits, *(hit for hit in self._gate.hits(alike) if hit >= self.policy.gate.paths)}]
 
     def _form_of(self, topic: str) -> str:
         return (self._readings.get(topic) or self._reading(topic)).form
@@ -203,8 +170,10 @@ class Sanitizer:
         record: ActivityRecord,
         hits: Sequence[int],
         loud: Container[object],
-        names: Names | OverBudget | None,
         now: int,
+        names: Names | OverBudget | None,
+        *,
+        escaped: bool,
     ) -> Outcome:
         value, clean = record.value, record
         envelope: tuple[Redaction, ...] = ()
@@ -221,7 +190,7 @@ class Sanitizer:
             raise BudgetExceeded("names", self.policy.file.ner.characters)
         if not hits and not self._reads_all and names is None:
             return Sanitized(clean, envelope)
-        return self._read(record, clean, envelope, reading, hits, now, names)
+        return self._read(record, clean, envelope, reading, hits, now, names, escaped=escaped)
 
     def _read(
         self,
@@ -232,15 +201,12 @@ class Sanitizer:
         hits: Sequence[int],
         now: int,
         names: Names | None,
+        *,
+        escaped: bool,
     ) -> Outcome:
         """The outcome of a record that the gate asks to be read, or in which ``names`` were found."""
         ids, value = self.policy.gate, record.value or b""
-        redactions, dropped, escaped = envelope, False, False
-        if ids.rules in hits and value.find(b"\\u") >= 0:
-            spelled = spell_out(value)
-            shown = self._gate.hits(spelled)
-            escaped = ids.rules not in shown and is_spelled_out(value)
-            hits = self._looked_at(spelled, [*{*hits, *shown}])
+        redactions, dropped = envelope, False
         if names is not None or self._reads_all or min(hits) < ids.paths:
             cleaner = reading.cleaner
             cleaned = cleaner.clean_hit(value, reading.form, hits, names, escaped=escaped)

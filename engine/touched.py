@@ -57,11 +57,12 @@ class Readers(dict[tuple[frozenset[int], bytes], tuple[frozenset[int], bytes]]):
 
 
 Touching = Callable[
-    [Readers, bytes, int, int, Sequence[Span], int, Collection[int], bytes], tuple[int, list[Touched]] | None
+    [Readers, bytes, int, int, Sequence[Span], int, Collection[int], bytes, bool], tuple[int, list[Touched]] | None
 ]
 """From `Readers`, a text, the offset of a document in it, the depth that it may have, the spans of rules, the scalars
-that they may touch, the rules on keys and the name of the member that the text is to where the document ends, and the
-scalars and keys in it that rules read; None if there is no document. Raises BudgetExceeded, as `locate` does."""
+that they may touch, the rules on keys, the name of the member that the text is, and whether what may hold a document
+counts though nothing touches it, to where the document ends, and the scalars and keys in it that rules read; None if
+there is no document. Raises BudgetExceeded, as `locate` does."""
 
 
 def touched_pure(
@@ -73,6 +74,7 @@ def touched_pure(
     max_places: int,
     by_key: Collection[int],
     above: bytes,
+    untouched: bool,
     /,
 ) -> tuple[int, list[Touched]] | None:
     """The reference of `Touching`."""
@@ -90,7 +92,7 @@ def touched_pure(
         rules = everywhere.union([rule for _, _, rule in near])
         rules, key = readers[rules, b"" if kind == "key" else last_name(path, above)]
         raw = text[low:high]
-        if (rules and raw) or (kind != "number" and holds_more(raw)):
+        if (rules and raw) or ((near or untouched) and kind != "number" and holds_more(raw)):
             found.append((kind, low, raw, path, member, key, rules))
     return located[0], found
 
@@ -115,9 +117,11 @@ def touched_all(
     spans: Sequence[Span],
     max_places: int,
     by_key: Collection[int],
+    *,
+    untouched: bool,
 ) -> list[Touched] | None:
     """`touched` in the document that ``text`` is, white space and a byte order mark aside; None if it is none."""
-    found = touched(readers, text, after_mark(text), max_depth, spans, max_places, by_key, b"")
+    found = touched(readers, text, after_mark(text), max_depth, spans, max_places, by_key, b"", untouched)
     return found[1] if found is not None and is_end(text, found[0]) else None
 
 

@@ -55,6 +55,7 @@ _INSERT = "INSERT INTO records (id, timestamp, written, key, value, headers) VAL
 
 # A read gives up its page of rows here, so that big records do not fill the memory.
 _FETCH_ROWS = 256
+_new = tuple.__new__  # a named tuple made by its own name runs a function of Python
 FETCH_BYTES = 32 * 1024 * 1024
 
 _CLEAN_EVERY = 60.0  # seconds between two clean-up runs of one connection
@@ -218,9 +219,9 @@ class Store:
             while size < max_bytes and (rows := cursor.fetchmany()):
                 for row, timestamp, key, value, headers in rows:
                     size += len(value or b"")
-                    position = Position(topic, number, row & _OFFSET_MASK)
+                    position = _new(Position, (topic, number, row & _OFFSET_MASK))
                     unpacked = unpack_headers(headers) if headers else ()
-                    out.append(ActivityRecord(position, key, value, unpacked, timestamp))
+                    out.append(_new(ActivityRecord, (position, key, value, unpacked, timestamp)))
                     if size >= max_bytes:
                         break
             cursor.close()  # an open cursor would hold back the WAL

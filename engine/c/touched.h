@@ -10,6 +10,7 @@ typedef struct Touching {
     PyObject *rules[MAX_RULES]; /* those of the spans, each once: a bit of a mask each */
     int rule_count;
     byte *rule_of, few_rules_of[FEW_SPANS]; /* by span: the index of its rule */
+    bool untouched; /* the argument of that name */
     uint64_t everywhere; /* the rules on keys: a place in a key is for what is under it */
     Py_ssize_t *near, few_near[FEW_SPANS]; /* spans that the last scalar reached, and that reach beyond its start */
     Py_ssize_t near_count, following; /* and the first span behind its end */
@@ -109,9 +110,9 @@ static bool add_touched(
 {
     Touching *t = r->touching;
     const size_t size = (size_t)(end - start);
-    const bool more = kind != r->state->number &&
-                      (memchr(r->data + start, '{', size) != NULL || memchr(r->data + start, '[', size) != NULL);
     const uint64_t mask = touching_mask(r, start, end);
+    const bool more = (t->untouched || t->near_count > 0) && kind != r->state->number &&
+                      (memchr(r->data + start, '{', size) != NULL || memchr(r->data + start, '[', size) != NULL);
     if (!more && (mask == 0 || size == 0))
         return true;
     PyObject *names = path(r), *rules = NULL, *pair = NULL, *read = NULL, *raw = NULL, *one = NULL, *at = NULL;
@@ -149,11 +150,12 @@ done:
 
 static PyObject *touched_places(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 8 || !PyBytes_Check(args[1]) || !PyLong_Check(args[2]) || !PyLong_Check(args[3]) ||
-        !PyList_Check(args[4]) || !PyLong_Check(args[5]) || !PyAnySet_Check(args[6]) || !PyBytes_Check(args[7]))
+    if (count != 9 || !PyBytes_Check(args[1]) || !PyLong_Check(args[2]) || !PyLong_Check(args[3]) ||
+        !PyList_Check(args[4]) || !PyLong_Check(args[5]) || !PyAnySet_Check(args[6]) || !PyBytes_Check(args[7]) ||
+        !PyBool_Check(args[8]))
         return PyErr_Format(
-            PyExc_TypeError, "touched takes readers, bytes, two int, a list of spans, an int, a set and bytes");
-    Touching t = {.readers = args[0], .above = args[7]};
+            PyExc_TypeError, "touched takes readers, bytes, two int, a list of spans, an int, a set, bytes and a bool");
+    Touching t = {.readers = args[0], .above = args[7], .untouched = args[8] == Py_True};
     Reader r = {
         .data = (const byte *)PyBytes_AS_STRING(args[1]),
         .size = PyBytes_GET_SIZE(args[1]),

@@ -198,6 +198,16 @@ def test_a_rule_that_is_met_everywhere_is_read_everywhere() -> None:
     assert all(any(start < one.end and one.start < end for start, end in spans) for one in found)
 
 
+@pytest.mark.parametrize(
+    "raw", [b"tok_", b"tok_Zx81mQp0Lr27Ty5VbN3w", b"jane@corp.example", b"ssn 12345678", b"ssn 123456789"]
+)
+def test_whether_there_is_a_place_is_told_as_where(raw: bytes) -> None:
+    """By anchors, and by the pattern of a rule that has none."""
+    detector = PatternDetector([EMAIL, SSN, TOKEN])
+    for rules in ((0,), (1,), (2,), (0, 1, 2)):
+        assert detector.may_find(raw, rules) == bool(detector.places(raw, rules))
+
+
 def test_the_gate_is_asked_about_many_texts_as_about_each() -> None:
     """Under a short key, a long one, and none."""
     detector = PatternDetector([SSN, PASSWORD])

@@ -99,16 +99,17 @@ READERS = Readers([EveryThird(number) for number in range(200)])
     rules=st.sampled_from([1, 4, 200]),
     by_key=st.sets(st.integers(0, 3)),
     above=st.sampled_from([b"", b"a", "é".encode()]),
+    untouched=st.booleans(),
 )
 def test_what_rules_read_is_the_same(
-    compiled: Loops, data: bytes, choice: st.DataObject, rules: int, by_key: set[int], above: bytes
+    compiled: Loops, data: bytes, choice: st.DataObject, rules: int, by_key: set[int], above: bytes, untouched: bool
 ) -> None:
     """Scalars, their keys and rules; for more rules than a word has bits as well."""
     spans = [(low, high, choice.draw(st.integers(0, rules - 1))) for low, high in choice.draw(spans_in(data))]
     if rules == 200:
         spans = sorted([*spans, *((at % 7, at % 7 + 2, at) for at in range(100))])
     most = choice.draw(st.sampled_from([-1, 0, 1, LIMIT]))
-    arguments = READERS, data, choice.draw(st.integers(-1, 2)), 5, sorted(spans), most, by_key, above
+    arguments = READERS, data, choice.draw(st.integers(-1, 2)), 5, sorted(spans), most, by_key, above, untouched
     assert outcome(compiled.touched, *arguments) == outcome(PYTHON.touched, *arguments)
 
 
