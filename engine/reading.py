@@ -35,6 +35,7 @@ tells_dear = announces or announces_pure
 """Whether `DEAR` matches somewhere."""
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)+"\s*\Z', re.DOTALL)
 """A text that is a string as a whole and escapes something."""
+_SUBSCRIBED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_)]")
 _LONGEST_KEY = 128
 _KEY_ENDS = re.compile(rb"""[^\s="',;&?]=(?=[^\s,;&])""")  # and a value begins
 _NO_KEY = bytes.maketrans(b"""\t\n\r\v\f="',;&?""", b" " * 12)
@@ -162,10 +163,15 @@ def is_read_above(view: View) -> bool:
 
 
 def beginning(text: bytes, at: int) -> int:
-    """Where from ``at`` on a document may begin: a brace or bracket, or a string that the text is; -1 for nowhere."""
+    """Where from ``at`` on a document may begin: a brace or bracket, or a string that the text is; -1 for nowhere.
+
+    A bracket right behind a name is a subscript in code (``config["password"] = "tulip7"``), and no list.
+    """
     if at == 0 and text[:1] == b'"' and _STRING.match(text):
         return 0
     brace, bracket = text.find(b"{", at), text.find(b"[", at)
+    while bracket > 0 and (brace < 0 or bracket < brace) and text[bracket - 1] in _SUBSCRIBED:
+        bracket = text.find(b"[", bracket + 1)
     return min(brace, bracket) if brace >= 0 and bracket >= 0 else max(brace, bracket)
 
 

@@ -26,7 +26,7 @@ _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 
 _is_placeholder = _any(
     r"(?s)[$%#@][{(<\[].*|[{(<\[].*[})>\]]\W*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
-    r"\$\w+(?:[/.:-].*)?|%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # $VAR, %VAR%, %s, !Ref
+    r"\${1,2}\w+(?:[/.:-].*)?|%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # $VAR, %VAR%, %s, !Ref
     r"(?i)\W*(?:x+|y{3,}|[*]+|[.]+|-+|_+|#+|[?]+|0+|(?:\xe2[\x80-\xbf]{2})+)\W*",  # xxxxx, *****
     r"(?i)(?:.*[^a-z0-9])?(?:[*]{4,}|x{5,}|[.]{3})\W*",  # sk-xxxxx, abc...
     r"(?i)(?:x{3,}|[*]{3,})[^a-z0-9].*",
@@ -300,6 +300,11 @@ def query_secret(secret: bytes) -> bool:
     return password(secret) and len(secret) >= 12 and random_value(secret)
 
 
+def prose_token(secret: bytes) -> bool:
+    """A `random_value` of twenty characters or more, or a `mixed_random` one: it may be any word of a sentence."""
+    return mixed_random(secret) or (len(secret) >= 20 and random_value(secret))
+
+
 def prose_password(secret: bytes) -> bool:
     """A `strong_password` that is no address, path, number, decorator or pointer: it may be any word of a sentence."""
     core = secret.strip(b".,;:!?'\"`()")
@@ -353,8 +358,12 @@ def url_user(secret: bytes) -> bool:
 
 
 def argument_secret(secret: bytes) -> bool:
-    """A secret given as an argument of a command: no reference, no option, no path, no port mapping."""
-    return password(secret) and token(secret) and not re.match(rb"-|/|\./|~|@|\d+:\d+(?:\D|$)|\d{1,5}$", secret)
+    """A secret given as an argument of a command: no reference, no option, no path or URL, no port mapping."""
+    return (
+        password(secret)
+        and token(secret)
+        and not re.match(rb"-|/|\./|~|@|\d+:\d+(?:\D|$)|\d{1,5}$|[a-z][a-z0-9+]{1,12}://", secret)
+    )
 
 
 _ASSETS = frozenset(
@@ -389,6 +398,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "person_name": person_name,
     "plain_field": plain_field,
     "prose_password": prose_password,
+    "prose_token": prose_token,
     "query_secret": query_secret,
     "quoted_password": quoted_password,
     "random_letters": random_letters,

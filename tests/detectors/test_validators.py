@@ -259,6 +259,12 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
         ),
         ("device_password", ["k1te!Field", "$1$kite$3uWfZ9"], ["protection", "scanning-v2", "public", "<string>"]),
         ("prose_password", ["hunter2!", "k1te&field"], ["@abstractmethod", "*analysis.Pass", "**multiple"]),
+        (
+            "prose_token",
+            ["9c1f04d6e2b87a3550fe61d24b98c7aa", "q8Zr2LmX0vTn5Ky"],
+            ["3f786850e387550f", "my-release-name1", "getItem2ByName"],
+        ),
+        ("argument_secret", ["tulip7", "k1te&field"], ["https://files.example.com", "8080:80", "./run", "--flag"]),
         ("written_out", ["secret", "a*b"], ["${PW}", "<password>", "xxxxx", "********", "abc****", ""]),
         (
             "token",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.escapes import PERCENT_ENCODING, unescape
 from engine.layers import lookalikes
 from engine.layers.characters import FOLDING, QUOTED_PRINTABLE
-from engine.reading import pairs
+from engine.reading import beginning, pairs
 from engine.views import View
 
 PAIR = re.compile(rb"""([^\s="',;&?]{1,128})=(?:"((?:[^"\\]|\\.)*)"|'([^\s']*)'|([^\s"',;&]*))(?=[\s,;&]|$)""")
@@ -53,3 +53,12 @@ def test_look_alikes_are_named_character_by_character(text: bytes) -> None:
         return match[0] if one in (b'"', b"\\") else one
 
     assert lookalikes.plain(text) == re.sub(rb"[\xc2-\xf4][\x80-\xbf]{1,3}", meant, text)
+
+
+def test_a_subscript_in_code_is_no_document() -> None:
+    """A bracket right behind a name, a call or another subscript begins no list; any other may, and so does a brace."""
+    code = b'settings["db"]["password"] = x(1)["a"]'
+    assert beginning(code, 0) == -1
+    assert beginning(code + b' or ["b"]', 0) == len(code) + 4
+    assert beginning(b'a["b"] {"c": "d"}', 0) == 7
+    assert beginning(b'["a"]', 0) == 0
