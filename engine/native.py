@@ -6,8 +6,10 @@ engine.native` tells which are used.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
+from pathlib import Path
 from types import ModuleType
 
 from detectors.anchors import Scan, scan_pure
@@ -18,11 +20,19 @@ def _load() -> tuple[ModuleType | None, str]:
     if os.environ.get("SLUICEGATE_PURE") == "1":
         return None, "SLUICEGATE_PURE=1"
     try:
-        return importlib.import_module("engine._native"), ""
+        module = importlib.import_module("engine._native")
+        return (None, "engine/c has changed since it was built: run make") if _is_stale(module) else (module, "")
     except ModuleNotFoundError:
         return None, "it was not built: a C compiler or Python's headers were missing"
     except ImportError as error:
         return None, f"it cannot be loaded: {error}"
+
+
+def _is_stale(module: ModuleType) -> bool:
+    """Whether it was made from other sources than those beside it: it would be called in a way that it does not know."""
+    folder = Path(__file__).parent / "c"
+    sources = b"".join(part.read_bytes() for part in sorted(folder.iterdir())) if folder.is_dir() else b""
+    return bool(sources) and module.SOURCE_DIGEST != f"x{hashlib.sha256(sources).hexdigest()}"
 
 
 compiled, _why_not = _load()

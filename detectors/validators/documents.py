@@ -25,6 +25,41 @@ def icao_document(secret: bytes) -> bool:
     return sum(v * w for v, w in zip(values, (7, 3, 1) * 3, strict=True)) % 10 == int(text[9])
 
 
+def _icao_check(field: str) -> str:
+    """The check digit of a field of a machine-readable zone. Source: ICAO 9303, part 3, section 4.9."""
+    values = (0 if char == "<" else int(char, 36) for char in field)
+    return str(sum(value * (7, 3, 1)[at % 3] for at, value in enumerate(values)) % 10)
+
+
+def machine_readable(secret: bytes) -> bool:
+    """A line of a machine-readable zone: the check digits of its dates or its number are right, or it is of names.
+
+    Source: ICAO 9303, parts 4 to 7.
+    """
+    line = secret.decode("ascii", "replace")
+    if len(line) not in (30, 36, 44) or not re.fullmatch(r"[A-Z0-9<]+", line, re.ASCII):
+        return False
+    if re.fullmatch(r"[A-Z<]+", line):
+        return len(line) > 30
+    if len(line) == 30 and line[0].isalpha():
+        return line[14] in (_icao_check(line[5:14]), "<")
+    at = 0 if len(line) == 30 else 13
+    birth, until = line[at : at + 7], line[at + 8 : at + 15]
+    return _icao_check(birth[:6]) == birth[6] and _icao_check(until[:6]) == until[6]
+
+
+def pl_identity_card(secret: bytes) -> bool:
+    """A Polish identity card number: three letters, a check digit, five digits, weighted by 7, 3 and 1.
+
+    Source: https://en.wikipedia.org/wiki/Polish_identity_card#Document_number
+    """
+    text = secret.decode("ascii", "replace").replace(" ", "")
+    if not re.fullmatch(r"[A-Z]{3}\d{6}", text, re.ASCII):
+        return False
+    values = [int(char, 36) for char in text]
+    return sum(v * w for v, w in zip(values, (7, 3, 1, 9, 7, 3, 1, 7, 3), strict=True)) % 10 == 0
+
+
 def de_id_card(secret: bytes) -> bool:
     """The serial of a German identity card or passport, with a D or not; a check digit behind it has to be right."""
     text = secret.upper()

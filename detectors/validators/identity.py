@@ -105,7 +105,15 @@ from stdnum.vn import mst
 from stdnum.za import idnr as za_idnr
 from stdnum.za import tin as za_tin
 
-from detectors.validators.documents import de_id_card, icao_document, plate, uk_driving_licence, vin
+from detectors.validators.documents import (
+    de_id_card,
+    icao_document,
+    machine_readable,
+    pl_identity_card,
+    plate,
+    uk_driving_licence,
+    vin,
+)
 from detectors.validators.national import (
     Validator,
     au_medicare,
@@ -113,6 +121,7 @@ from detectors.validators.national import (
     checked,
     cn_resident_id,
     de_kvnr,
+    de_lanr,
     de_svnr,
     eg_national_id,
     es_nuss,
@@ -183,6 +192,7 @@ _CHECKED: dict[str, Validator] = {
     "cz_rc": checked(rc),
     "de_id_card": de_id_card,
     "de_kvnr": de_kvnr,
+    "de_lanr": de_lanr,
     "de_stnr": checked(stnr),
     "de_svnr": de_svnr,
     "de_tax_id": checked(idnr),
@@ -251,6 +261,7 @@ _CHECKED: dict[str, Validator] = {
     "luhn_ten": luhn_ten,
     "lv_personal_code": lv_personal_code,
     "ma_ice": checked(ice),
+    "machine_readable": machine_readable,
     "md_idno": checked(idno),
     "mk_edb": checked(edb),
     "mt_vat": checked(mt_vat),
@@ -269,6 +280,7 @@ _CHECKED: dict[str, Validator] = {
     "pe_cui": checked(pe_cui),
     "pe_ruc": checked(ruc),
     "pk_cnic": checked(cnic),
+    "pl_identity_card": pl_identity_card,
     "pl_nip": checked(nip),
     "pl_pesel": checked(pesel),
     "pl_pesel_checksum": pl_pesel_checksum,

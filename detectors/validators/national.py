@@ -365,6 +365,15 @@ def de_kvnr(secret: bytes) -> bool:
     return sum(n // 10 + n % 10 for n in weighted) % 10 == int(text[9])
 
 
+def de_lanr(secret: bytes) -> bool:
+    """A German number of a physician: six digits, a check digit (weights 4 and 9), two digits of the specialty.
+
+    Source: KBV, Richtlinie zur Vergabe der Arzt- und Betriebsstättennummern, section 4.
+    """
+    digits = _digits(secret)
+    return len(digits) == 9 and len(set(digits)) > 2 and -_weighted(digits, (4, 9) * 3) % 10 == digits[6]
+
+
 def kr_rrn(secret: bytes) -> bool:
     """A Korean resident or foreigner registration number: a birth date, and a check digit in those of before 2020-10.
 

@@ -88,6 +88,7 @@ CHECKSUMMED: dict[str, list[str]] = {
     "hu_tax_id": ["8071592153"],
     "hu_taj": ["166 516 395"],
     "gr_amka": ["25108499051"],
+    "pl_identity_card": ["ABA300000", "CDE 835337"],
     "at_tin": ["59-119/9013"],
     "cy_vat": ["10259033P"],
     "hk_id": ["G123456A"],
@@ -234,6 +235,23 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
         ("turkish_phone", ["5321234567", "2121234567"], ["9999999999", "6123456789"]),
         ("google_key", ["AIzaghxU2wDl7J0C92H4maQvNDAlTrMuiASeBFM"], ["AIzaSyabcdefghijklmnopqrstuvwxyz1234567"]),
         ("de_id_card", ["L01X00T47", "L01X00T47D", "L01X00T471"], ["L01X00T472", "CFGHJKLMN"]),
+        ("de_lanr", ["123456601", "987654477"], ["123456701", "223456601", "000000000", "12345660"]),
+        (
+            "machine_readable",
+            [
+                "P<UTOHALVORSEN<<LIV<SOLVEIG<<<<<<<<<<<<<<<<<",
+                "T220001293UTO8308126F3010150<<<<<<<<<<<<<<06",
+                "I<UTOT220001293<<<<<<<<<<<<<<<",
+                "8308126F3010150UTO<<<<<<<<<<<4",
+            ],
+            [
+                "T220001293UTO8308127F3010150<<<<<<<<<<<<<<06",
+                "I<UTOT220001294<<<<<<<<<<<<<<<",
+                "8308126F3010151UTO<<<<<<<<<<<4",
+                "HALVORSEN<<LIV<SOLVEIG<<<<<<<<",
+                "P<UTOHALVORSEN<<LIV",
+            ],
+        ),
         ("jwt", ["eyJhbGciOiJIUzI1NiJ9.e30.abc"], ["eyJ0eXAiOiJKV1QifQ.e30.abc", "eyJxx.e30", "abc"]),
         ("basic_credentials", ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], ["authentication", "QWxhZGRpbg=="]),
         (

@@ -21,6 +21,7 @@ from detectors.anchors import table
 from detectors.errors import BudgetExceeded
 from detectors.gateform import has_digits_pure
 from detectors.glance import Plan
+from engine import native
 from engine.jsontext import Place
 from engine.touched import Readers
 
@@ -254,6 +255,13 @@ def test_one_line_tells_which_is_used(compiled: Loops) -> None:
     """And why the other isn't."""
     assert told() == "compiled helper: in use\n"
     assert told(SLUICEGATE_PURE="1").endswith("(SLUICEGATE_PURE=1)\n")
+
+
+def test_a_helper_of_other_sources_is_not_used(compiled: Loops, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an update without a build it would be called in a way that it does not know, and all be quarantined."""
+    assert HELPER is not None
+    monkeypatch.setattr(HELPER, "SOURCE_DIGEST", "xolder")
+    assert native._load() == (None, "engine/c has changed since it was built: run make")
 
 
 def test_records_come_out_the_same_without_the_helper(compiled: Loops) -> None:
