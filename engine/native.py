@@ -29,10 +29,10 @@ def _load() -> tuple[ModuleType | None, str]:
 
 
 def _is_stale(module: ModuleType) -> bool:
-    """Whether it was made from other sources than those beside it: it would be called in a way that it does not know."""
+    """Whether it was made from other sources than those beside it, and so may be called in a way it does not know."""
     folder = Path(__file__).parent / "c"
     sources = b"".join(part.read_bytes() for part in sorted(folder.iterdir())) if folder.is_dir() else b""
-    return bool(sources) and module.SOURCE_DIGEST != f"x{hashlib.sha256(sources).hexdigest()}"
+    return bool(sources) and f"x{hashlib.sha256(sources).hexdigest()}" != module.SOURCE_DIGEST
 
 
 compiled, _why_not = _load()
