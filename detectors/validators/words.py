@@ -26,7 +26,8 @@ _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 
 _is_placeholder = _any(
     r"(?s)[$%#@][{(<\[].*|[{(<\[].*[})>\]]\W*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
-    r"\${1,2}\w+(?:[/.:-].*)?|%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # $VAR, %VAR%, %s, !Ref
+    r"\${1,2}(?:\d+|(?:[A-Za-z_]+\d{0,3}){1,5})(?:[/.:-].*)?",  # $VAR
+    r"%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # %VAR%, %s, !Ref
     r"(?i)\W*(?:x+|y{3,}|[*]+|[.]+|-+|_+|#+|[?]+|0+|(?:\xe2[\x80-\xbf]{2})+)\W*",  # xxxxx, *****
     r"(?i)(?:.*[^a-z0-9])?(?:[*]{4,}|x{5,}|[.]{3})\W*",  # sk-xxxxx, abc...
     r"(?i)(?:x{3,}|[*]{3,})[^a-z0-9].*",
@@ -135,8 +136,8 @@ def _made_up(secret: bytes) -> bool:
 _ROWS = (b"0123456789", b"abcdefghijklmnopqrstuvwxyz")
 _NEXT = bytes.maketrans(b"".join(_ROWS), b"".join(row[1:] + row[:1] for row in _ROWS))
 _NO_ALNUM = bytes(byte for byte in range(256) if byte not in _ALNUM)
-_SHAPED = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
-"""A UUID or a digest's length of hexadecimal digits: no placeholder takes the trouble."""
+_SHAPED = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}")
+"""A UUID or at least a digest's length of hexadecimal digits: no placeholder takes the trouble."""
 _COUNTED = 0.6  # of its letters and digits; random ones reach a tenth of that once in millions
 
 
@@ -195,7 +196,7 @@ def _wordy(secret: bytes) -> bool:
 def quoted_password(secret: bytes) -> bool:
     """A `password` between quotes: whatever stands there is meant as a value, so only what starts as code is code."""
     value = secret.strip()
-    return bool(value) and not (
+    return (len(value) > 1 or value.isalnum()) and not (
         _is_placeholder(value) or _is_placeholder(value.strip(b"'\"")) or _is_quoted_code(value)
     )
 
@@ -306,14 +307,14 @@ def prose_token(secret: bytes) -> bool:
 
 
 def prose_password(secret: bytes) -> bool:
-    """A `strong_password` that is no address, path, number, decorator or pointer: it may be any word of a sentence."""
+    """A `strong_password` that is no address, path, number, decorator or name of an attribute: it may be any word."""
     core = secret.strip(b".,;:!?'\"`()")
     return (
         strong_password(secret)
         and not core.isdigit()
         and not _PATH.fullmatch(core)
-        and not re.fullmatch(rb"[*]{1,3}[a-zA-Z_.]+[*]*|@[a-zA-Z_.]+", core)
-        and not re.fullmatch(rb"[\w.+-]+@[\w.-]+|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?", core)
+        and not re.fullmatch(rb"[*]{1,3}[a-zA-Z_.]+[*]*|@[a-zA-Z_.]+|[a-zA-Z_:-]+=", core)
+        and not re.fullmatch(rb"[\w.+-]+@(?:[\w-]+(?:\.[\w-]+)+|[A-Za-z-]+)|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?", core)
         and not _wordy(core)
     )
 

@@ -269,14 +269,23 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ["020 7946 0018", "(415) 555-0132", "030 901820"],
             ["12 34", "00000000", "1234567890123456789"],
         ),
-        ("quoted_password", ["a(b", "correct horse", "name)x"], ["${PW}", "os.environ", "getpass()", "********", ""]),
+        (
+            "quoted_password",
+            ["a(b", "correct horse", "name)x", "7"],
+            ["${PW}", ":", "os.environ", "getpass()", "********", ""],
+        ),
         (
             "short_secret",
             ["s3cr3t", "blue!kite"],
             ["letmein", "db-credentials-2", "projects/1/secrets/db", "12", "${S}"],
         ),
         ("device_password", ["k1te!Field", "$1$kite$3uWfZ9"], ["protection", "scanning-v2", "public", "<string>"]),
-        ("prose_password", ["hunter2!", "k1te&field"], ["@abstractmethod", "*analysis.Pass", "**multiple"]),
+        (
+            "prose_password",
+            ["hunter2!", "k1te&field", "K1te_P@ss_77!"],
+            ["@abstractmethod", "*analysis.Pass", "**multiple", "mira@db.example.com", "root@host", "encoding="],
+        ),
+        ("password", ["$A3ae68d9f8ccfc898ee2555a5f8f228b9"], ["$DB_PASSWORD_2", "$$PASSWORD", "$1", "$HOME/.pw"]),
         (
             "prose_token",
             ["9c1f04d6e2b87a3550fe61d24b98c7aa", "q8Zr2LmX0vTn5Ky"],
