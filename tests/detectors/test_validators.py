@@ -236,6 +236,12 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
         ("google_key", ["AIzaghxU2wDl7J0C92H4maQvNDAlTrMuiASeBFM"], ["AIzaSyabcdefghijklmnopqrstuvwxyz1234567"]),
         ("de_id_card", ["L01X00T47", "L01X00T47D", "L01X00T471"], ["L01X00T472", "CFGHJKLMN"]),
         ("de_lanr", ["123456601", "987654477"], ["123456701", "223456601", "000000000", "12345660"]),
+        ("nz_nhi", ["ZAC5361", "zaa 0067", "ZBN77VL"], ["ZAC5362", "ZBN77VM", "IAC5361", "ZAC536"]),
+        (
+            "vin",
+            ["4HE027299KK449126", "WVWZZZ1JZXW003452"],
+            ["4HE027299KK449127", "wvwzzz1jzxw003452", "W1234567890123456"],
+        ),
         (
             "machine_readable",
             [
