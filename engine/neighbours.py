@@ -1,9 +1,10 @@
 """What a value of a JSON record is called where its own key does not say: the name beside it, or that of its container.
 
 ``{"name": "DB_PASSWORD", "value": "…"}``, ``{"label": "SSN", "value": "…"}``,
-``{"documentType": "PASSPORT", "documentNumber": "…"}``, ``["--password", "…"]``, ``["password", "…"]``, ``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read
-such a value under the name that tells. `NAMED_SIGNS` and `PROGRAM_SIGN` are what the gate looks for in raw bytes, at
-any depth of JSON in strings: a record without one needs none of this.
+``{"documentType": "PASSPORT", "documentNumber": "…"}``, ``["--password", "…"]``, ``["password", "…"]``,
+``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read such a value under the name
+that tells. `NAMED_SIGNS` and `PROGRAM_SIGN` are what the gate looks for in raw bytes, at any depth of JSON in strings:
+a record without one needs none of this.
 """
 
 from __future__ import annotations
@@ -150,11 +151,15 @@ class _Neighbours:
                 return b"password"
             if own == 1 and len(beside) == 2 and _TELLING.fullmatch(before):
                 return before
-        elif own.lower().endswith((b"value", b"val")) and (told := self._told(beside)):
-            return told
-        elif own.lower().endswith((b"number", b"numero")) and _TELLING_PERSON.fullmatch(told := self._told(beside)):
-            return told
-        return self._held(owner, path)
+            return self._held(owner, path)
+        return self._beside(own.lower(), beside) or self._held(owner, path)
+
+    def _beside(self, own: bytes, beside: Members) -> bytes:
+        """What a member of the object calls the value or the number under ``own``; empty if none tells."""
+        if own.endswith((b"value", b"val")):
+            return self._told(beside)
+        told = self._told(beside) if own.endswith((b"number", b"numero")) else b""
+        return told if _TELLING_PERSON.fullmatch(told) else b""
 
     def _told(self, beside: Members) -> bytes:
         """The name that a member of the object gives the value beside it."""
