@@ -51,6 +51,7 @@ _PROGRAM = re.compile(rf"(?s:.*/)?({_PROGRAMS})".encode())
 _ASKED = {b"curl": (b"-u", b"--user", b"-U", b"--proxy-user"), b"redis-cli": (b"-a", b"--pass")}
 """The options of programs behind which a password stands; ``-p`` and ``-P`` of all others."""
 _VALUES = frozenset((b"value", b"val", b"data", b"text", b"plain", b"plaintext", b"raw", b"string", b"content"))
+_NUMBERS = frozenset((b"number", b"num", b"no"))
 
 _ANY = r"(?:[^\"\\]|\\+[^\"\\])"
 _OPENS = r'(?:\\*"(?:[^"]|\\")*)?[\[{]'
@@ -73,7 +74,7 @@ _NAMING_TOGETHER = tuple(
             rf'(?i)(?:{_PERSON_NAMES})\\*"\s*:\s*\\*"{_ANY}{{0,60}}(?:{TELLING_WORDS.decode()[4:]})',
         ),
         (
-            r'(?i)"(?:value|val|data|text|plain|plaintext|raw|string|content)\\*"\s*:',
+            r'(?i)"(?:value|val|data|text|plain|plaintext|raw|string|content|number|num|no)\\*"\s*:',
             rf'(?i)(?:{_HOLDERS}|{_PERSONAL})\\*"\s*:\s*{_OPENS}',
         ),
     )
@@ -195,7 +196,7 @@ class _Neighbours:
         if above in (b"data", b"stringData") and own:
             top = self._members.get((owner, path[:at]), {})
             return b"password" if top.get(b"kind") == b"Secret" else b""
-        if own in _VALUES and self._is_personal(above):
+        if (own in _VALUES or own in _NUMBERS) and self._is_personal(above):
             return above
         if above not in self._holders:
             found = _HOLDER.fullmatch(above)

@@ -92,4 +92,4 @@ def vin(secret: bytes) -> bool:
 def plate(secret: bytes) -> bool:
     """A vehicle registration: four characters or more, letters and digits."""
     core = re.sub(rb"[ -]", b"", secret)
-    return len(core) >= 4 and re.search(rb"\d", core) is not None and re.search(rb"[A-Za-z]", core) is not None
+    return len(core) >= 4 and re.search(rb"\d", core) is not None and re.search(rb"[A-Za-z\x80-\xff]", core) is not None

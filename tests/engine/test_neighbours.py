@@ -53,6 +53,7 @@ NUMBERS = [
     '{"fields": [{"value": "536226780", "name": "ssn"}]}',
     '{"ssn": {"value": "536226780", "verified": true}}',
     '{"idType": "SSN", "idNumber": "536226780"}',
+    '{"ssn": {"number": "536226780", "state": "VT"}}',
     '{"identifier": [{"system": "http://hl7.org/fhir/sid/us-ssn", "value": "536226780"}]}',
     '{"ssn": "{\\"value\\": \\"536226780\\"}"}',
 ]
