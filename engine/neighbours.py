@@ -1,9 +1,10 @@
 """What a value of a JSON record is called where its own key does not say: the name beside it, or that of its container.
 
-``{"name": "DB_PASSWORD", "value": "…"}``, ``{"label": "SSN", "value": "…"}``, ``["--password", "…"]``,
-``["password", "…"]``, ``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read
-such a value under the name that tells. `NAMED_SIGNS` and `PROGRAM_SIGN` are what the gate looks for in raw bytes, at
-any depth of JSON in strings: a record without one needs none of this.
+``{"name": "DB_PASSWORD", "value": "…"}``, ``{"label": "SSN", "value": "…"}``,
+``{"documentType": "PASSPORT", "documentNumber": "…"}``, ``["--password", "…"]``, ``["password", "…"]``,
+``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read such a value under the name
+that tells. `NAMED_SIGNS` and `PROGRAM_SIGN` are what the gate looks for in raw bytes, at any depth of JSON in strings:
+a record without one needs none of this.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from engine.views import View
 _WORDS = r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie"
 _PERSONAL = (
     r"ssn|social[ _-]?security|passport|national[ _-]?id|tax[ _-]?id|phone|mobile|date[ _-]?of[ _-]?birth|\bdob|iban"
-    r"|cpf|cnpj|aadhaar|bank[ _-]?account"
+    r"|cpf|cnpj|aadhaa?r|bank[ _-]?account|identity[ _-]?card|us-(?:npi|mbi)|nhs[ _-]?number|kvid-|medicare[ _-]?number"
 )
+_PERSON_NAMES = r"name|key|field|label|system|type"
+_PERSON_VALUES = r"val(?:ue)?|number|numero"
 _HOLDERS = r"password|passwd|passphrase|secret|api[_-]?key"
 _PROGRAMS = r"curl|mysql(?:dump|admin)?|mariadb|sshpass|redis-cli|smbclient|sqlcmd|psexec(?:64)?(?:\.exe)?"
 
@@ -28,7 +31,7 @@ NAMED_SIGNS = tuple(
     sign.encode()
     for sign in (
         rf'(?i)(?:name|key)\\*"\s*:\s*\\*"[^"\\]{{0,60}}(?:{_WORDS})',
-        rf'(?i)(?:name|key|field|label)\\*"\s*:\s*\\*"[^"\\]{{0,40}}(?:{_PERSONAL})',
+        rf'(?i)(?:{_PERSON_NAMES})\\*"\s*:\s*\\*"(?:[^"\\]|\\+/){{0,40}}(?:{_PERSONAL})',
         rf'(?i)[\[,]\s*\\*"[\w.-]{{0,60}}(?:{_WORDS})[\w.-]{{0,20}}\\*"\s*,\s*\\*"',
         rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*(?:\\*")?[\[{{]',
         rf'(?i)(?:{_PERSONAL})\\*"\s*:\s*(?:\\*")?\{{',
@@ -39,6 +42,7 @@ PROGRAM_SIGN = rf'(?:"|/)(?:{_PROGRAMS})\\*"\s*,'.encode()
 
 _TELLING = re.compile(rf"[^\"\\]{{0,60}}(?:{_WORDS})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
 _TELLING_PERSON = re.compile(rf"[^\"\\]{{0,40}}(?:{_PERSONAL})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
+_PERSON_NAME = re.compile(rf"(?:{_PERSON_NAMES})\Z".encode())
 _OPTION = re.compile(rf"-{{1,2}}[\w.-]{{0,58}}(?:{_WORDS})[\w.-]{{0,20}}".encode(), re.IGNORECASE)
 _FILE = re.compile(rb"(?:file|path|stdin|policy|env|name|id|type|ttl)$", re.IGNORECASE)
 _HOLDER = re.compile(rf"(?:[\w.-]*[_.-])?[a-z0-9]*?({_HOLDERS})(s?)".encode(), re.IGNORECASE)
@@ -47,6 +51,7 @@ _PROGRAM = re.compile(rf"(?s:.*/)?({_PROGRAMS})".encode())
 _ASKED = {b"curl": (b"-u", b"--user", b"-U", b"--proxy-user"), b"redis-cli": (b"-a", b"--pass")}
 """The options of programs behind which a password stands; ``-p`` and ``-P`` of all others."""
 _VALUES = frozenset((b"value", b"val", b"data", b"text", b"plain", b"plaintext", b"raw", b"string", b"content"))
+_NUMBERS = frozenset((b"number", b"num", b"no"))
 
 _ANY = r"(?:[^\"\\]|\\+[^\"\\])"
 _OPENS = r'(?:\\*"(?:[^"]|\\")*)?[\[{]'
@@ -65,11 +70,11 @@ _NAMING_TOGETHER = tuple(
     (teller(byte_regex(one)), teller(byte_regex(other)))
     for one, other in (
         (
-            r'(?i)val(?:ue)?\\*"\s*:',
-            rf'(?i)(?:name|key|field|label)\\*"\s*:\s*\\*"{_ANY}{{0,60}}(?:{TELLING_WORDS.decode()[4:]})',
+            rf'(?i)(?:{_PERSON_VALUES})\\*"\s*:',
+            rf'(?i)(?:{_PERSON_NAMES})\\*"\s*:\s*\\*"{_ANY}{{0,60}}(?:{TELLING_WORDS.decode()[4:]})',
         ),
         (
-            r'(?i)"(?:value|val|data|text|plain|plaintext|raw|string|content)\\*"\s*:',
+            r'(?i)"(?:value|val|data|text|plain|plaintext|raw|string|content|number|num|no)\\*"\s*:',
             rf'(?i)(?:{_HOLDERS}|{_PERSONAL})\\*"\s*:\s*{_OPENS}',
         ),
     )
@@ -147,16 +152,23 @@ class _Neighbours:
                 return b"password"
             if own == 1 and len(beside) == 2 and _TELLING.fullmatch(before):
                 return before
-        elif own.lower().endswith((b"value", b"val")) and (told := self._told(beside)):
-            return told
-        return self._held(owner, path)
+            return self._held(owner, path)
+        return self._beside(own.lower(), beside) or self._held(owner, path)
+
+    def _beside(self, own: bytes, beside: Members) -> bytes:
+        """What a member of the object calls the value or the number under ``own``; empty if none tells."""
+        if own.endswith((b"value", b"val")):
+            return self._told(beside)
+        told = self._told(beside) if own.endswith((b"number", b"numero")) else b""
+        return told if _TELLING_PERSON.fullmatch(told) else b""
 
     def _told(self, beside: Members) -> bytes:
         """The name that a member of the object gives the value beside it."""
         told = self._names.get(id(beside))
         if told is None:
-            names = (text for name, text in beside.items() if isinstance(name, bytes) and _tells(name.lower(), text))
-            told = self._names[id(beside)] = next(names, b"")
+            names = [text for name, text in beside.items() if isinstance(name, bytes) and _tells(name.lower(), text)]
+            secrets = (text for text in names if _TELLING.fullmatch(text))
+            told = self._names[id(beside)] = next(secrets, names[0] if names else b"")
         return told
 
     def _is_argument(self, number: int, text: bytes, before: bytes, beside: Members) -> bool:
@@ -184,7 +196,7 @@ class _Neighbours:
         if above in (b"data", b"stringData") and own:
             top = self._members.get((owner, path[:at]), {})
             return b"password" if top.get(b"kind") == b"Secret" else b""
-        if own in _VALUES and self._is_personal(above):
+        if (own in _VALUES or own in _NUMBERS) and self._is_personal(above):
             return above
         if above not in self._holders:
             found = _HOLDER.fullmatch(above)
@@ -203,4 +215,4 @@ def _tells(name: bytes, text: bytes) -> bool:
     """Whether ``text``, which stands under ``name``, is the name of a value beside it."""
     if name.endswith((b"name", b"key")) and _TELLING.fullmatch(text):
         return True
-    return name.endswith((b"name", b"key", b"field", b"label")) and _TELLING_PERSON.fullmatch(text) is not None
+    return _PERSON_NAME.search(name) is not None and _TELLING_PERSON.fullmatch(text) is not None

@@ -75,10 +75,16 @@ _VIN = {
 
 
 def vin(secret: bytes) -> bool:
-    """A vehicle identification number with the check digit that North America and China ask for. Source: ISO 3779."""
+    """A vehicle identification number with the check digit that North America and China ask for, or a European one.
+
+    European ones, from S on, need none: there capitals, letters among the first eight and four digits at the end
+    decide. Source: ISO 3779.
+    """
     text = secret.decode("ascii", "replace").upper()
     if len(text) != 17 or any(char not in _VIN for char in text) or len(set(text)) < 5:
         return False
+    if text[0] in "STUVWXYZ" and secret.isupper() and text[13:].isdigit() and sum(map(str.isalpha, text[:8])) >= 3:
+        return True
     total = sum(_VIN[c] * w for c, w in zip(text, (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2), strict=True))
     return text[8] == "0123456789X"[total % 11]
 
@@ -86,4 +92,4 @@ def vin(secret: bytes) -> bool:
 def plate(secret: bytes) -> bool:
     """A vehicle registration: four characters or more, letters and digits."""
     core = re.sub(rb"[ -]", b"", secret)
-    return len(core) >= 4 and re.search(rb"\d", core) is not None and re.search(rb"[A-Za-z]", core) is not None
+    return len(core) >= 4 and re.search(rb"\d", core) is not None and re.search(rb"[A-Za-z\x80-\xff]", core) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from stdnum.al import nipt
@@ -139,6 +140,7 @@ from detectors.validators.national import (
     luhn_id,
     luhn_ten,
     lv_personal_code,
+    nz_nhi,
     pl_pesel_checksum,
     pt_niss,
     ru_snils,
@@ -277,6 +279,7 @@ _CHECKED: dict[str, Validator] = {
     "no_orgnr": checked(no_orgnr),
     "nz_account": checked(nz_account),
     "nz_ird": checked(ird),
+    "nz_nhi": nz_nhi,
     "pe_cui": checked(pe_cui),
     "pe_ruc": checked(ruc),
     "pk_cnic": checked(cnic),
@@ -342,7 +345,7 @@ _PERSONS = """
     eg_national_id es_dni es_nie es_nuss fi_hetu fr_nir gr_amka hk_id hr_oib hu_taj id_nik il_id in_aadhaar
     ir_national_id is_kennitala it_fiscal_code jp_my_number kr_rrn lt_asmens lu_matricule luhn_ten
     lv_personal_code md_idno mx_curp my_nric nl_bsn no_fodselsnummer pk_cnic pl_pesel pt_cc ro_cnp ru_snils
-    se_personal_number sg_nric si_emso th_pin tr_tckn tw_id uk_nhs uk_nino us_ssn_said vn_cccd za_id
+    se_personal_number sg_nric si_emso th_pin tr_tckn tw_id uk_nhs uk_nino vn_cccd za_id
 """.split()
 _TAXES = """
     ar_cuit at_tin au_abn au_tfn az_voen be_vat bg_vat br_cnpj br_cpf by_unp ca_bn ca_sin ch_uid cl_rut cn_uscc
@@ -355,14 +358,36 @@ _TAXES = """
 """.split()
 
 
+_WRITTEN = {
+    name: re.compile(form)
+    for name, form in {
+        "de_stnr": rb"\d{2,3}[ /]\d{3,4}[ /]\d{4,5}",
+        "eg_tn": rb"\d{3}-\d{3}-\d{3}",
+        "kr_brn": rb"\d{3}-\d{2}-\d{5}",
+        "pk_cnic": rb"\d{5}-\d{7}-\d",
+        "pt_cc": rb"\d{8}[ ]?\d[ ]?[A-Z]{2}\d",
+    }.items()
+}
+"""Kinds without a check digit, or next to none: where no country is named, any digits would do, so they count as they
+are usually written."""
+_SSN_WRITTEN = re.compile(rb"\d{3}[ -]\d{2}[ -]\d{4}")
+
+
 def person_number(secret: bytes) -> bool:
     """A number that some country gives a person, by its check: for a field that says so and not of which country."""
-    return any(_CHECKED[name](secret) for name in _PERSONS)
+    return any(_one_of(name, secret) for name in _PERSONS) or (
+        _SSN_WRITTEN.fullmatch(secret) is not None and us_ssn_said(secret)
+    )
 
 
 def tax_number(secret: bytes) -> bool:
-    """A tax number of a person or a company of some country, by its check."""
-    return any(_CHECKED[name](secret) for name in _TAXES)
+    """A tax number of a person or a company of some country, by its check, or of the United States by its structure."""
+    return any(_one_of(name, secret) for name in _TAXES)
+
+
+def _one_of(name: str, secret: bytes) -> bool:
+    written = _WRITTEN.get(name)
+    return (written is None or written.fullmatch(secret) is not None) and _CHECKED[name](secret)
 
 
 VALIDATORS: Mapping[str, Validator] = {**_CHECKED, "person_number": person_number, "tax_number": tax_number}

@@ -374,6 +374,24 @@ def de_lanr(secret: bytes) -> bool:
     return len(digits) == 9 and len(set(digits)) > 2 and -_weighted(digits, (4, 9) * 3) % 10 == digits[6]
 
 
+_NHI_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+def nz_nhi(secret: bytes) -> bool:
+    """A New Zealand National Health Index number: three letters, two digits, then two digits or, in new ones, letters.
+
+    The last is a check, modulo 11 or 23. Source: HISO 10046:2024, appendix A.
+    """
+    text = secret.decode("ascii", "replace").upper().replace(" ", "")
+    if not re.fullmatch(r"[A-HJ-NP-Z]{3}\d{2}(?:\d{2}|[A-HJ-NP-Z]{2})", text, re.ASCII):
+        return False
+    values = [int(char) if char.isdigit() else _NHI_LETTERS.index(char) + 1 for char in text]
+    total = _weighted(values[:6], range(7, 1, -1))
+    if text[6].isdigit():
+        return total % 11 != 0 and (11 - total % 11) % 10 == values[6]
+    return 23 - total % 23 == values[6]
+
+
 def kr_rrn(secret: bytes) -> bool:
     """A Korean resident or foreigner registration number: a birth date, and a check digit in those of before 2020-10.
 

@@ -236,6 +236,14 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
         ("google_key", ["AIzaghxU2wDl7J0C92H4maQvNDAlTrMuiASeBFM"], ["AIzaSyabcdefghijklmnopqrstuvwxyz1234567"]),
         ("de_id_card", ["L01X00T47", "L01X00T47D", "L01X00T471"], ["L01X00T472", "CFGHJKLMN"]),
         ("de_lanr", ["123456601", "987654477"], ["123456701", "223456601", "000000000", "12345660"]),
+        ("person_number", ["44051401359", "53315-9407108-1", "536-22-6780"], ["5331594071081", "44051401358000"]),
+        ("tax_number", ["181/815/08155", "572-48-01234", "57 549 285 017"], ["18181508150", "5724801234"]),
+        ("nz_nhi", ["ZAC5361", "zaa 0067", "ZBN77VL"], ["ZAC5362", "ZBN77VM", "IAC5361", "ZAC536"]),
+        (
+            "vin",
+            ["4HE027299KK449126", "WVWZZZ1JZXW003452"],
+            ["4HE027299KK449127", "wvwzzz1jzxw003452", "W1234567890123456"],
+        ),
         (
             "machine_readable",
             [

@@ -20,6 +20,7 @@ TOLD = [
     '{"name": "DB_PASSWORD", "value": "tulip"}',
     '{"value": "tulip", "name": "DB_PASSWORD"}',
     '{"Key": "DbPassword", "Value": "tulip"}',
+    '{"type": "phone", "name": "DB_PASSWORD", "value": "tulip"}',
     '{"ParameterKey": "DBPassword", "ParameterValue": "tulip"}',
     '["password", "tulip"]',
     '{"pairs": [["user", "mira"], ["password", "tulip"]]}',
@@ -51,6 +52,9 @@ NUMBERS = [
     '{"label": "Social Security Number", "value": "536226780"}',
     '{"fields": [{"value": "536226780", "name": "ssn"}]}',
     '{"ssn": {"value": "536226780", "verified": true}}',
+    '{"idType": "SSN", "idNumber": "536226780"}',
+    '{"ssn": {"number": "536226780", "state": "VT"}}',
+    '{"identifier": [{"system": "http://hl7.org/fhir/sid/us-ssn", "value": "536226780"}]}',
     '{"ssn": "{\\"value\\": \\"536226780\\"}"}',
 ]
 
@@ -84,6 +88,8 @@ def test_attributes_and_pairs_of_a_text_name_nothing_beside_them(text: str) -> N
 _NAMES = [
     "name",
     "field_label",
+    "idType",
+    "idNumber",
     "value",
     "NewValue",
     "passwords",
@@ -106,7 +112,7 @@ _TEXTS = [
     "/bin/mysql",
     "Secret",
 ]
-_TEXTS += ["the ssn", 'a "dob', "id"]
+_TEXTS += ["the ssn", 'a "dob', "id", "http://x/us-npi"]
 
 
 @given(
@@ -178,7 +184,13 @@ def test_a_form_s_label_names_the_number_beside_it(text: str, depth: int) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ['{"phone": {"id": "12345678"}}', '{"label": "ssn", "count": "536226780"}', '{"name": "x", "value": "536226780"}'],
+    [
+        '{"phone": {"id": "12345678"}}',
+        '{"type": "token", "number": "536226780"}',
+        '{"type": "ssn_form", "page": "536226780"}',
+        '{"label": "ssn", "count": "536226780"}',
+        '{"name": "x", "value": "536226780"}',
+    ],
 )
 def test_a_number_under_another_name_stays(text: str) -> None:
     """The label tells of the value alone."""
