@@ -15,7 +15,7 @@ from detectors.context import any_word, context_pattern
 from detectors.errors import BudgetExceeded
 from detectors.finding import Finding, Text
 from detectors.gateform import gate_form, least_length, needs_digits
-from detectors.regex import Search, byte_regex, each_match, search_of, teller
+from detectors.regex import Search, byte_regex, search_of, teller
 from detectors.rule import Rule
 from detectors.validators import VALIDATORS, Validator
 
@@ -132,15 +132,14 @@ class CompiledRule:
         rule = self.rule
         return () if rule.gate or rule.key else rule.context
 
-    def places(self, raw: bytes) -> Iterator[tuple[int, int]]:
-        """Stretches of raw, still escaped bytes: each finding, or the key that it stands under, touches one."""
-        for groups in each_match(self._place or self._compile_place(), raw):
-            yield groups[0]
+    def place(self, raw: bytes, at: int) -> tuple[int, int] | None:
+        """The first place from ``at`` on in raw, still escaped bytes; None if there is none.
 
-    def stands_in(self, raw: bytes) -> bool:
-        """Whether there is one of `places`."""
+        Each finding, or the key that it stands under, touches one.
+        """
         search = self._place or self._compile_place()
-        return search(raw, 0, len(raw))[0][0] >= 0
+        start, end = search(raw, at, len(raw))[0]
+        return (start, end) if start >= 0 else None
 
     def _compile_place(self) -> Search:
         self._place = place = search_of(_place_of(self.rule))
@@ -223,7 +222,7 @@ class CompiledRule:
     def _next(self, value: bytes, at: int) -> tuple[int, int, int] | None:
         """The first of `spans` from ``at`` on, and from where on to look for the next.
 
-        A function and not a generator, as `each_match` is: most texts have one match, and setting up two generators
+        A function and not a generator: most texts have one match, and setting up two generators
         takes as long as finding it.
         """
         search, size = self._search or self._compile(), len(value)

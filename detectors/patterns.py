@@ -155,7 +155,9 @@ class PatternDetector:
         anchors, others = self._table(rules)
         found: list[Span] = []
         if anchors is not None:
-            spans = self._anchored(raw, *anchors, min(_most_anchors(raw), self._max_candidates))
+            words, masks, owners = anchors
+            most = _FEW_ANCHORS if len(raw) <= _FEW_ANCHORS * _DENSE else _most_anchors(raw)
+            spans = self._anchored(raw, words, masks, owners, min(most, self._max_candidates))
             if spans is None and _is_sparse(raw):
                 return [(0, len(raw), rule) for rule in rules]
             if spans is None:
@@ -172,21 +174,30 @@ class PatternDetector:
     def may_find(self, raw: bytes, rules: tuple[int, ...]) -> bool:
         """Whether `places` gives any: mostly it does not, and that is quicker told than where they are."""
         anchors, others = self._table(rules)
-        if anchors is not None and self._anchored(raw, *anchors, 0) is None:
-            return True
-        return any(self.rules[rule].stands_in(raw) for rule in others)
+        if anchors is not None:
+            words, masks, owners = anchors
+            if self._anchored(raw, words, masks, owners, 0) is None:
+                return True
+        return bool(others) and any(self.rules[rule].place(raw, 0) is not None for rule in others)
 
     def _places_of(self, rule: int, raw: bytes, budget: Budget) -> Iterator[Span]:
-        """The places of one rule, as its own pattern tells; all of the text, once there are more than scalars in it."""
-        most = self._max_candidates
-        for count, (start, end) in enumerate(self.rules[rule].places(raw)):
+        """The places of one rule, as its own pattern tells; all of the text, once there are more than scalars in it.
+
+        Each reaches to the next quote: until there, the scalar is the same, and is read in any case.
+        """
+        most, place = self._max_candidates, self.rules[rule].place
+        count = at = 0
+        while (span := place(raw, at)) is not None:
             budget.take()
+            start, at = span
             if count == _FEW and (scalars := _separators(raw)) * 2 < most:
                 most = scalars + _FEW
             if count > most:
                 yield start, len(raw), rule
                 return
-            yield start, end, rule
+            count += 1
+            at = max(at, raw.find(b'"', at))
+            yield start, at, rule
 
     def _table(self, rules: tuple[int, ...]) -> tuple[Table | None, list[int]]:
         """The anchors of ``rules``, which come together again and again, and those of the rules that have none."""

@@ -65,7 +65,7 @@ def _examples(rule: CompiledRule, gate: Gate) -> Iterator[tuple[Loc, str]]:
         for form, raw in raw_forms(example).items():
             if not gate.hits(raw):
                 yield loc, f"the gate is silent on it {form}"
-            elif not any(rule.places(raw)):
+            elif rule.place(raw, 0) is None:
                 yield loc, f"its place cannot be told {form}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -52,16 +52,3 @@ def teller(regex: Any, *, whole: bool = False) -> Callable[[bytes], bool]:
         return lambda text: match(anchor, text, 0, len(text))[0][0] >= 0
     test = regex.fullmatch if whole else regex.search
     return lambda text: test(text) is not None
-
-
-def each_match(search: Search, text: bytes, least: int = 0) -> Iterator[Sequence[tuple[int, int]]]:
-    """The matches in ``text``, one behind the other; each has ``least`` bytes or more."""
-    at, size = 0, len(text)
-    last = size - least
-    while at <= last:
-        groups = search(text, at, size)
-        start, end = groups[0]
-        if start < 0:
-            return
-        yield groups
-        at = end if end > at else at + 1  # behind an empty match where nothing was passed over

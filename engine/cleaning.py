@@ -46,7 +46,7 @@ class Plan:
         self.reads_all = any(ids.rules < hit < ids.literals for hit in hits)
         self.signs = any(ids.literals <= hit < ids.paths for hit in hits)
         self.actions = tuple([hit for hit in hits if hit >= ids.paths])
-        self.readers: dict[tuple[Hides, bool], PartReader] = {}
+        self.readers: list[PartReader | None] = [None] * (2 * len(Hides))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,13 @@ class Cleaner:
     readers: Readers = field(repr=False)
     parts: Parts = field(default_factory=Parts)
     keyed: bool = field(init=False)  # whether what it writes may depend on whose record it is
+    _bound: bool = field(init=False, repr=False)  # whether there are rules about places
     _plans: dict[tuple[int, ...], Plan] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         keyed = self.default in KEYED or any(method in KEYED for method in self.methods.values())
         object.__setattr__(self, "keyed", keyed)
+        object.__setattr__(self, "_bound", bool(self.places))
 
     def clean(self, data: bytes, form: str = "auto", *, base: Step | None = None) -> Cleaned:
         """``data`` redacted. ``form`` is json, text, logfmt or auto; ``base`` is the path it stands at.
@@ -109,7 +111,7 @@ class Cleaner:
         if not rules and (escaped or not hidden) and not signs and names is None:
             return Cleaned(data, (), dropped=False)
         lines = in_lines(data)
-        if names is None and not lines and not self.places and form in ("json", "auto"):
+        if names is None and not lines and not self._bound and form in ("json", "auto"):
             hides = Hides.ESCAPED if escaped else Hides.SOMETHING if hidden else Hides.NOTHING
             cleaned = self._clean_parts(data, plan, hides, signs=signs)
             if cleaned is not None:
@@ -243,9 +245,10 @@ class Cleaner:
         if self.keyed:
             spliced = PartReader(self, plan.rules, hides, self.key_of(data), signs=signs).read(data)
         else:
-            reader = plan.readers.get((hides, signs))
+            at = 2 * hides + signs
+            reader = plan.readers[at]
             if reader is None:
-                reader = plan.readers[hides, signs] = PartReader(self, plan.rules, hides, None, signs=signs)
+                reader = plan.readers[at] = PartReader(self, plan.rules, hides, None, signs=signs)
             spliced = reader.read(data)
         if spliced is None:
             return None

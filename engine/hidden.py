@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from detectors.anchors import Span
 from detectors.regex import byte_regex, search_of, teller
-from engine.layers import BEYOND, DEAR, LITERALS, may_have_rows
+from engine.layers import BEYOND, DEAR, LITERAL, may_have_rows, short
 from engine.layers.characters import IN_ARRAY
 from engine.reading import tells_dear
 
@@ -24,8 +24,8 @@ class Hides(IntEnum):
 HIDDEN = -1
 """In place of a rule: escapes or layers, behind which any rule may find something."""
 ESCAPES = rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}"
-_PLACES = tuple(search_of(byte_regex(pattern.decode())) for pattern in (IN_ARRAY + b"|" + ESCAPES, LITERALS))
-_PLACES_BEYOND = tuple(search_of(byte_regex(pattern.decode())) for pattern in BEYOND)
+_PLACES = tuple(search_of(byte_regex(pattern.decode())) for pattern in (IN_ARRAY + b"|" + ESCAPES, LITERAL))
+_PLACES_ROWS = tuple(search_of(byte_regex(pattern.decode())) for pattern in (short.LITERAL, *BEYOND))
 """Apart: the states of one automaton for all of them do not fit into what google-re2 keeps, and it would work them
 out anew for each text."""
 _PLACES_DEAR = (search_of(byte_regex(DEAR.decode())),)
@@ -50,8 +50,8 @@ def is_spelled_out(value: bytes) -> bool:
 def hidden_in(text: bytes) -> list[Span]:
     """The stretches of a text in which escapes or layers stand: it may hold nothing else."""
     out, size = list[Span](), len(text)
-    beyond = _PLACES_BEYOND if may_have_rows(text) else ()
-    for search in (*_PLACES, *beyond, *(_PLACES_DEAR if tells_dear(text) else ())):
+    rows = _PLACES_ROWS if may_have_rows(text) else ()
+    for search in (*_PLACES, *rows, *(_PLACES_DEAR if tells_dear(text) else ())):
         at = count = 0
         while (span := search(text, at, size)[0])[0] >= 0:
             start, at = span

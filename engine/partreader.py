@@ -99,7 +99,7 @@ class PartReader:
         self._hides = hides
         self._signs = signs
         self._untouched = hides is not Hides.NOTHING  # else, what rules find deep in a text touches it here
-        self._how = frozenset(rules), hides, signs
+        self._how = frozenset(rules), int(hides), signs  # an `Enum` is hashed by a function of Python
         self._tenant = tenant
 
     def read(self, data: bytes) -> Spliced | None:
@@ -197,13 +197,15 @@ class PartReader:
             return known[scalar]
         escaped = BACKSLASH in raw and kind != "number"
         text = unescape_bytes(raw) if escaped else raw
+        found: list[Finding] | None = None
+        if beyond is None:
+            found = self._flat(text, key, rules)
+            if found is not None and not found:  # most often, and nothing is made of it
+                self._parts.put(scalar, len(raw), None)
+                return None
         out = Found()
         try:
             if beyond is None:
-                found = self._flat(text, key, rules)
-                if found is not None and not found:  # most often, and nothing is made of it
-                    self._parts.put(scalar, len(raw), None)
-                    return None
                 alone = found is not None and self._redacted(text, found, out)
             elif kind == "key" or layer >= self._limits.layers:
                 alone = False
@@ -251,7 +253,10 @@ class PartReader:
         """What is found in a text that holds no other; None where that takes more than itself."""
         if self._hides is Hides.ESCAPED and b"\\u" in text:  # it spells another text
             return None
-        return self._detector.read(Text(text, key), rules - _HIDDEN_ONLY if HIDDEN in rules else rules)
+        try:
+            return self._detector.read(_new(Text, (text, key)), rules - _HIDDEN_ONLY if HIDDEN in rules else rules)
+        except BudgetExceeded:
+            return None
 
     def _nested(self, text: bytes, key: bytes, rules: frozenset[int], name: bytes, layer: int, out: Found) -> bool:
         """The same for one that may hold documents, in the member ``name``."""

@@ -11,7 +11,7 @@ from detectors.errors import BudgetExceeded
 from detectors.regex import byte_regex, teller
 from engine.escapes import BACKSLASH, Unescaped, unescape, unquote
 from engine.jsontext import Document, Scalar, Step, read, read_all
-from engine.layers import BEYOND, DEAR, LITERALS, announces, announces_pure, characters, layers, may_have_rows, short
+from engine.layers import BEYOND, LITERAL, announces, announces_pure, characters, layers, may_have_rows, short
 from engine.layers.base64text import LEAST
 from engine.layers.characters import (
     breaks_softly,
@@ -24,11 +24,9 @@ from engine.views import SPELLINGS, Limits, View, key_of
 
 _SPELLED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
-_SPELLS = tuple(
-    teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|" + DEAR, LITERALS)
-)
+_SPELLS = tuple(teller(byte_regex(pattern.decode())) for pattern in (rb"\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}", LITERAL))
 _SPELLS_BEYOND = tuple(teller(byte_regex(pattern.decode())) for pattern in BEYOND)
-"""With these, whatever `spelled` reads; apart, as in `engine.hidden`."""
+"""With these and `DEAR`, whatever `spelled` reads; apart, as in `engine.hidden`."""
 _spells_shortly = teller(byte_regex(short.LITERAL.decode()))
 _SIGNS = b"&\\%='\"\x1b"
 tells_dear = announces or announces_pure
@@ -130,15 +128,14 @@ def spelled(
 
 def may_spell(text: bytes) -> bool:
     """Whether escapes or layers stand in a text. First a glance at the characters that their patterns need."""
-    return (
-        len(text.translate(None, _SIGNS)) != len(text)
-        or not text.isascii()
-        or LEAST.search(text) is not None
-        or tells_dear(text)
-        or _spells_shortly(text)
-    ) and (
-        any(tells(text) for tells in _SPELLS) or (may_have_rows(text) and any(tells(text) for tells in _SPELLS_BEYOND))
-    )
+    if tells_dear(text):
+        return True
+    signs = len(text.translate(None, _SIGNS)) != len(text) or not text.isascii() or LEAST.search(text) is not None
+    if signs and any(tells(text) for tells in _SPELLS):
+        return True
+    if not may_have_rows(text):
+        return False
+    return _spells_shortly(text) or (signs and any(tells(text) for tells in _SPELLS_BEYOND))
 
 
 def _spelling(kind: str, source: Unescaped, view: View, purse: Purse) -> list[View]:

@@ -7,7 +7,7 @@ The compiled helper does both in one walk.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from detectors.anchors import Span
 from engine.jsontext import after_mark, is_end, locate_pure
@@ -100,9 +100,22 @@ def touched_pure(
 def completed(inner: Callable[..., tuple[int, list[Touched]] | None]) -> Touching:
     """The compiled helper's function, and `touched_pure` where it does not go: for more rules than bits in a word."""
 
-    def touched(*given: Any) -> tuple[int, list[Touched]] | None:
-        found = inner(*given)
-        return touched_pure(*given) if found is NotImplemented else found
+    def touched(
+        readers: Readers,
+        text: bytes,
+        start: int,
+        max_depth: int,
+        spans: Sequence[Span],
+        max_places: int,
+        by_key: Collection[int],
+        above: bytes,
+        untouched: bool,
+        /,
+    ) -> tuple[int, list[Touched]] | None:  # each by its name: to gather and spread them takes as long as the call
+        found = inner(readers, text, start, max_depth, spans, max_places, by_key, above, untouched)
+        if found is NotImplemented:
+            return touched_pure(readers, text, start, max_depth, spans, max_places, by_key, above, untouched)
+        return found
 
     return touched
 
@@ -121,8 +134,11 @@ def touched_all(
     untouched: bool,
 ) -> list[Touched] | None:
     """`touched` in the document that ``text`` is, white space and a byte order mark aside; None if it is none."""
-    found = touched(readers, text, after_mark(text), max_depth, spans, max_places, by_key, b"", untouched)
-    return found[1] if found is not None and is_end(text, found[0]) else None
+    start = 0 if text[:1] == b"{" else after_mark(text)
+    found = touched(readers, text, start, max_depth, spans, max_places, by_key, b"", untouched)
+    if found is None or (found[0] != len(text) and not is_end(text, found[0])):
+        return None
+    return found[1]
 
 
 def holds_more(raw: bytes) -> bool:

@@ -3,7 +3,7 @@
 
 #include "base.h"
 
-enum { MAX_WORDS = 64 };
+enum { MAX_WORDS = 64, ABREAST = 4 };
 
 /* The spans of one scan, as they end. */
 typedef struct {
@@ -26,6 +26,45 @@ static bool add_ended(Ends *ends, uint64_t ended, Py_ssize_t word, Py_ssize_t at
     return true;
 }
 
+/* Scans for the anchors of `count` words of the table, which has `words`, from `word` on; false with an exception set. The
+ * steps of several words wait for each other as little as those of one do, so they take hardly longer. */
+static inline bool scan_words(
+    Ends *ends, const byte *data, Py_ssize_t size, const char *masks, Py_ssize_t words, Py_ssize_t word, const int count,
+    Py_ssize_t most)
+{
+    uint64_t first[ABREAST], last[ABREAST], state[ABREAST], before[ABREAST], now[ABREAST];
+    memcpy(first, masks + (256 * words + word) * 8, (size_t)count * 8);
+    memcpy(last, masks + (257 * words + word) * 8, (size_t)count * 8);
+    for (int i = 0; i < count; i++)
+        state[i] = before[i] = 0;
+    for (Py_ssize_t at = 0; at < size; at++) {
+        const char *row = masks + (data[at] * words + word) * 8;
+        uint64_t changed = 0;
+        for (int i = 0; i < count; i++) {
+            uint64_t mask;
+            memcpy(&mask, row + i * 8, 8);
+            state[i] = (state[i] << 1 | first[i]) & mask;
+            now[i] = state[i] & last[i];
+            changed |= now[i] ^ before[i];
+        }
+        if (changed == 0)
+            continue;
+        for (int i = 0; i < count; i++) {
+            for (uint64_t began = now[i] & ~before[i]; began != 0; began &= began - 1)
+                ends->starts[(word + i) * 64 + __builtin_ctzll(began)] = at;
+            if (!add_ended(ends, before[i] & ~now[i], word + i, at))
+                return false;
+            before[i] = now[i];
+        }
+        if (PyList_GET_SIZE(ends->found) > most)
+            return true;
+    }
+    for (int i = 0; i < count; i++)
+        if (!add_ended(ends, before[i], word + i, size))
+            return false;
+    return true;
+}
+
 static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     (void)module;
@@ -42,25 +81,20 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_ssize_t starts[MAX_WORDS * 64];
     Ends ends = {PyList_New(0), args[3], starts};
     bool well = ends.found != NULL;
-    for (Py_ssize_t word = 0; well && word < words; word++) { /* one after the other: nearly always there is one */
-        uint64_t first, last, state = 0, before = 0, mask;
-        memcpy(&first, masks + (256 * words + word) * 8, 8);
-        memcpy(&last, masks + (257 * words + word) * 8, 8);
-        for (Py_ssize_t at = 0; at < size; at++) {
-            memcpy(&mask, masks + (data[at] * words + word) * 8, 8);
-            state = (state << 1 | first) & mask;
-            const uint64_t now = state & last;
-            if (now == before)
-                continue;
-            for (uint64_t began = now & ~before; began != 0; began &= began - 1)
-                starts[word * 64 + __builtin_ctzll(began)] = at;
-            well = add_ended(&ends, before & ~now, word, at);
-            if (!well || PyList_GET_SIZE(ends.found) > most)
-                break;
-            before = now;
+    for (Py_ssize_t word = 0; well && word < words; word += ABREAST) {
+        switch (words - word) { /* with a number that the compiler knows */
+        case 1:
+            well = scan_words(&ends, data, size, masks, words, word, 1, most);
+            break;
+        case 2:
+            well = scan_words(&ends, data, size, masks, words, word, 2, most);
+            break;
+        case 3:
+            well = scan_words(&ends, data, size, masks, words, word, 3, most);
+            break;
+        default:
+            well = scan_words(&ends, data, size, masks, words, word, ABREAST, most);
         }
-        if (well && PyList_GET_SIZE(ends.found) <= most)
-            well = add_ended(&ends, before, word, size);
         if (well && PyList_GET_SIZE(ends.found) > most) {
             Py_DECREF(ends.found);
             Py_RETURN_NONE;

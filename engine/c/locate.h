@@ -61,21 +61,25 @@ static bool push(Reader *r, bool is_object, bool named)
     return true;
 }
 
+/* The key decoded or the index that is read in a container, borrowed; NULL with an exception set. */
+static PyObject *frame_name(Frame *frame, const byte *data)
+{
+    if (frame->name == NULL)
+        frame->name = frame->is_object ? decoded(data + frame->key_start, frame->key_end - frame->key_start)
+                                       : PyLong_FromSsize_t(frame->index);
+    return frame->name;
+}
+
 /* The path of what is read, outermost first. */
 static PyObject *path(Reader *r)
 {
     PyObject *names = PyTuple_New(r->depth);
     for (Py_ssize_t i = 0; names != NULL && i < r->depth; i++) {
-        Frame *frame = &r->frames[i];
-        if (frame->name == NULL)
-            frame->name = frame->is_object ? decoded(r->data + frame->key_start, frame->key_end - frame->key_start)
-                                           : PyLong_FromSsize_t(frame->index);
-        if (frame->name == NULL)
+        PyObject *name = frame_name(&r->frames[i], r->data);
+        if (name == NULL)
             Py_CLEAR(names);
-        else {
-            Py_INCREF(frame->name);
-            PyTuple_SET_ITEM(names, i, frame->name);
-        }
+        else
+            PyTuple_SET_ITEM(names, i, Py_NewRef(name));
     }
     return names;
 }

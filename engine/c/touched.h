@@ -95,12 +95,13 @@ static uint64_t touching_mask(Reader *r, Py_ssize_t low, Py_ssize_t high)
     return mask;
 }
 
-/* The name of the member that what is read stands in, borrowed: it is in the path, or the one above. */
-static PyObject *last_name(PyObject *names, PyObject *above)
+/* The name of the member that what is read stands in, borrowed: a frame has it, or it is the one above. NULL with an
+ * exception set. */
+static PyObject *last_name(Reader *r, PyObject *above)
 {
-    for (Py_ssize_t i = PyTuple_GET_SIZE(names); i-- > 0;)
-        if (PyBytes_Check(PyTuple_GET_ITEM(names, i)))
-            return PyTuple_GET_ITEM(names, i);
+    for (Py_ssize_t i = r->depth; i-- > 0;)
+        if (r->frames[i].is_object)
+            return frame_name(&r->frames[i], r->data);
     return above;
 }
 
@@ -115,12 +116,13 @@ static bool add_touched(
                       (memchr(r->data + start, '{', size) != NULL || memchr(r->data + start, '[', size) != NULL);
     if (!more && (mask == 0 || size == 0))
         return true;
-    PyObject *names = path(r), *rules = NULL, *pair = NULL, *read = NULL, *raw = NULL, *one = NULL, *at = NULL;
+    PyObject *rules = rule_set(t, mask), *pair = NULL, *read = NULL, *one = NULL;
     bool added = false;
-    if (names == NULL || (rules = rule_set(t, mask)) == NULL)
-        goto done;
-    pair = PyTuple_Pack(2, rules, kind == r->state->key ? r->state->empty : last_name(names, t->above));
-    if (pair == NULL || (read = PyObject_GetItem(t->readers, pair)) == NULL)
+    if (rules == NULL)
+        return false;
+    PyObject *name = kind == r->state->key ? r->state->empty : last_name(r, t->above);
+    if (name == NULL || (pair = PyTuple_Pack(2, rules, name)) == NULL ||
+        (read = PyObject_GetItem(t->readers, pair)) == NULL)
         goto done;
     if (!PyTuple_Check(read) || PyTuple_GET_SIZE(read) != 2 || !PyFrozenSet_Check(PyTuple_GET_ITEM(read, 0))) {
         PyErr_SetString(PyExc_TypeError, "readers give a frozenset and a key");
@@ -130,20 +132,23 @@ static bool add_touched(
         added = true;
         goto done;
     }
-    raw = PyBytes_FromStringAndSize((const char *)r->data + start, (Py_ssize_t)size);
-    at = member < 0 ? Py_NewRef(Py_None) : Py_BuildValue("(nn)", member, member_end);
-    if (raw == NULL || at == NULL)
+    if ((one = PyTuple_New(7)) == NULL)
         goto done;
-    one = Py_BuildValue(
-        "(OnOOOOO)", kind, start, raw, names, at, PyTuple_GET_ITEM(read, 1), PyTuple_GET_ITEM(read, 0));
-    added = one != NULL && PyList_Append(r->places, one) == 0;
+    PyTuple_SET_ITEM(one, 0, Py_NewRef(kind));
+    PyTuple_SET_ITEM(one, 1, PyLong_FromSsize_t(start));
+    PyTuple_SET_ITEM(one, 2, PyBytes_FromStringAndSize((const char *)r->data + start, (Py_ssize_t)size));
+    PyTuple_SET_ITEM(one, 3, path(r));
+    PyTuple_SET_ITEM(one, 4, member < 0 ? Py_NewRef(Py_None) : Py_BuildValue("(nn)", member, member_end));
+    PyTuple_SET_ITEM(one, 5, Py_NewRef(PyTuple_GET_ITEM(read, 1)));
+    PyTuple_SET_ITEM(one, 6, Py_NewRef(PyTuple_GET_ITEM(read, 0)));
+    for (int i = 1; i < 5; i++)
+        if (PyTuple_GET_ITEM(one, i) == NULL)
+            goto done;
+    added = PyList_Append(r->places, one) == 0;
 done:
-    Py_XDECREF(names);
-    Py_XDECREF(rules);
+    Py_DECREF(rules);
     Py_XDECREF(pair);
     Py_XDECREF(read);
-    Py_XDECREF(raw);
-    Py_XDECREF(at);
     Py_XDECREF(one);
     return added;
 }

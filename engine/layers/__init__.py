@@ -31,9 +31,8 @@ LITERAL = base64text.ZIPPED + b"|" + characters.LITERAL
 """What announces what has a literal, in the same way: the gate hardly sees what it costs."""
 ROWS = b"|".join((beyond.IN_BASE64, beyond.IN_HEX, short.LITERAL))
 """What announces, in base64 and hex, texts beyond ASCII and e-mail addresses of a few bytes, in the same way."""
-LITERALS = LITERAL + b"|" + short.LITERAL
 BEYOND = (beyond.IN_BASE64, beyond.IN_HEX)
-"""Both, in parts of which each fits into what google-re2 keeps. `BEYOND` matches only where `may_have_rows`."""
+"""The first two of these, in parts of which each fits into what google-re2 keeps."""
 _DEAR = re.compile(DEAR)
 _zipped = teller(byte_regex(base64text.ZIPPED.decode()))
 
@@ -43,7 +42,7 @@ def layers(text: bytes, purse: Purse) -> Iterator[Layer]:
     rows = may_have_rows(text)
     if rows or announces is None or announces(text) or _zipped(text):
         yield from base64text.find(text, purse, rows=rows)
-        yield from hextext.find(text, purse)
+        yield from hextext.find(text, purse, rows=rows)
 
 
 def announces_pure(data: bytes, /) -> bool:

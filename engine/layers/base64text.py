@@ -27,7 +27,8 @@ TRIGGER = rb"(?:%b){3}%b%b" % (_GROUP, _FIRST, _ANY)
 ZIPPED = rb"(?:H4sI|(?:^|[^A-Za-z0-9+/_-])e(?:J[w-z]|A[E-H]|F[4-7]|N[o-r]))[A-Za-z0-9+/_-]{16}"
 """What announces gzip, and zlib where a run begins with it: at each of its levels, without a dictionary."""
 _SHORT = search_of(byte_regex(short.IN_BASE64.decode()))
-_ANNOUNCED = _SHORT, search_of(byte_regex((TRIGGER + b"|" + ZIPPED).decode()))
+_DIGITS = search_of(byte_regex(short.DIGITS_IN_BASE64.decode()))  # what is left of it where there are no rows
+_LONG = search_of(byte_regex((TRIGGER + b"|" + ZIPPED).decode()))
 _ANNOUNCED_BEYOND = tuple(search_of(byte_regex(pattern.decode())) for pattern in IN_BASE64_APART)
 """Apart: the states of one automaton for all of them do not fit into what google-re2 keeps."""
 LEAST = re.compile(rb"[A-Za-z0-9+/_-]{14}")
@@ -48,7 +49,7 @@ _CHUNK = 1024
 
 
 def find(text: bytes, purse: Purse, *, rows: bool) -> Iterator[Layer]:
-    """The texts that ``text`` holds in base64. ``rows`` says that some may be beyond ASCII. Raises BudgetExceeded."""
+    """The texts that ``text`` holds in base64. ``rows``: `engine.layers.ROWS` may match. Raises BudgetExceeded."""
     places, announced = _places(text, rows)
     if not places:
         return
@@ -70,7 +71,7 @@ def find(text: bytes, purse: Purse, *, rows: bool) -> Iterator[Layer]:
 def _places(text: bytes, rows: bool) -> tuple[list[int], list[Search]]:
     """Where something is announced, in order, and by what; within characters in a row, each is asked once."""
     places, by, size = list[int](), list[Search](), len(text)
-    for search in (*_ANNOUNCED, *_ANNOUNCED_BEYOND) if rows else _ANNOUNCED:
+    for search in (_SHORT, _LONG, *_ANNOUNCED_BEYOND) if rows else (_DIGITS, _LONG):
         start, end = search(text, 0, size)[0]
         if start >= 0:
             by.append(search)
@@ -126,7 +127,7 @@ def _run(run: bytes, at: int, purse: Purse, by: Sequence[Search]) -> Iterator[La
             found = True
             yield layer
         elif len(lines) == 1 and len(run) <= _MIXED:
-            readable = _SHORT_READABLE if _SHORT in by else _READABLE
+            readable = _SHORT_READABLE if _SHORT in by or _DIGITS in by else _READABLE
             if readable.search(stretch.data) is not None:
                 yield from _parts(stretch, purse, readable)
     if len(lines) > 1 and not found:  # not one text in many lines, so perhaps each for itself

@@ -15,9 +15,12 @@ from engine.layers.beyond import IN_HEX, UTF16_IN_HEX, from_utf8, utf16
 from engine.layers.model import Layer, Purse
 
 TRIGGER = rb"(?:[2-7][0-9a-fA-F]){9}"
+_plainly_announced = teller(byte_regex(TRIGGER.decode()))
 _announced = teller(byte_regex(b"|".join((TRIGGER, short.IN_HEX, IN_HEX)).decode()))
 _wide_announced = teller(byte_regex(UTF16_IN_HEX.decode()))
 _PAIRS = re.compile(rb"[0-9a-fA-F]{22,}")
+_STRETCH = re.compile(rb"[0-9a-fA-F]{12,}")
+"""What all of a run stands in: found in a tenth of the time that the runs themselves take in other text."""
 _TAIL = rb"[89abAB][0-9a-fA-F]"
 _RUN = re.compile(
     rb"(?:[2-7][0-9a-fA-F]|0[09aAdD]|[cCdD][0-9a-fA-F]%b|[eE][0-9a-fA-F](?:%b){2}|[fF][0-4](?:%b){3}){6,}"
@@ -25,19 +28,21 @@ _RUN = re.compile(
 )
 
 
-def find(text: bytes, purse: Purse) -> Iterator[Layer]:
-    """The texts that ``text`` holds in hexadecimal. Raises BudgetExceeded."""
-    if _wide_announced(text):
+def find(text: bytes, purse: Purse, *, rows: bool) -> Iterator[Layer]:
+    """The texts that ``text`` holds in hexadecimal; ``rows`` as for base64. Raises BudgetExceeded."""
+    announced = _announced if rows else _plainly_announced
+    if rows and _wide_announced(text):
         for match in _PAIRS.finditer(text):
             if _wide_announced(match[0]) and (wide := _wide(match, purse)) is not None:
                 yield wide
-    if not _announced(text):  # then in none of its runs
+    if not announced(text):  # then in none of its runs
         return
     known: dict[bytes, bytes | None] = {}  # what runs spell: they come again and again
-    for match in _RUN.finditer(text):
+    runs = (match for stretch in _STRETCH.finditer(text) for match in _RUN.finditer(text, *stretch.span()))
+    for match in runs:
         run = match[0]
         if run not in known:
-            data = bytes.fromhex(run.decode()) if _announced(run) else b""
+            data = bytes.fromhex(run.decode()) if announced(run) else b""
             known[run] = data if data and utf16(data) is None else None
         if (spelled := known[run]) is not None:
             purse.take(len(spelled))

@@ -120,10 +120,17 @@ def test_too_many_anchors_are_as_if_there_were_none() -> None:
 def test_more_places_than_scalars_are_one_place() -> None:
     """Where hardly anything separates scalars, all is read in any case: no more places are looked for than that takes."""
     rule = Rule.model_validate({**RULE, "id": "d", "pattern": r"\d\.\d{2}\s?x"})
-    text = b'{"a": "' + b"1.25 x " * 3000 + b'"}'
-    places = PatternDetector([rule]).places(text, [0])
+    detector = PatternDetector([rule])
+    text = b"1.25 x " * 3000
+    places = detector.places(text, [0])
     assert len(places) < 50
     assert places[-1][1:] == (len(text), 0)
+
+
+def test_a_place_of_a_rule_without_anchors_reaches_to_the_next_quote() -> None:
+    """The scalar that it stands in is read in any case, so nothing else is looked for in it."""
+    detector = PatternDetector([Rule.model_validate({**RULE, "id": "d", "pattern": "[a-z]{3}"})])
+    assert detector.places(b'{"a": "one two ten", "b": [1, "six"]} end', [0]) == [(7, 18, 0), (31, 34, 0), (38, 41, 0)]
 
 
 def test_words_of_a_table_are_those_of_the_machine() -> None:
