@@ -74,10 +74,11 @@ class Labels:
     def family(self, label: str) -> str:
         """The family of one of the set's labels."""
         if label not in self._known:
-            found = self._families.get(label)
-            self._known[label] = found or next(
-                (family for entity, family in _catalogue().items() if self.agree(label, entity)), OTHER
-            )
+            ours = _catalogue()
+            meant = [entity for entity in ours if self.agree(label, entity)]
+            named = (entity for entity in meant if label.upper() in entity)  # EMAIL is no MAIL_API_KEY
+            nearest = next(named, meant[0] if meant else "")
+            self._known[label] = self._families.get(label) or ours.get(nearest, OTHER)
         return self._known[label]
 
 

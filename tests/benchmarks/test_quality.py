@@ -241,7 +241,9 @@ def test_what_is_found_counts_by_how_well() -> None:
     assert found["leaked"] == 0
     assert found["entities"]["SSN"]["typed"]["recall"] == 0
     assert found["entities"]["EMAIL"]["exact"]["f1"] == 1
-    assert set(found["families"]) == {"personal", "other"} or "personal" in found["families"]
+    assert {"personal", "identity"} <= found[
+        "families"
+    ].keys()  # EMAIL is no key of a mail service, SSN no social network
 
 
 def test_a_value_that_can_still_be_read_has_leaked() -> None:

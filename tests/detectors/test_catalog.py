@@ -182,6 +182,7 @@ SIZE = 100_000  # bytes
 PART = 8
 ODDS = 24.0  # so many times the time of a part: a line takes 8 times as long, and noise; a square takes 64 times
 FLOOR = 0.02  # seconds, below which nobody waits
+TRIES = 3  # another process may get in between, but never makes a line of a square
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -196,8 +197,11 @@ def test_hostile_text_is_read_in_linear_time(name: str) -> None:
         for start, end in compiled.spans(text):
             assert at <= start <= end <= len(text), compiled.rule.id
             at = end
-        whole = _seconds(compiled, text)
-        assert whole <= max(FLOOR, ODDS * _seconds(compiled, text[: SIZE // PART])), compiled.rule.id
+        assert any(_is_linear(compiled, text) for _ in range(TRIES)), compiled.rule.id
+
+
+def _is_linear(rule: CompiledRule, text: bytes) -> bool:
+    return _seconds(rule, text) <= max(FLOOR, ODDS * _seconds(rule, text[: SIZE // PART]))
 
 
 def _seconds(rule: CompiledRule, text: bytes) -> float:

@@ -333,12 +333,9 @@ class TestBadInput:
 
     def test_a_gate_that_fails_lets_nothing_pass(self, sanitizer: Sanitizer, monkeypatch: pytest.MonkeyPatch) -> None:
         """Neither a value nor what has but a key or headers, be they harmless."""
-
-        def fail(_: object) -> list[list[int]]:
-            raise RuntimeError("no scratch space")
-
         given = [record({"a": 1}), record(None, key=b"k"), record(None, headers=(("h", b"v"),))]
-        monkeypatch.setattr(sanitizer._gate, "hits_of_each", fail)
+        sanitizer._gate._scans()
+        monkeypatch.setattr(sanitizer._gate._local, "scans", [])  # as if there were no scratch space for this thread
         assert sanitizer.sanitize(given, NOW) == [Quarantined(one, "detector-error") for one in given]
 
     def test_a_header_that_cannot_be_written_costs_no_other_record(self, sanitizer: Sanitizer) -> None:
