@@ -29,7 +29,7 @@ def make_consumer(conf: dict[str, object]) -> Consumer:
 def to_records(messages: Sequence[Message]) -> list[ActivityRecord]:
     """Messages that were read, as records.
 
-    Field by field and not message by message, which takes three times as long: no step of Python's is taken for each.
+    Field by field and not message by message: the calls are made by `map`, and hardly a step of Python's for each.
     """
     places = zip(
         map(Message.topic, messages), map(Message.partition, messages), map(Message.offset, messages), strict=True
