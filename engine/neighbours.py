@@ -30,9 +30,10 @@ TELLING_WORDS = rf"(?i){_WORDS}|{_PERSONAL}".replace(r"\b", "").encode()
 NAMED_SIGNS = tuple(
     sign.encode()
     for sign in (
-        rf'(?i)(?:name|key)\\*"\s*:\s*\\*"[^"\\]{{0,60}}(?:{_WORDS})',
-        rf'(?i)(?:{_PERSON_NAMES})\\*"\s*:\s*\\*"(?:[^"\\]|\\+/){{0,40}}(?:{_PERSONAL})',
-        rf'(?i)[\[,]\s*\\*"[\w.-]{{0,60}}(?:{_WORDS})[\w.-]{{0,20}}\\*"\s*,\s*\\*"',
+        # Without bounds, which take Hyperscan three times as long: a text ends somewhere.
+        rf'(?i)(?:name|key)\\*"\s*:\s*\\*"[^"\\]*(?:{_WORDS})',
+        rf'(?i)(?:{_PERSON_NAMES})\\*"\s*:\s*\\*"(?:[^"\\]|\\+/)*(?:{_PERSONAL})',
+        rf'(?i)[\[,]\s*\\*"[\w.-]*(?:{_WORDS})[\w.-]*\\*"\s*,\s*\\*"',
         rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*(?:\\*")?[\[{{]',
         rf'(?i)(?:{_PERSONAL})\\*"\s*:\s*(?:\\*")?\{{',
         r'kind\\*"\s*:\s*\\*"Secret\\*"',

@@ -1,7 +1,8 @@
-/* What `engine/layers` announces: base64, hexadecimal, look-alikes, quoted-printable, quotes that a shell joins over. */
+/* What `engine/layers` announces: base64, hexadecimal, look-alikes, quoted-printable, quotes that a shell joins over, and
+ * single characters in an array. */
 #pragma once
 
-#include "blocks.h"
+#include "ones.h"
 
 enum { RUN = 1 };
 static byte traits[256]; /* `RUN` for a character of base64 or hex */
@@ -86,7 +87,24 @@ static bool is_word(byte c)
     return (c >= '0' && c <= '9') || (c >= '@' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* Whether the byte at `at`, beyond ASCII, begins a character that looks like ASCII, or is not seen. */
+static bool is_joined(byte c)
+{
+    return is_word(c) || c == '_' || c == '-' || c == '.';
+}
+
+/* How many bytes a digit of another script has at `at`; 0 if there is none. */
+static int other_digit(const byte *p, Py_ssize_t at, Py_ssize_t size)
+{
+    const byte one = at < size ? p[at] : 0, two = at + 1 < size ? p[at + 1] : 0, three = at + 2 < size ? p[at + 2] : 0;
+    if ((one == 0xd9 && two >= 0xa0 && two <= 0xa9) || (one == 0xdb && two >= 0xb0 && two <= 0xb9))
+        return 2;
+    const bool indic = two >= 0xa5 && two <= 0xb5 && two & 1, eastern = two == 0xb9 || two == 0xbb;
+    const bool digit = (indic && three >= 0xa6 && three <= 0xaf) || (eastern && three >= 0x90 && three <= 0x99);
+    return one == 0xe0 && digit ? 3 : 0;
+}
+
+/* Whether the byte at `at`, beyond ASCII, begins a character that looks like ASCII, or is not seen, or two digits of
+ * another script. */
 static bool looks_alike(const byte *p, Py_ssize_t at, Py_ssize_t size)
 {
     byte one = p[at], two = at + 1 < size ? p[at + 1] : 0, three = at + 2 < size ? p[at + 2] : 0;
@@ -94,6 +112,18 @@ static bool looks_alike(const byte *p, Py_ssize_t at, Py_ssize_t size)
     switch (one) {
     case 0xc2:
         return two == 0xad || (two == 0xa0 && is_digit(before) && is_digit(three));
+    case 0xcd:
+        return two == 0x8f && is_joined(before);
+    case 0xd8:
+        return two == 0x9c && is_joined(before);
+    case 0xd9: case 0xdb: case 0xe0: {
+        const int digit = other_digit(p, at, size);
+        return digit > 0 && other_digit(p, at + digit, size) > 0;
+    }
+    case 0xe1:
+        return ((two == 0xa0 && three == 0x8e) || (two == 0x85 && (three == 0x9f || three == 0xa0))) && is_joined(before);
+    case 0xe3:
+        return two == 0x85 && three == 0xa4 && is_joined(before);
     case 0xc4:
         return two == 0xb1 && (is_word(before) || is_word(three));
     case 0xc9:
@@ -109,14 +139,14 @@ static bool looks_alike(const byte *p, Py_ssize_t at, Py_ssize_t size)
                (two == 0x93 && three >= 0x80 && three <= 0xa9) || (two == 0x88 && three == 0x92 && within);
     }
     case 0xef:
-        return (two == 0xbb && three == 0xbf) || (two == 0xb9 && three >= 0x90 && three <= 0xab) ||
+        return (two == 0xb8 && three >= 0x80 && three <= 0x8f && is_joined(before)) || (two == 0xbb && three == 0xbf) || (two == 0xb9 && three >= 0x90 && three <= 0xab) ||
                (two == 0xbd && three >= 0x81 && three <= 0x9a) ||
                (two == 0xbc && (three == 0x8d || three == 0x8e || (three >= 0x90 && three <= 0x99) ||
                                 (three >= 0xa0 && three <= 0xba) || three == 0xbf));
     case 0xf0:
         return two == 0x9d && three >= 0x90 && three <= 0x9f;
     case 0xf3:
-        return two == 0xa0 && (three == 0x80 || three == 0x81);
+        return two == 0xa0 && (three == 0x80 || three == 0x81 || (three >= 0x84 && three <= 0x87 && is_joined(before)));
     default:
         return false;
     }
@@ -127,11 +157,6 @@ static bool is_quoted(const byte *p, Py_ssize_t at, Py_ssize_t size)
 {
     return at + 5 < size && p[at] == '=' && p[at + 3] == '=' && hex_digit(p[at + 1]) >= 0 &&
            hex_digit(p[at + 2]) >= 0 && hex_digit(p[at + 4]) >= 0 && hex_digit(p[at + 5]) >= 0;
-}
-
-static bool is_joined(byte c)
-{
-    return is_word(c) || c == '_' || c == '-' || c == '.';
 }
 
 enum { MOST_SLASHES = 17, LONGEST_PART = 40, GOES_ON = 2 };
@@ -213,14 +238,14 @@ static bool spells_digits(const byte *p, Py_ssize_t at, Py_ssize_t size)
 }
 
 /* A bit for each of 64 bytes that may be in a run of base64 or hex, begins the base64 of a digit, is a quote, is a quote
- * or a backslash, or is rare: an equals sign, or what begins a character beyond ASCII. */
+ * or a backslash, is a comma, or is rare: an equals sign, or what begins a character beyond ASCII. */
 typedef struct {
-    uint64_t run, digits, quotes, edges, rare;
+    uint64_t run, digits, quotes, edges, commas, rare;
 } Marks;
 
 static Marks marks_of(const byte *p)
 {
-    Marks marks = {0, 0, 0, 0, 0};
+    Marks marks = {0, 0, 0, 0, 0, 0};
     for (int at = 0; at < 64; at += 16) {
         const Bytes c = bytes_at(p + at), quote = (c == each('"')) | (c == each('\''));
         const Bytes run = within(c | each(0x20), 'a', 'z') | (within(c, '-', '9') & ~(c == each('.'))) |
@@ -229,6 +254,7 @@ static Marks marks_of(const byte *p)
         marks.digits |= bits_of(within(c, 'L', 'O')) << at;
         marks.quotes |= bits_of(quote) << at;
         marks.edges |= bits_of(quote | (c == each('\\'))) << at;
+        marks.commas |= bits_of(c == each(',')) << at;
         marks.rare |= bits_of((c == each('=')) | (c & (c > each(-65)))) << at;
     }
     return marks;
@@ -256,6 +282,9 @@ static bool is_announced(const byte *p, Py_ssize_t size)
         }
         for (uint64_t left = marks.edges & behind(marks.quotes, quotes_before, 1); left; left &= left - 1)
             if (joins(p, block + lowest(left) - 1, size))
+                return true;
+        for (uint64_t left = marks.commas & behind(marks.quotes, quotes_before, 1); left; left &= left - 1)
+            if (begins_ones(p, block + lowest(left) - 1, size))
                 return true;
         const uint64_t two = marks.run & behind(marks.run, run_before, 1), four = two & behind(two, two_before, 2);
         const uint64_t eight = four & behind(four, four_before, 4);

@@ -21,12 +21,15 @@ DEAR = b"|".join(
         short.DIGITS_IN_BASE64,
         hextext.TRIGGER,
         lookalikes.TRIGGER,
+        lookalikes.SELECTORS,
+        lookalikes.DIGITS,
         characters.QUOTED_ROW,
         characters.JOINT,
+        characters.ONES,
     )
 )
-"""What announces base64, hex, look-alikes, rows of quoted-printable and quotes that a shell joins over: a pattern for
-Hyperscan and google-re2."""
+"""What announces base64, hex, look-alikes, rows of quoted-printable, quotes that a shell joins over and characters in an
+array: a pattern for Hyperscan and google-re2."""
 LITERAL = base64text.ZIPPED + b"|" + characters.LITERAL
 """What announces what has a literal, in the same way: the gate hardly sees what it costs."""
 ROWS = b"|".join((beyond.IN_BASE64, beyond.IN_HEX, short.LITERAL))

@@ -47,15 +47,11 @@ _ONE = (
     rb"(?:[^\"\\\x80-\xff]|%b|%b|(?:\\{1,8}u[0-9a-fA-F]{4}){1,2}|\\{1,15}[\"\\/nrtbf])"  # so an array of arrays, too
     % (_BEYOND, _SPELLED)
 )
-_ROWS = b"|".join(
-    b"%b%b(?:%b, ?%b%b){%d}" % (quote, _ONE, more, more, _ONE, ROW - 1)
-    for quote, more in (
-        (rb'"', rb'"'),
-        (rb'\\"', rb'\\"'),
-        (rb'\\\\\\"', rb'\\\\\\"'),
-        (rb'\\\\\\\\\\\\\\"', rb'\\{7,}"'),  # and deeper
-    )
+ONES = b"|".join(
+    b"(?:%b, ?%b%b){%d}" % (quote, quote, _ONE, ROW - 1)
+    for quote in (rb'"', rb'\\"', rb'\\\\\\"', rb'\\{7,}"')  # and deeper
 )
+"""What announces so many, from the end of the first one on."""
 _ANY_ONE = rb"(?:[^\"\\\x80-\xff]|%b|%b|\\{1,16}(?:u[0-9a-fA-F]{4}(?:\\{1,16}u[0-9a-fA-F]{4})?|[nrtbf\"/])?)" % (
     _BEYOND,
     _SPELLED,
@@ -77,7 +73,7 @@ _COLOUR_ON = rb"(?:(?<=\x1b)|(?<=\\)\\{0,7}(?:u001[bB]|x1[bB]|033|e))\[[0-9;:]{0
 """What sets or resets a colour of a terminal, behind its first byte."""
 _COLOURED = rb"(?:\x1b|u001[bB]|x1[bB]|\\033|\\e)\[[0-9;:]{0,20}[mK][ .@_-]?[A-Za-z0-9+]"
 """What announces a colour: it begins or goes on where a value does, and its ``m`` would be taken for a letter of it."""
-LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _ROWS, lookalikes.SELECTORS, lookalikes.DIGITS, _COLOURED))
+LITERAL = b"|".join((_LITERAL, _QUOTED_LITERAL, _COLOURED))
 """What announces all else of these in raw bytes, where it begins with a literal."""
 _FOLDS = (_LITERAL, JOINT, lookalikes.TRIGGER, lookalikes.SELECTORS, lookalikes.DIGITS, _COLOURED)
 _FOLDED = teller(byte_regex(b"|".join(_FOLDS).decode()))

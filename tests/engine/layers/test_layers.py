@@ -357,12 +357,25 @@ def test_unpacking_is_bounded(cleaner: Cleaner) -> None:
     assert not any(MAIL in reading for reading in readings(after))
 
 
+_ONE = st.sampled_from([
+    b"a", b"\xc3\xa9", b"\\n", b'\\"', b'\\\\"', b"\\/", b"=41", b"%41", b"=", b"\\u0041", b"\\\\u00e9\\u0041", b"\\" * 9, b"ab", b"",
+])  # fmt: skip
+
+
+def _in_array(some: list[bytes], slashes: int, comma: bytes) -> bytes:
+    """Texts in an array, as JSON in so many strings has it."""
+    quote = b"\\" * slashes + b'"'
+    return quote + (quote + comma + quote).join(some) + quote
+
+
 _NEAR = st.lists(
     st.binary(max_size=12)
     | st.text("AIKQSYcgkow0148xz27/+-_.", max_size=60).map(str.encode)
     | st.text("'\"\\=ab1. A", max_size=80).map(str.encode)
     | st.text("LMNOCDSTjyz2u0AEIQUwx5", max_size=40).map(str.encode)
     | st.text("0123456789.-", max_size=14).map(lambda text: base64.b64encode(text.encode()))
+    | st.text("a1@\u0661\u06f2\u0967\u0e53\ufe0f\u180e\u034f\u061c\U000e0101\u115f\u3164", max_size=8).map(str.encode)
+    | st.builds(_in_array, st.lists(_ONE, min_size=3, max_size=7), st.integers(0, 9), st.sampled_from([b",", b", "]))
     | st.binary(max_size=20).map(base64.b64encode)
     | st.text(max_size=20).map(lambda text: base64.b64encode(text.encode()))
     | st.text(max_size=20).map(lambda text: text.encode().hex().encode()),
@@ -382,6 +395,7 @@ def test_the_helper_announces_what_the_pattern_does(data: bytes, size: int) -> N
 @pytest.mark.parametrize("announced", [
     b"MTIzNDU2", b"MTIzNDU", b"MTIzLTQ1", b"6a616e6520646f6520", b"6a616e6520646f652", b"0' '1", b"=''a", b"c29tZSB0ZXh0IGhlcmU", b"c29tZSB0ZXh0_", b"c29tZSB0ZXh0", b"c29tZSB0ZXh0I", b"6a616e6520646f652061", b"6a616e6520646f65206132",
     b"6a616e6520646f6520617", b"a''b", b"a\"'b", b"a'\\\"b", b"a\\\"\\\"b", b"a\\\"'b", b"key=ab'cde", b"key=ab\\\"cde", b"=40=4a",
+    b'","b","c","d","e', b'\\", \\"b\\", \\"c\\", \\"d\\", \\"e', "a\ufe0f".encode(), "\u0661\u0662".encode(), "\u0967\u0968".encode(),
     "а".encode(), "\u200b".encode(), b"0\xc2\xa00", b"a" * 30, b"/usr/local-lib/python_three",
 ])  # fmt: skip
 @pytest.mark.parametrize("before", [b".", b"a", b"Q", b"=", b'"', b"\\", b"2", b"\xe2"])
