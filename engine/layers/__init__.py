@@ -28,8 +28,8 @@ DEAR = b"|".join(
         characters.ONES,
     )
 )
-"""What announces base64, hex, look-alikes, rows of quoted-printable, quotes that a shell joins over and characters in an
-array: a pattern for Hyperscan and google-re2."""
+"""What announces base64, hex, look-alikes, rows of quoted-printable, quotes that a shell joins over and characters in
+an array: a pattern for Hyperscan and google-re2."""
 LITERAL = base64text.ZIPPED + b"|" + characters.LITERAL
 """What announces what has a literal, in the same way: the gate hardly sees what it costs."""
 ROWS = b"|".join((beyond.IN_BASE64, beyond.IN_HEX, short.LITERAL))
