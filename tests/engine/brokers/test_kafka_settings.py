@@ -63,6 +63,8 @@ def test_settings_go_where_they_belong() -> None:
     assert (consumer["isolation.level"], consumer["enable.auto.commit"]) == ("read_committed", False)
     assert consumer["partition.assignment.strategy"] == "cooperative-sticky"
     assert (producer["enable.idempotence"], producer["transactional.id"]) == (True, "g.0")
+    assert producer["retry.backoff.ms"] == 10
+    assert parse("//a:1?retry.backoff.ms=50").producer(print, "g.0")["retry.backoff.ms"] == "50"
     assert "hunter2" not in repr(settings)
 
 
