@@ -5,7 +5,7 @@ The same partition as the input, always: order within a key then holds from end 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -33,8 +33,20 @@ class EntryTooLarge(SluicegateError):
         super().__init__(f"the decision entry of {position} is above {limit:,} bytes")
 
 
-def outputs(
-    outcomes: Sequence[Outcome],
+def routed(outcomes: Iterable[Outcome], topics: Mapping[str, TopicSet], encode: Encode) -> list[OutputRecord]:
+    """What is written for ``outcomes`` besides decisions. ``topics`` by the name of their activity topic."""
+    out: list[OutputRecord] = []
+    for outcome in outcomes:
+        if type(outcome) is Sanitized and outcome.after_review is None:  # nearly all: `route` would make a list of it
+            (topic, partition, _), key, value, headers, timestamp = outcome.record
+            out.append(_new(OutputRecord, (topics[topic].sanitized, partition, key, value, headers, timestamp)))
+        else:
+            out += route(outcome, topics, encode)
+    return out
+
+
+def accounted(
+    outcomes: Iterable[Outcome],
     topics: Mapping[str, TopicSet],
     encode: Encode,
     *,
@@ -43,18 +55,12 @@ def outputs(
     now: int,
     limit: int = DECISIONS_LIMIT,
 ) -> list[OutputRecord]:
-    """Everything that is written for ``outcomes``, which are in order within each partition.
+    """The decision entries of ``outcomes``, which are in order within each partition.
 
     ``topics`` by the name of their activity topic, ``policy`` its digest, ``now`` in ms since the epoch,
-    ``limit`` in bytes of a message of decision entries. Raises EntryTooLarge, and whatever ``encode`` raises.
+    ``limit`` in bytes of a message. Raises EntryTooLarge, and whatever ``encode`` raises.
     """
     out: list[OutputRecord] = []
-    for outcome in outcomes:
-        if type(outcome) is Sanitized and outcome.after_review is None:  # nearly all: `route` would make a list of it
-            (topic, partition, _), key, value, headers, timestamp = outcome.record
-            out.append(_new(OutputRecord, (topics[topic].sanitized, partition, key, value, headers, timestamp)))
-        else:
-            out += route(outcome, topics, encode)
     by_partition: dict[TopicPartition, list[DecisionEntry]] = {}
     for entry in entries(outcomes):
         by_partition.setdefault(TopicPartition(entry.topic, entry.partition), []).append(entry)

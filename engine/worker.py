@@ -21,10 +21,11 @@ from engine.config import Batch, TopicSet
 from engine.outcomes import Outcome, Quarantined
 from engine.progress import Progress
 from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
-from engine.routing import DECISIONS_LIMIT, Encode, EntryTooLarge, outputs, route
+from engine.routing import DECISIONS_LIMIT, Encode, EntryTooLarge, accounted, route, routed
 
 log = logging.getLogger(__name__)
 
+PART = 1000  # records that are worked on and handed to the client in one go: it sends them during the next
 IDLE_POLL = 0.25  # seconds: how soon an idle worker hears that it is to stop
 RETRIES = 8  # of a broker that cannot be reached, in a row
 BACK_OFF = 0.1  # seconds before the first of them, doubled each time
@@ -77,7 +78,7 @@ class Worker:
         self._open = False  # whether a transaction is
         self._dirty = False  # whether it has to be given up before anything else
         self._limit = DECISIONS_LIMIT
-        self._too_large: set[Position] = set()
+        self._refused: dict[Position, str] = {}  # what cannot be written, and why: it is quarantined when read again
         self._mean = max(4096, self._batch.bytes // 500)  # bytes a record, until some have been seen
         self._done: dict[TopicPartition, int] = {}  # committed offsets, as far as they are known here
         self._idle = True  # whether the last poll came back empty
@@ -179,17 +180,14 @@ class Worker:
         except OSError as error:
             log.warning("cannot note what is in flight: %s", error.strerror)
         started, now = time.monotonic(), int(self._clock() * 1000)
-        outcomes, written = self._written(records, self._judge(records, now), now)
-        try:
-            self._session.produce(written)
-        except MessageTooLarge as error:
-            self._note_too_large(error, outcomes)
-            self._dirty = True  # read again, and quarantine those
+        outcomes = self._write(records, now)
+        if outcomes is None:
+            self._dirty = True
             return
         offsets = {partition: last + 1 for partition, (_, last) in spans.items()}
         self._commit(offsets)
-        if self._too_large:
-            self._too_large.difference_update(record.position for record in records)
+        for record in records if self._refused else ():
+            self._refused.pop(record.position, None)
         self.progress.committed(offsets)
         self.counters.count(records, outcomes, time.monotonic() - started)
 
@@ -206,14 +204,14 @@ class Worker:
 
     def _judge(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record; the sanitizer never sees those that must not be tried again."""
-        if not self._too_large and not self._attempts.condemned:
+        if not self._refused and not self._attempts.condemned:
             return self._sanitize(records, now)
         known: dict[Position, Outcome] = {}
         for record in records:
             if record.position in self._attempts.condemned:
                 known[record.position] = Quarantined(record, "attempts")
-            elif record.position in self._too_large:
-                known[record.position] = Quarantined(record, "output-too-large")
+            elif (reason := self._refused.get(record.position)) is not None:
+                known[record.position] = Quarantined(record, reason)
         fresh = [record for record in records if record.position not in known]
         known.update((outcome.record.position, outcome) for outcome in self._sanitize(fresh, now))
         return [known[record.position] for record in records]
@@ -239,27 +237,59 @@ class Worker:
             )
         return outcomes
 
-    def _written(
-        self, records: Sequence[ActivityRecord], outcomes: list[Outcome], now: int
+    def _write(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome] | None:
+        """The outcomes, written; None if some cannot be: that is noted, and all has to be read again."""
+        outcomes: list[Outcome] = []
+        try:
+            for at in range(0, len(records), PART):
+                part = records[at : at + PART]
+                judged, out = self._routed(part, self._judge(part, now))
+                outcomes += judged
+                self._session.produce(out)
+            accounts = self._accounts(outcomes, now)
+            if accounts is not None:
+                self._session.produce(accounts)
+        except MessageTooLarge as error:
+            self._note_too_large(error, outcomes)
+            return None
+        return None if accounts is None else outcomes
+
+    def _routed(
+        self, records: Sequence[ActivityRecord], outcomes: list[Outcome]
     ) -> tuple[list[Outcome], list[OutputRecord]]:
         """What is written for ``outcomes``; those that cannot be written down become quarantined ones."""
         with suppress(Exception):  # seen again below, one by one
-            return outcomes, self._outputs(outcomes, now)
-        outcomes = [self._writable(*pair, now) for pair in zip(records, outcomes, strict=True)]
-        return outcomes, self._outputs(outcomes, now)
+            return outcomes, routed(outcomes, self._topics, self._encode)
+        outcomes = [self._routable(*pair) for pair in zip(records, outcomes, strict=True)]
+        return outcomes, routed(outcomes, self._topics, self._encode)
 
-    def _writable(self, record: ActivityRecord, outcome: Outcome, now: int) -> Outcome:
+    def _routable(self, record: ActivityRecord, outcome: Outcome) -> Outcome:
         try:
-            self._outputs([outcome], now)
+            route(outcome, self._topics, self._encode)
             return outcome
-        except EntryTooLarge:
-            return Quarantined(record, "output-too-large")
         except Exception as error:
             log.error("%s in writing %s down", type(error).__name__, record.position)
             return Quarantined(record, "detector-error")
 
-    def _outputs(self, outcomes: Sequence[Outcome], now: int) -> list[OutputRecord]:
-        return outputs(
+    def _accounts(self, outcomes: Sequence[Outcome], now: int) -> list[OutputRecord] | None:
+        """The decision entries; None if there are outcomes whose entries cannot be written, which is noted."""
+        try:
+            return self._accounted(outcomes, now)
+        except Exception:
+            for outcome in outcomes:
+                try:
+                    self._accounted([outcome], now)
+                except EntryTooLarge:
+                    self._refused[outcome.record.position] = "output-too-large"
+                except Exception as error:
+                    log.error("%s in accounting for %s", type(error).__name__, outcome.record.position)
+                    self._refused[outcome.record.position] = "detector-error"
+            if not any(outcome.record.position in self._refused for outcome in outcomes):
+                raise
+        return None
+
+    def _accounted(self, outcomes: Sequence[Outcome], now: int) -> list[OutputRecord]:
+        return accounted(
             outcomes,
             self._topics,
             self._encode,
@@ -285,7 +315,7 @@ class Worker:
             raise error
         if not found:  # then it was a message of decision entries
             self._limit = limit
-        self._too_large |= found
+        self._refused.update(dict.fromkeys(found, "output-too-large"))
 
     # -- waiting
 

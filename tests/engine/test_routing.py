@@ -13,7 +13,7 @@ from engine.ledger.codec import decode, encode
 from engine.ledger.model import Redaction
 from engine.outcomes import Denied, Dropped, Outcome, Quarantined, Sanitized
 from engine.records import ActivityRecord, Position, TopicPartition
-from engine.routing import EntryTooLarge, entries, kind, outputs
+from engine.routing import EntryTooLarge, accounted, entries, kind, routed
 
 TOPICS = {name: TopicSet(activity=name) for name in "ab"}
 FOUND = Redaction("$.x", 0, 1, "rule", "ENTITY", "replace", 1.0)
@@ -61,8 +61,7 @@ def test_entries_add_up(outcomes: list[Outcome]) -> None:
 @given(batches(), st.integers(200, 2000))
 def test_messages_stay_below_the_limit(outcomes: list[Outcome], limit: int) -> None:
     """However small the limit, the decision messages keep it, and together hold the same entries."""
-    written = outputs(outcomes, TOPICS, encode, policy="p", worker="0", now=9, limit=limit)
-    decisions = [record for record in written if record.topic.endswith(".decisions")]
+    decisions = accounted(outcomes, TOPICS, encode, policy="p", worker="0", now=9, limit=limit)
     assert all(len(record.value) <= limit for record in decisions)
     got = [entry for record in decisions for entry in decode(record.value).entries]
     assert sorted(got, key=_place) == sorted(entries(outcomes), key=_place)
@@ -78,7 +77,7 @@ def _place(entry) -> tuple:
 @given(batches())
 def test_partition_is_kept(outcomes: list[Outcome]) -> None:
     """What is written for a record goes to its own partition, in order; only passed records carry content."""
-    written = outputs(outcomes, TOPICS, encode, policy="p", worker="0", now=9)
+    written = routed(outcomes, TOPICS, encode)
     passed = [o.record for o in outcomes if isinstance(o, Sanitized)]
     clean = [record for record in written if record.topic.endswith(".sanitized")]
     assert [(r.topic.partition(".")[0], r.partition, *r[2:]) for r in clean] == [
@@ -93,10 +92,10 @@ def test_one_entry_above_the_limit() -> None:
     """An entry that no message can hold is an error that names its position."""
     record = ActivityRecord(Position("a", 1, 5), None, b"v", (), 7)
     with pytest.raises(EntryTooLarge) as caught:
-        outputs([Sanitized(record, (FOUND,) * 100)], TOPICS, encode, policy="p", worker="0", now=9, limit=500)
+        accounted([Sanitized(record, (FOUND,) * 100)], TOPICS, encode, policy="p", worker="0", now=9, limit=500)
     assert caught.value.position == record.position
 
 
 def test_nothing_comes_of_nothing() -> None:
     """An empty batch writes nothing."""
-    assert outputs([], TOPICS, encode, policy="p", worker="0", now=9) == []
+    assert routed([], TOPICS, encode) == accounted([], TOPICS, encode, policy="p", worker="0", now=9) == []

@@ -27,7 +27,7 @@ from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, San
 from engine.policy import load_policy
 from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
 from engine.sanitizer import Sanitizer
-from engine.worker import RETRIES, EngineError, Worker, _spans
+from engine.worker import PART, RETRIES, EngineError, Worker, _spans
 
 AGENTS = TopicSet(activity="agents")
 HELD = b'{"actor":"local:ada","action":"db.drop_table","resource":"prod.users","params":{"table":"users"}}'
@@ -454,6 +454,26 @@ def test_entry_above_the_limit(rig: Rig) -> None:
     assert rig.values() == [b"a", b"b"]
     assert rig.pointers() == [(1, "output-too-large")]
     assert rig.account().adds_up
+
+
+def test_parts_of_a_batch_are_one_batch(rig: Rig) -> None:
+    """What is worked on part by part is written in order and accounted for together, also where a later part fails."""
+    handed: list[int] = []
+    values = [b"%d" % number for number in range(2 * PART + 10)]
+    values[PART + 5], values[-1] = b"find 50000", b"surrogate"
+    rig.feed(*values)
+    worker = rig.run(Passes(lambda records: handed.append(len(records))))
+    assert handed == [PART, PART, 10, PART, PART - 1, 9]  # read again without those whose entries cannot be written
+    assert rig.pointers() == [(PART + 5, "output-too-large"), (2 * PART + 9, "detector-error")]
+    assert rig.values() == [value for value in values if value.isdigit()]
+    assert [(e.first_offset, e.last_offset, str(e.outcome)) for e in rig.entries()] == [
+        (0, PART + 4, "clean"),
+        (PART + 5, PART + 5, "quarantined"),
+        (PART + 6, 2 * PART + 8, "clean"),
+        (2 * PART + 9, 2 * PART + 9, "quarantined"),
+    ]
+    assert len(rig.batches()) == 1
+    assert worker.counters.records == len(values)
 
 
 def test_lost_partition_is_read_again(rig: Rig) -> None:
