@@ -2,6 +2,7 @@
 
 ``{"name": "DB_PASSWORD", "value": "…"}``, ``{"label": "SSN", "value": "…"}``,
 ``{"documentType": "PASSPORT", "documentNumber": "…"}``, ``["--password", "…"]``, ``["password", "…"]``,
+``{"selector": "#password", "text": "…"}``,
 ``{"password": {"value": "…"}}`` and ``{"kind": "Secret", "data": {…}}``: rules on keys read such a value under the name
 that tells. `NAMED_SIGNS` and `PROGRAM_SIGN` are what the gate looks for in raw bytes, at any depth of JSON in strings:
 a record without one needs none of this.
@@ -22,6 +23,8 @@ _PERSONAL = (
 )
 _PERSON_NAMES = r"name|key|field|label|system|type"
 _PERSON_VALUES = r"val(?:ue)?|number|numero"
+_FORM_NAMES = r"selector|element|locator|label|placeholder|xpath|css"
+_FORM_VALUES = r"text|input|keys"
 _HOLDERS = r"password|passwd|passphrase|secret|api[_-]?key"
 _PROGRAMS = r"curl|mysql(?:dump|admin)?|mariadb|sshpass|redis-cli|smbclient|sqlcmd|psexec(?:64)?(?:\.exe)?"
 
@@ -31,7 +34,7 @@ NAMED_SIGNS = tuple(
     sign.encode()
     for sign in (
         # Without bounds, which take Hyperscan three times as long: a text ends somewhere.
-        rf'(?i)(?:name|key)\\*"\s*:\s*\\*"[^"\\]*(?:{_WORDS})',
+        rf'(?i)(?:name|key|header|{_FORM_NAMES})\\*"\s*:\s*\\*"[^"\\]*(?:\\+")?(?:{_WORDS})',
         rf'(?i)(?:{_PERSON_NAMES})\\*"\s*:\s*\\*"(?:[^"\\]|\\+/)*(?:{_PERSONAL})',
         rf'(?i)[\[,]\s*\\*"[\w.-]*(?:{_WORDS})[\w.-]*\\*"\s*,\s*\\*"',
         rf'(?i)(?:{_HOLDERS})s?\\*"\s*:\s*(?:\\*")?[\[{{]',
@@ -44,6 +47,14 @@ PROGRAM_SIGN = rf'(?:"|/)(?:{_PROGRAMS})\\*"\s*,'.encode()
 _TELLING = re.compile(rf"[^\"\\]{{0,60}}(?:{_WORDS})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
 _TELLING_PERSON = re.compile(rf"[^\"\\]{{0,40}}(?:{_PERSONAL})[\w .-]{{0,20}}".encode(), re.IGNORECASE)
 _PERSON_NAME = re.compile(rf"(?:{_PERSON_NAMES})\Z".encode())
+_FORM_NAME = re.compile(rf"(?:.*[_.-])?(?:{_FORM_NAMES})".encode())
+_FORM_VALUE = re.compile(rf"{_FORM_VALUES}|val(?:ue)?".encode())
+_FIELD = re.compile(
+    rb"(?s).{0,120}?\b(passw(?:or)?d|passwd|passphrase|passcode|pwd|secret|(?:access|auth)[_ -]?token|api[_ -]?key)"
+    rb"""(?:[ _-]?(?:field|input|box|textbox|entry))?["'\])\\ ]*""",
+    re.IGNORECASE,
+)
+"""The place of a field in a page, by its selector or in words, that ends with what is typed there."""
 _OPTION = re.compile(rf"-{{1,2}}[\w.-]{{0,58}}(?:{_WORDS})[\w.-]{{0,20}}".encode(), re.IGNORECASE)
 _FILE = re.compile(rb"(?:file|path|stdin|policy|env|name|id|type|ttl)$", re.IGNORECASE)
 _HOLDER = re.compile(rf"(?:[\w.-]*[_.-])?[a-z0-9]*?({_HOLDERS})(s?)".encode(), re.IGNORECASE)
@@ -71,8 +82,9 @@ _NAMING_TOGETHER = tuple(
     (teller(byte_regex(one)), teller(byte_regex(other)))
     for one, other in (
         (
-            rf'(?i)(?:{_PERSON_VALUES})\\*"\s*:',
-            rf'(?i)(?:{_PERSON_NAMES})\\*"\s*:\s*\\*"{_ANY}{{0,60}}(?:{TELLING_WORDS.decode()[4:]})',
+            rf'(?i)(?:{_PERSON_VALUES}|{_FORM_VALUES})\\*"\s*:',
+            rf'(?i)(?:{_PERSON_NAMES}|header|{_FORM_NAMES})\\*"\s*:\s*\\*"{_ANY}{{0,60}}(?:\\+")?'
+            rf"(?:{TELLING_WORDS.decode()[4:]})",
         ),
         (
             r'(?i)"(?:value|val|data|text|plain|plaintext|raw|string|content|number|num|no)\\*"\s*:',
@@ -158,8 +170,10 @@ class _Neighbours:
 
     def _beside(self, own: bytes, beside: Members) -> bytes:
         """What a member of the object calls the value or the number under ``own``; empty if none tells."""
-        if own.endswith((b"value", b"val")):
-            return self._told(beside)
+        if own.endswith((b"value", b"val")) and (told := self._told(beside)):
+            return told
+        if _FORM_VALUE.fullmatch(own):
+            return _field(beside)
         told = self._told(beside) if own.endswith((b"number", b"numero")) else b""
         return told if _TELLING_PERSON.fullmatch(told) else b""
 
@@ -168,7 +182,7 @@ class _Neighbours:
         told = self._names.get(id(beside))
         if told is None:
             names = [text for name, text in beside.items() if isinstance(name, bytes) and _tells(name.lower(), text)]
-            secrets = (text for text in names if _TELLING.fullmatch(text))
+            secrets = (text.rpartition(b"/")[2] for text in names if _TELLING.fullmatch(text))
             told = self._names[id(beside)] = next(secrets, names[0] if names else b"")
         return told
 
@@ -212,8 +226,14 @@ class _Neighbours:
         return known
 
 
+def _field(beside: Members) -> bytes:
+    """What is typed into the field that a member of the object locates; empty if none does."""
+    located = (text for name, text in beside.items() if isinstance(name, bytes) and _FORM_NAME.fullmatch(name.lower()))
+    return next((found[1] for text in located if (found := _FIELD.fullmatch(text)) is not None), b"")
+
+
 def _tells(name: bytes, text: bytes) -> bool:
     """Whether ``text``, which stands under ``name``, is the name of a value beside it."""
-    if name.endswith((b"name", b"key")) and _TELLING.fullmatch(text):
+    if name.endswith((b"name", b"key", b"header")) and _TELLING.fullmatch(text):
         return True
     return _PERSON_NAME.search(name) is not None and _TELLING_PERSON.fullmatch(text) is not None

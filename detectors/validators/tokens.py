@@ -50,8 +50,12 @@ def json_base64(secret: bytes) -> bool:
 
 
 def basic_credentials(secret: bytes) -> bool:
-    """Base64 of ``user:password``, as HTTP Basic sends it. Source: RFC 7617, section 2."""
-    return b":" in (_decode(secret) or b"")
+    """Base64 of ``user:password``, as HTTP Basic sends it: text without control characters.
+
+    Source: RFC 7617, section 2. One word in thirty decodes to bytes with a colon among them, hardly any to text.
+    """
+    plain = _decode(secret) or b""
+    return b":" in plain and min(plain) >= 0x20 and 0x7F not in plain and _is_utf8(plain)
 
 
 def base64_value(secret: bytes) -> bool:
@@ -87,6 +91,13 @@ def _decode(data: bytes) -> bytes | None:
         return base64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        return bool(data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _json(data: bytes) -> Any:

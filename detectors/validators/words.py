@@ -63,7 +63,7 @@ _is_quoted_code = _any(  # what a quoted value may refer to: a member, a call wi
 _IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[_-][A-Za-z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z][a-z]+)+")
 _PATH = re.compile(rb"(?:[A-Za-z]:|~|\.{0,2})[/\\](?:[\w.@ -]+[/\\])+[\w.@ -]*|[a-z][a-z0-9+.-]{1,12}://\S*")
 _MEMBER = re.compile(rb"[a-z][a-z0-9_]{1,30}(?:\.[A-Z][A-Za-z]+)+")  # ed25519.PrivateKey
-_VERSION = re.compile(rb"[v^~=<>]{0,2}\d+(?:\.\d+){1,3}[\w.+-]*")
+_VERSION = re.compile(rb"[v^~=<>]{0,2}\d+(?:\.\d+){1,3}[\w.+-]{0,40}")
 _HOST = re.compile(
     rb"(?i)(?:[a-z0-9-]{1,63}\.){1,6}(?:com|net|org|io|dev|app|cloud|local|internal|edu|gov|example|co|svc)(?:[:/].*)?"
 )
@@ -319,6 +319,22 @@ def prose_password(secret: bytes) -> bool:
     )
 
 
+_BETWEEN = re.compile(rb"""[\s"',\\]+(?:-\s+["'\\]*)?""")
+
+
+def secret_list(secret: bytes) -> bool:
+    """Items of a list, each one a `prose_password` with letters and digits: no names of secrets, no words of a text."""
+    return all(
+        prose_password(item) and _DIGIT.search(item) is not None and _LETTER.search(item) is not None
+        for item in _BETWEEN.split(secret)
+    )
+
+
+def pair_password(secret: bytes) -> bool:
+    """The second half of ``user / password``: a `prose_password` with letters, digits and no host in it."""
+    return secret_list(secret) and not _HOST.fullmatch(secret)
+
+
 def device_password(secret: bytes) -> bool:
     """A password in a router's configuration: with a digit or punctuation in it, or a hash; no word that follows."""
     return secret.startswith(b"$") or prose_password(secret)
@@ -394,6 +410,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "mixed_or_bech32": mixed_or_bech32,
     "mixed_random": mixed_random,
     "header_credential": header_credential,
+    "pair_password": pair_password,
     "pass_field": pass_field,
     "password": password,
     "person_name": person_name,
@@ -405,6 +422,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "random_letters": random_letters,
     "random_tail": random_tail,
     "random_value": random_value,
+    "secret_list": secret_list,
     "short_secret": short_secret,
     "strong_password": strong_password,
     "token": token,

@@ -1,8 +1,9 @@
 r"""Spellings of single characters that a text may hold, beside JSON's and percent-encoding.
 
 Character references (``&#64;``, ``&quot;``: HTML Living Standard, section 13.5), ``\x40`` as C and nginx write it,
-quotes that a shell joins over (``key='a''b'``, ``key=a"b"``), colours of a terminal (``ESC[31m``: ECMA-48, SGR), and
-characters that look like ASCII; and, apart from these, quoted-printable (``=40``: RFC 2045, section 6.7).
+``\100`` as C and shells do, ``\u{40}`` as JavaScript and Rust and ``\U00000040`` as Python and C do, quotes that a
+shell joins over (``key='a''b'``, ``key=a"b"``), colours of a terminal (``ESC[31m``: ECMA-48, SGR), and characters that
+look like ASCII; and, apart from these, quoted-printable (``=40``: RFC 2045, section 6.7).
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ _JOINTS = (
 JOINT = b"|".join(_JOINTS)
 """What announces them, in raw bytes."""
 _BYTES_BEYOND = rb"[cC]2\\+x[aA]|[eE]2\\+x8|[eE][fF]\\+x[bB]|[fF]0\\+x9|[cCdD][0eEfF1]\\+x[89abAB]"
-_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x(?:[2-7][0-9a-fA-F]|%b)" % (_NAMED, _BYTES_BEYOND)
+_OCTALS = rb"\\0[4-7][0-7]\\+[01][0-7]{2}|\\1[0-7]{2}\\+[01][0-7]{2}"  # two: alone it is a reference to a group
+_LITERAL = rb"&#[0-9xX]|&(?:%b);|\\x(?:[2-7][0-9a-fA-F]|%b)|\\u\{[0-9a-fA-F]|\\U000[01]|%b" % (
+    _NAMED,
+    _BYTES_BEYOND,
+    _OCTALS,
+)
 _QUOTED_LITERAL = (
     rb"=3[dD]|=40[A-Za-z]|=2[eE][A-Za-z]|[0-9]=2[eE][0-9]"
     rb"|=5[fF][A-Za-z0-9]|=2[dD][A-Za-z0-9]|=(?:\r?\n|\\{1,9}r\\{1,9}n|\\{1,9}n)[!-~]"
@@ -89,18 +95,20 @@ def _referred(written: bytes, number: int) -> bytes:
 
 
 def _folded(match: re.Match[bytes]) -> bytes:
-    decimal, hexadecimal, name, pair, joint, colour, beyond = match.groups()
+    decimal, hexadecimal, name, pair, octal, braced, wide, joint, colour, beyond = match.groups()
     if beyond is not None:
         return lookalikes.PLAIN.get(match[0], match[0])
     if joint is not None or colour is not None:
         return b""
     if pair is not None:
         return bytes([int(pair, 16)])
+    if octal is not None:
+        return bytes([int(octal, 8)])
     if name is not None:
         known = html5.get(name.decode() + ";")
         plain = known.encode() if known is not None else match[0]
     else:
-        plain = _referred(match[0], int(decimal) if decimal is not None else int(hexadecimal, 16))
+        plain = _referred(match[0], int(decimal) if decimal is not None else int(hexadecimal or braced or wide, 16))
     return lookalikes.PLAIN.get(plain, plain)
 
 
@@ -113,10 +121,10 @@ _JOINED = (
 _FOLDING = re.compile(
     rb"[&\\'\"\x1b\xc2-\xf4](?:"  # one set, which Python's engine looks for ten times as fast as for several things
     rb"(?<=&)(?:#([0-9]{1,7});?|#[xX]([0-9a-fA-F]{1,6});?|([A-Za-z]{2,16});)"
-    rb"|(?<=\\)\\{0,7}x((?!1[bB]\[)[0-9a-fA-F]{2})|(%b)|(%b)|(?<=[\xc2-\xf4])([\x80-\xbf]{1,3}))"
-    % (b"|".join(_JOINED), _COLOUR_ON)
+    rb"|(?<=\\)\\{0,7}(?:x((?!1[bB]\[)[0-9a-fA-F]{2})|([01][0-7]{2})(?<!033)|u\{([0-9a-fA-F]{1,6})\}"
+    rb"|U([0-9a-fA-F]{8}))|(%b)|(%b)|(?<=[\xc2-\xf4])([\x80-\xbf]{1,3}))" % (b"|".join(_JOINED), _COLOUR_ON)
 )
-_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\x|'|\"|\[[0-9;:]{0,20}[mK]"))
+_MAY_BE_IN_ASCII = teller(byte_regex(r"&#|&[A-Za-z]{2}|\\[xuU01]|'|\"|\[[0-9;:]{0,20}[mK]"))
 _PRINTABLE = re.compile(rb"=(?:([0-9a-fA-F]{2})|(?<=[^\n]{60}=)\r?\n)")
 _SOFT_BREAK = re.compile(rb"=(?<=[^\n]{60}=)\r?\n(?=[!-~])")
 _BYTES = {(one + two).encode(): bytes.fromhex(one + two) for one in _HEX for two in _HEX}

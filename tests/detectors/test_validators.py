@@ -261,7 +261,13 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ],
         ),
         ("jwt", ["eyJhbGciOiJIUzI1NiJ9.e30.abc"], ["eyJ0eXAiOiJKV1QifQ.e30.abc", "eyJxx.e30", "abc"]),
-        ("basic_credentials", ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], ["authentication", "QWxhZGRpbg=="]),
+        ("basic_credentials", ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], ["authentication", "QWxhZGRpbg==", "AAA6AAAA"]),
+        (
+            "secret_list",
+            ["k1te!Field', 'tulip#77", "q8Zr2LmX0vTn\n  - H4jP9sEf6GuA"],
+            ["db-credentials-2", "k1te!Field, no"],
+        ),
+        ("pair_password", ["Tulip#77"], ["admin", "db.example.com", "see"]),
         (
             "discord_token",
             ["MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"],

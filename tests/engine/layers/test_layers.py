@@ -222,6 +222,25 @@ def test_colours_of_a_terminal_neither_hide_nor_cut_a_value(cleaner: Cleaner, be
     assert cleaned == cleaner.clean_all(record, "auto")
 
 
+@pytest.mark.parametrize("escape", ["\\{:03o}", "\\u{{{:x}}}", "\\U{:08x}", "\\x{:02x}"])
+def test_escapes_of_programming_languages_are_read(cleaner: Cleaner, escape: str) -> None:
+    """A value that is nothing but such escapes is one; so is one at any depth of JSON."""
+    token = "".join(escape.format(ord(char)) for char in "ghp_16C7e42F292c6912E7710c838347Ae178B4a")
+    assert cleaner.clean(f"echo $'{token}' x".encode()).text == b"echo $'[GITHUB_TOKEN]' x"
+    record = json.dumps({"out": json.dumps({"line": f"see {token} x"})}).encode()
+    cleaned = cleaner.clean(record)
+    assert json.loads(json.loads(cleaned.text)["out"])["line"] == "see [GITHUB_TOKEN] x"
+    assert cleaned == cleaner.clean_all(record, "auto")
+
+
+@pytest.mark.parametrize(
+    "text", ["s/(a)(b)/\\2\\1/", "C:\\101\\102 x", "\\U00110000 \\u{110000} \\u{} \\8", "\\033[1m ok"]
+)
+def test_backslashes_that_spell_nothing_are_left(cleaner: Cleaner, text: str) -> None:
+    """References to groups, paths, and numbers beyond Unicode."""
+    assert cleaner.clean(text.encode()).text.decode() == text
+
+
 @pytest.mark.parametrize("zero", [0x0660, 0x06F0, 0x0966, 0x09E6, 0x0AE6, 0x0BE6, 0x0E50, 0x0ED0])
 @pytest.mark.parametrize("ensure_ascii", [True, False])
 def test_digits_of_other_scripts_are_digits(cleaner: Cleaner, zero: int, *, ensure_ascii: bool) -> None:
