@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count, repeat
 from typing import Any
 
 import orjson
@@ -60,11 +61,10 @@ class Core:
     def sanitize(self, values: Sequence[bytes], first: int = 0) -> list[Outcome]:
         """Outcomes for one batch; ``first`` is its first offset."""
         now = time.time_ns() // 1_000_000
-        records = [
-            _new(ActivityRecord, (_new(Position, (TOPIC, 0, offset)), None, value, (), now))  # as the brokers do
-            for offset, value in enumerate(values, first)
-        ]
-        return self._sanitizer.sanitize(records, now)
+        # Field by field, as from Kafka.
+        positions = map(_new, repeat(Position), zip(repeat(TOPIC), repeat(0), count(first)))
+        fields = zip(positions, repeat(None), values, repeat(()), repeat(now))
+        return self._sanitizer.sanitize(list(map(_new, repeat(ActivityRecord), fields)), now)
 
     def accounted(self, values: Sequence[bytes], first: int = 0) -> int:
         """One batch, decisions and all: how many bytes its decision entries have."""

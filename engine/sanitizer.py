@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import repeat
+from itertools import compress, count, repeat
+from operator import itemgetter, not_
 from typing import NamedTuple
 
 import orjson
@@ -35,6 +36,7 @@ from engine.views import Limits
 
 log = logging.getLogger(__name__)
 _new = tuple.__new__  # a named tuple made by its own name, or by `_replace`, runs a function of Python
+_KEY, _HEADERS = itemgetter(1), itemgetter(3)  # of a record
 
 
 class _Reading(NamedTuple):
@@ -106,44 +108,48 @@ class Sanitizer:
     def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record, in order. ``now`` is in ms since the epoch."""
         limit = self.policy.file.limits.bytes
-        out: list[Outcome] = []
-        add = out.append
         self.policy.detector.remember()
         self.cleaner.parts.remember()
         named = self._names.read(records, self._form_of, limit) if self._names is not None else {}
         values = [one if (one := record.value) and len(one) <= limit else b"" for record in records]
         gated, escaped = self._gated(values)
         loud = self._loud(records)
-        silent = self._plain and gated is not None
-        for record, value, told in zip(
-            records, values, repeat(None) if gated is None else gated, strict=gated is not None
-        ):
+        # Most pass as they are, and this is all that these cost.
+        out: list[Outcome] = list(map(_new, repeat(Sanitized), zip(records, repeat(()), repeat(None))))
+        for at in self._unquiet(records, values, gated, loud, named):
+            record, names = records[at], named.get(at) if named else None
             try:
-                names = named.get(len(out)) if named else None
-                if (
-                    silent
-                    and not told
-                    and value
-                    and names is None
-                    and not (record.key in loud or record.headers in loud)
-                ):
-                    add(_new(Sanitized, (record, (), None)))  # most are like this, and this is all that they cost
-                    continue
-                if told is not None:
-                    add(self._outcome(record, told, loud, now, names, escaped=len(out) in escaped))
+                if gated is not None:
+                    out[at] = self._outcome(record, gated[at], loud, now, names, escaped=at in escaped)
                 else:
-                    (told,), alone = self._batch_gate((value,)) if value else (((),), ())
-                    add(self._outcome(record, told, loud, now, names, escaped=bool(alone)))
+                    (told,), alone = self._batch_gate((value,)) if (value := values[at]) else (((),), ())
+                    out[at] = self._outcome(record, told, loud, now, names, escaped=bool(alone))
             except BudgetExceeded as error:
-                add(Quarantined(record, f"budget.{error.budget}"))
+                out[at] = Quarantined(record, f"budget.{error.budget}")
             except NoPrincipal:
-                add(Quarantined(record, "no-principal"))
+                out[at] = Quarantined(record, "no-principal")
             except Exception as error:  # whatever fails, the record must not pass unread
                 log.error("%s: %s while reading; quarantined", record.position, type(error).__name__)
-                add(Quarantined(record, "detector-error"))
+                out[at] = Quarantined(record, "detector-error")
         self.policy.detector.forget()
         self.cleaner.parts.forget()
         return out
+
+    def _unquiet(
+        self,
+        records: Sequence[ActivityRecord],
+        values: Sequence[bytes],
+        gated: Sequence[Sequence[int]] | None,
+        loud: Container[object],
+        named: Collection[int],
+    ) -> Sequence[int]:
+        """The numbers of the records that may not pass as they are: ``named`` and those that something is told of."""
+        if gated is None or len(gated) != len(records) or not self._plain:
+            return range(len(records))
+        unquiet = {*compress(count(), gated), *compress(count(), map(not_, values)), *named}
+        if loud:
+            unquiet.update(at for at, one in enumerate(records) if one.key in loud or one.headers in loud)
+        return sorted(unquiet)
 
     def _gated(self, values: Sequence[bytes]) -> tuple[Sequence[Sequence[int]] | None, Collection[int]]:
         """See `BatchGate`; None where that fails: each is asked again, and quarantined if that fails."""
@@ -154,8 +160,8 @@ class Sanitizer:
 
     def _loud(self, records: Sequence[ActivityRecord]) -> Container[object]:
         """The keys and headers, which come again and again, on which the gate hits; all where it fails."""
-        keys = {key for _, key, _, _, _ in records if key}
-        headers = {some for _, _, _, some, _ in records if some}
+        keys = set(filter(None, map(_KEY, records)))
+        headers = set(filter(None, map(_HEADERS, records)))
         try:
             texts = [*keys, *map(_header_text, headers)]
             return {one for one, hits in zip([*keys, *headers], self._gate.hits_of_each(texts), strict=True) if hits}
