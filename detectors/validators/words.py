@@ -161,16 +161,36 @@ def _counted_up(secret: bytes) -> bool:
 def random_value(secret: bytes) -> bool:
     """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version.
 
+    Without digits, the case of its letters is random.
+
     What is typed along the alphabet is none, unless it has the shape of a UUID or a digest.
     """
     return (
-        _DIGIT.search(secret) is not None
+        (_DIGIT.search(secret) is not None or _scrambled(secret))
         and _LETTER.search(secret) is not None
         and password(secret)
         and not (_JOINT.search(secret) is not None and any(p.fullmatch(secret) for p in _NAMES_WITH_DIGITS))
         and not _wordy(secret)
         and token(secret)
         and (not _counted_up(secret) or _SHAPED.fullmatch(secret) is not None)
+    )
+
+
+_CASES = re.compile(rb"[A-Z]+|[a-z]+")
+_VOWELS = frozenset(b"aeiouAEIOU")
+
+
+def _scrambled(secret: bytes) -> bool:
+    """Sixteen letters or more that change their case at every third place or more often, with few vowels.
+
+    One of thirty random values of twenty characters has no digit. Names in programs change it once in three to five
+    letters, and every third one or more of theirs is a vowel.
+    """
+    return (
+        len(secret) >= 16
+        and secret.isalpha()
+        and 3 * (len(_CASES.findall(secret)) - 1) >= len(secret)
+        and 3 * sum(byte in _VOWELS for byte in secret) < len(secret)
     )
 
 
@@ -265,6 +285,18 @@ def mixed(secret: bytes) -> bool:
 def mixed_random(secret: bytes) -> bool:
     """A `random_value` that is `mixed`, with two digits: no digest, no UUID, no ``getItem2ByName``."""
     return sum(48 <= byte <= 57 for byte in secret) >= 2 and mixed(secret) and random_value(secret)
+
+
+def named_key(secret: bytes) -> bool:
+    """A `mixed_random` value, or a random one of 24 small letters and digits or more that are not all hexadecimal."""
+    return mixed_random(secret) or (
+        len(secret) >= 24
+        and secret.isalnum()
+        and secret.islower()
+        and sum(48 <= byte <= 57 for byte in secret) >= 3
+        and sum(103 <= byte <= 122 for byte in secret) >= 3
+        and random_value(secret)
+    )
 
 
 def mixed_or_bech32(secret: bytes) -> bool:
@@ -410,6 +442,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "mixed_or_bech32": mixed_or_bech32,
     "mixed_random": mixed_random,
     "header_credential": header_credential,
+    "named_key": named_key,
     "pair_password": pair_password,
     "pass_field": pass_field,
     "password": password,
