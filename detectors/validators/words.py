@@ -165,9 +165,10 @@ def random_value(secret: bytes) -> bool:
 
     What is typed along the alphabet is none, unless it has the shape of a UUID or a digest.
     """
+    if _DIGIT.search(secret) is None:
+        return _scrambled(secret) and password(secret) and token(secret) and not _counted_up(secret)
     return (
-        (_DIGIT.search(secret) is not None or _scrambled(secret))
-        and _LETTER.search(secret) is not None
+        _LETTER.search(secret) is not None
         and password(secret)
         and not (_JOINT.search(secret) is not None and any(p.fullmatch(secret) for p in _NAMES_WITH_DIGITS))
         and not _wordy(secret)
