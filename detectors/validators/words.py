@@ -26,7 +26,8 @@ _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 
 _is_placeholder = _any(
     r"(?s)[$%#@][{(<\[].*|[{(<\[].*[})>\]]\W*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
-    r"\${1,2}(?:\d+|(?:[A-Za-z_]+\d{0,3}){1,5})(?:[/.:-].*)?",  # $VAR
+    # $VAR: more than two numbers within a name of both cases are those of a password
+    r"\${1,2}(?:\d+|(?:[A-Za-z_]+\d{0,3}){1,2}|(?:[A-Z_]+\d{0,3}){3,5}|(?:[a-z_]+\d{0,3}){3,5})(?:[/.:-].*)?",
     r"%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # %VAR%, %s, !Ref
     r"(?i)\W*(?:x+|y{3,}|[*]+|[.]+|-+|_+|#+|[?]+|0+|(?:\xe2[\x80-\xbf]{2})+)\W*",  # xxxxx, *****
     r"(?i)(?:.*[^a-z0-9])?(?:[*]{4,}|x{5,}|[.]{3})\W*",  # sk-xxxxx, abc...
@@ -46,7 +47,7 @@ _NAME = r"(?:[a-z_$]+|[A-Z_]+|[a-z_$]*(?:[A-Z][a-z]+)+|[a-z]+(?:[A-Z][a-z]+)*[A-
 _is_code = _any(
     rf"{_NAME}(?:(?:\.|->|::|\?\.){_NAME})+(?:[(\[](?s:.*))?",  # os.environ[...], $this->key
     r"[A-Za-z_$][\w$]*[(\[](?s:.*)",  # getpass(), str(x), args[0]
-    r"[&*]?[A-Za-z_]\w*[)\]}>](?s:.*)",  # name), str]
+    r"[&*]?[A-Za-z_]\w*[)\]}>](?:[^A-Za-z0-9](?s:.*))?",  # name), str]
     r"(?:self|this|process|os|env|config|settings|request|req|args|options|opts|params|credentials)(?:\.|->|\[)(?s:.*)",
     r"[=!<>&|+](?s:.*)|[,;)][\w\s.:$({\[-](?s:.*)",  # an operator, the next argument
     r"[A-Za-z_.#-]*(?:/[A-Za-z_.#@-]+)+|#[a-z-]+|arn:(?s:.*)",  # a path of words, an anchor
