@@ -50,10 +50,12 @@ def json_base64(secret: bytes) -> bool:
 
 
 def basic_credentials(secret: bytes) -> bool:
-    """Base64 of ``user:password``, as HTTP Basic sends it: text without control characters.
+    """Base64 of ``user:password``, as HTTP Basic sends it. Source: RFC 7617, section 2."""
+    return b":" in (_decode(secret) or b"")
 
-    Source: RFC 7617, section 2. One word in thirty decodes to bytes with a colon among them, hardly any to text.
-    """
+
+def basic_text(secret: bytes) -> bool:
+    """`basic_credentials` that are text: of words, one in thirty decodes to bytes with a colon, hardly any to text."""
     plain = _decode(secret) or b""
     return b":" in plain and min(plain) >= 0x20 and 0x7F not in plain and _is_utf8(plain)
 
@@ -110,6 +112,7 @@ def _json(data: bytes) -> Any:
 VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "base64_value": base64_value,
     "basic_credentials": basic_credentials,
+    "basic_text": basic_text,
     "crc32_token": crc32_token,
     "discord_token": discord_token,
     "json_base64": json_base64,

@@ -26,7 +26,8 @@ _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 
 _is_placeholder = _any(
     r"(?s)[$%#@][{(<\[].*|[{(<\[].*[})>\]]\W*",  # ${VAR}, {{ var }}, <password>, $(command), [REDACTED]
-    r"\${1,2}(?:\d+|(?:[A-Za-z_]+\d{0,3}){1,5})(?:[/.:-].*)?",  # $VAR
+    # $VAR: more than two numbers within a name of both cases are those of a password
+    r"\${1,2}(?:\d+|(?:[A-Za-z_]+\d{0,3}){1,2}|(?:[A-Z_]+\d{0,3}){3,5}|(?:[a-z_]+\d{0,3}){3,5})(?:[/.:-].*)?",
     r"%\w+%|%[sdrq]\W*|@\w+@|:[a-z_]\w*|!\w+\b.*",  # %VAR%, %s, !Ref
     r"(?i)\W*(?:x+|y{3,}|[*]+|[.]+|-+|_+|#+|[?]+|0+|(?:\xe2[\x80-\xbf]{2})+)\W*",  # xxxxx, *****
     r"(?i)(?:.*[^a-z0-9])?(?:[*]{4,}|x{5,}|[.]{3})\W*",  # sk-xxxxx, abc...
@@ -46,7 +47,7 @@ _NAME = r"(?:[a-z_$]+|[A-Z_]+|[a-z_$]*(?:[A-Z][a-z]+)+|[a-z]+(?:[A-Z][a-z]+)*[A-
 _is_code = _any(
     rf"{_NAME}(?:(?:\.|->|::|\?\.){_NAME})+(?:[(\[](?s:.*))?",  # os.environ[...], $this->key
     r"[A-Za-z_$][\w$]*[(\[](?s:.*)",  # getpass(), str(x), args[0]
-    r"[&*]?[A-Za-z_]\w*[)\]}>](?s:.*)",  # name), str]
+    r"[&*]?[A-Za-z_]\w*[)\]}>](?:[^A-Za-z0-9](?s:.*))?",  # name), str]
     r"(?:self|this|process|os|env|config|settings|request|req|args|options|opts|params|credentials)(?:\.|->|\[)(?s:.*)",
     r"[=!<>&|+](?s:.*)|[,;)][\w\s.:$({\[-](?s:.*)",  # an operator, the next argument
     r"[A-Za-z_.#-]*(?:/[A-Za-z_.#@-]+)+|#[a-z-]+|arn:(?s:.*)",  # a path of words, an anchor
@@ -161,16 +162,37 @@ def _counted_up(secret: bytes) -> bool:
 def random_value(secret: bytes) -> bool:
     """A value that looks made by a machine to be secret: digits and letters mixed, no name, path, URL or version.
 
+    Without digits, the case of its letters is random.
+
     What is typed along the alphabet is none, unless it has the shape of a UUID or a digest.
     """
+    if _DIGIT.search(secret) is None:
+        return _scrambled(secret) and password(secret) and token(secret) and not _counted_up(secret)
     return (
-        _DIGIT.search(secret) is not None
-        and _LETTER.search(secret) is not None
+        _LETTER.search(secret) is not None
         and password(secret)
         and not (_JOINT.search(secret) is not None and any(p.fullmatch(secret) for p in _NAMES_WITH_DIGITS))
         and not _wordy(secret)
         and token(secret)
         and (not _counted_up(secret) or _SHAPED.fullmatch(secret) is not None)
+    )
+
+
+_CASES = re.compile(rb"[A-Z]+|[a-z]+")
+_VOWELS = frozenset(b"aeiouAEIOU")
+
+
+def _scrambled(secret: bytes) -> bool:
+    """Sixteen letters or more that change their case at every third place or more often, with few vowels.
+
+    One of thirty random values of twenty characters has no digit. Names in programs change it once in three to five
+    letters, and every third one or more of theirs is a vowel.
+    """
+    return (
+        len(secret) >= 16
+        and secret.isalpha()
+        and 3 * (len(_CASES.findall(secret)) - 1) >= len(secret)
+        and 3 * sum(byte in _VOWELS for byte in secret) < len(secret)
     )
 
 
@@ -265,6 +287,18 @@ def mixed(secret: bytes) -> bool:
 def mixed_random(secret: bytes) -> bool:
     """A `random_value` that is `mixed`, with two digits: no digest, no UUID, no ``getItem2ByName``."""
     return sum(48 <= byte <= 57 for byte in secret) >= 2 and mixed(secret) and random_value(secret)
+
+
+def named_key(secret: bytes) -> bool:
+    """A `mixed_random` value, or a random one of 24 small letters and digits or more that are not all hexadecimal."""
+    return mixed_random(secret) or (
+        len(secret) >= 24
+        and secret.isalnum()
+        and secret.islower()
+        and sum(48 <= byte <= 57 for byte in secret) >= 3
+        and sum(103 <= byte <= 122 for byte in secret) >= 3
+        and random_value(secret)
+    )
 
 
 def mixed_or_bech32(secret: bytes) -> bool:
@@ -410,6 +444,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "mixed_or_bech32": mixed_or_bech32,
     "mixed_random": mixed_random,
     "header_credential": header_credential,
+    "named_key": named_key,
     "pair_password": pair_password,
     "pass_field": pass_field,
     "password": password,

@@ -261,7 +261,18 @@ def test_impossible_ssn_is_refused(bad: str) -> None:
             ],
         ),
         ("jwt", ["eyJhbGciOiJIUzI1NiJ9.e30.abc"], ["eyJ0eXAiOiJKV1QifQ.e30.abc", "eyJxx.e30", "abc"]),
-        ("basic_credentials", ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], ["authentication", "QWxhZGRpbg==", "AAA6AAAA"]),
+        ("basic_credentials", ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], ["authentication", "QWxhZGRpbg=="]),
+        ("basic_text", ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], ["authentication", "AAA6AAAA"]),
+        (
+            "named_key",
+            ["q8Zr2LmX0vTn5KyB7cWd", "3v1xo5r03ghc538iwzbzeddwqulnun8h"],
+            ["9c1f04d6e2b87a3550fe61d24b98c7aa", "getItem2ByName"],
+        ),
+        (
+            "random_value",
+            ["q8Zr2LmX0vTn", "wjXKCFzOWEPRqhTmmbWtVQ"],
+            ["getUserProfileByAccountName", "XMLHttpRequestError"],
+        ),
         (
             "secret_list",
             ["k1te!Field', 'tulip#77", "q8Zr2LmX0vTn\n  - H4jP9sEf6GuA"],
