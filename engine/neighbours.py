@@ -19,7 +19,8 @@ from engine.views import View
 _WORDS = r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie"
 _PERSONAL = (
     r"ssn|social[ _-]?security|passport|national[ _-]?id|tax[ _-]?id|phone|mobile|date[ _-]?of[ _-]?birth|\bdob|iban"
-    r"|cpf|cnpj|aadhaa?r|bank[ _-]?account|identity[ _-]?card|us-(?:npi|mbi)|nhs[ _-]?number|kvid-|medicare[ _-]?number"
+    r"|\bdni|cpf|cnpj|aadhaa?r|bank[ _-]?account|identity[ _-]?card|driv(?:er|ing)s?[ _-]?licen[cs]e|us-(?:npi|mbi)"
+    r"|nhs[ _-]?number|kvid-|medicare[ _-]?number"
 )
 _PERSON_NAMES = r"name|key|field|label|system|type"
 _PERSON_VALUES = r"val(?:ue)?|number|numero"

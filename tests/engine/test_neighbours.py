@@ -68,6 +68,14 @@ NUMBERS = [
 ]
 
 
+DOCUMENTS = [
+    '{"documentType": "dni", "documentNumber": "12345678Z"}',
+    '{"documentNumber": "12345678Z", "documentType": "DNI"}',
+    '{"type": "DRIVERS_LICENSE", "idNumber": "D12345628"}',
+    '{"idType": "driving licence", "number": "D12345628"}',
+]
+
+
 def nested(text: str, depth: int) -> str:
     """The record as JSON in a string, so many times."""
     for _ in range(depth):
@@ -84,6 +92,17 @@ def test_what_stands_beside_or_above_names_the_value(text: str, depth: int) -> N
     assert json.loads(cleaned.text)
     told = CLEANER.clean_all(nested(text, depth).encode(), "auto")
     assert told.text == cleaned.text
+
+
+@pytest.mark.parametrize("text", DOCUMENTS)
+def test_the_kind_of_a_document_names_its_number(text: str) -> None:
+    """In any order and spelling; a word that only ends like one names nothing."""
+    for depth in (0, 1):
+        cleaned = CLEANER.clean(nested(text, depth).encode())
+        assert not {b"12345678Z", b"D12345628"} & set(cleaned.text.replace(b'"', b" ").replace(b"\\", b" ").split())
+        assert json.loads(cleaned.text)
+    other = b'{"type": "midnight", "number": "28456123"}'
+    assert CLEANER.clean(other).text == other
 
 
 @pytest.mark.parametrize(
