@@ -49,6 +49,7 @@ _ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
 )
 
 
+_FLOAT = re.compile(rb"(\d)\.(\d{1,18})[eE]\+?(\d\d)")
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")  # as a digit
 
 
@@ -69,6 +70,15 @@ def credit_card(secret: bytes) -> bool:
         if len(digits) >= 13
     )
     return known and luhn_number(secret)
+
+
+def credit_card_as_float(secret: bytes) -> bool:
+    """A payment card number with an exponent (``4.111111111111111E15``), as Java and Go print large floats."""
+    float_ = _FLOAT.fullmatch(secret)
+    if float_ is None:
+        return False
+    whole, fraction, exponent = float_.groups()
+    return len(fraction) <= int(exponent) and credit_card(whole + fraction.ljust(int(exponent), b"0"))
 
 
 def iban_code(secret: bytes) -> bool:
@@ -196,6 +206,7 @@ VALIDATORS: Mapping[str, Callable[[bytes], bool]] = {
     "age_secret_key": age_secret_key,
     "bitcoin_address": bitcoin_address,
     "credit_card": credit_card,
+    "credit_card_as_float": credit_card_as_float,
     "extended_key": extended_key,
     "iban": iban_code,
     "luhn": luhn_number,
