@@ -56,11 +56,11 @@ def sample(config: Path, *, rate: float, count: int | None, seed: int | None, he
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="sluicegate: %(message)s")
     loaded = load_config(config)
     topic = loaded.file.topics[0].activity
-    beats = Heartbeat(heartbeat)
     # Not for secrets: it only makes one start differ from another.
     activities = generate(random.SystemRandom().getrandbits(32) if seed is None else seed, count)
     records = _records(topic, ((one.key, one.value) for one in activities))
     with _stopping() as stopped, connect(loaded) as broker:
+        beats = Heartbeat(heartbeat)  # it is there for a moment already, so that we can be told to stop from here on
         reach(loaded, broker, stop=stopped.is_set)
         width = broker.partitions([topic]).get(topic)
         if width is None:
