@@ -39,13 +39,18 @@ class EndlessLog:
             for n, value in enumerate(islice(self._values, count), first)
         ]
 
+    @property
+    def commit_waits(self) -> bool:
+        """For nobody."""
+        return False
+
     def assignment(self) -> frozenset[TopicPartition]:
         """All partitions."""
         return frozenset(self._places)
 
-    def at_end(self) -> frozenset[TopicPartition]:
+    def at_end(self) -> Mapping[TopicPartition, int]:
         """All of them, once all has been handed out."""
-        return frozenset(self._places if self._read >= self._total else ())
+        return self._offsets(self._total) if self._read >= self._total else {}
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """As if all records were there already."""

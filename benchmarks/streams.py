@@ -24,7 +24,7 @@ from detectors.yamlfile import YamlFile
 from engine.brokers import open_broker
 from engine.brokers.base import Broker, BrokerUnavailable, Session, TopicSpec
 from engine.config import Batch, Config, parse_config
-from engine.records import ActivityRecord, OutputRecord, TopicPartition
+from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
 
 PARTITIONS = 4
 PATIENCE = 15  # seconds that a Kafka may take to answer at first
@@ -187,7 +187,7 @@ class Watch:
         self._session = session
         self._started: tuple[float, float] | None = None
         self._ended = (0.0, 0.0)
-        self._handed = 0
+        self._handed: list[tuple[Position, int]] = []  # of each poll: its last record, and how many it gave
         self.commits: list[tuple[float, int]] = []
 
     @property
@@ -206,16 +206,21 @@ class Watch:
         """See `engine.brokers.base.Session`, here and below."""
         records = self._session.poll(max_records, timeout)
         if records:
-            self._handed += len(records)
+            self._handed.append((records[-1].position, len(records)))
             if self._started is None:
                 self._started = time.monotonic(), time.process_time()
         return records
+
+    @property
+    def commit_waits(self) -> bool:
+        """As it is."""
+        return self._session.commit_waits
 
     def assignment(self) -> frozenset[TopicPartition]:
         """As it is."""
         return self._session.assignment()
 
-    def at_end(self) -> frozenset[TopicPartition]:
+    def at_end(self) -> Mapping[TopicPartition, int]:
         """What has been read to its end."""
         return self._session.at_end()
 
@@ -236,16 +241,18 @@ class Watch:
         self._session.produce(records)
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Passed on; the watch is read when it returns."""
+        """Passed on; the watch is read when it returns. What was read ahead of it counts with the next."""
         self._session.commit(offsets)
-        if self._handed:  # else it moved beyond what is no record
+        ahead = [one for one in self._handed if one[0].offset >= offsets.get(TopicPartition(*one[0][:2]), 0)]
+        done = sum(count for _, count in self._handed) - sum(count for _, count in ahead)
+        if done:  # else it moved beyond what is no record
             self._ended = time.monotonic(), time.process_time()
-            self.commits.append((self._ended[0], self._handed))
-            self._handed = 0
+            self.commits.append((self._ended[0], done))
+            self._handed = ahead
 
     def abort(self) -> None:
         """Passed on; what was handed out comes again."""
-        self._handed = 0
+        self._handed.clear()
         self._session.abort()
 
     def close(self) -> None:

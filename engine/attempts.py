@@ -54,6 +54,11 @@ class Attempts:
             if place is not None and offset > place.last:
                 del self._before[partition]
 
+    @property
+    def quiet(self) -> bool:
+        """Whether all of what an earlier process left in flight has been gone past."""
+        return not self._before
+
     def cautious(self, assignment: Collection[TopicPartition]) -> bool:
         """Whether records have to be taken one at a time, given the partitions that are owned now."""
         return any(place.deaths >= DEATHS and partition in assignment for partition, place in self._before.items())

@@ -2,6 +2,10 @@
 
 Everything that a batch writes is committed with the offsets that it read, or not at all. Whatever goes wrong
 on the way there goes back to the last commit and reads again: a failure costs time and never a record.
+
+A commit mostly waits for the cluster. So the records that are there by then are read before it, and looked at while a
+thread of its own waits: that is all that happens beside it, since only the core is pure. What follows a commit that
+failed is thrown away and read again with it.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Protocol
 
@@ -50,7 +55,7 @@ class Sanitizes(Protocol):
 
 
 class Worker:
-    """One member of the group, in one thread.
+    """One member of the group, in one thread, and one for its commits.
 
     ``topics`` by the name of their activity topic; ``name`` is the worker's, for decision batches; ``clock``
     gives seconds since the epoch; ``progress`` is where it counts.
@@ -77,6 +82,10 @@ class Worker:
         self.counters = self.progress.counters
         self._open = False  # whether a transaction is
         self._dirty = False  # whether it has to be given up before anything else
+        self._ahead: list[ActivityRecord] = []  # read before the last commit: of the next batch, the first
+        self._ahead_since = 0.0  # when that was, by the monotonic clock
+        self._foretold: list[Outcome] = []  # of the first of them
+        self._aside = ThreadPoolExecutor(1, f"commits-{name}")
         self._limit = DECISIONS_LIMIT
         self._refused: dict[Position, str] = {}  # what cannot be written, and why: it is quarantined when read again
         self._mean = max(4096, self._batch.bytes // 500)  # bytes a record, until some have been seen
@@ -105,6 +114,7 @@ class Worker:
             if self._open:
                 with suppress(BrokerError):
                     self._session.abort()
+            self._aside.shutdown()
             log.info("worker %s ends: %s", self._name, self.counters)
 
     def _loop(self, stop: Callable[[], bool], *, drain: bool) -> None:
@@ -142,8 +152,10 @@ class Worker:
     def _step(self) -> None:
         """One transaction, or nothing if no record came. Open while polling, so that `abort` rewinds."""
         if self._dirty:
+            self._begin()  # what was read ahead of a commit is of no transaction yet, and has to go back as well
             self._session.abort()
             self._dirty = self._open = False
+            self._ahead, self._foretold = [], []
         self._begin()
         alone = self._attempts.cautious(self._session.assignment())
         records = self._gather(1 if alone else self._batch.records)
@@ -157,21 +169,23 @@ class Worker:
 
     def _gather(self, limit: int) -> list[ActivityRecord]:
         """Records until there are enough of them, or of their bytes, or the interval since the first ends."""
-        records = list(self._session.poll(self._ask(limit, self._batch.bytes), IDLE_POLL))
+        records, since, self._ahead = self._ahead, self._ahead_since, []
+        if not records:
+            records, since = self._poll(limit, self._batch.bytes, IDLE_POLL), time.monotonic()
         if not records:
             return records
-        end = time.monotonic() + self._batch.interval_ms / 1000
+        end = since + self._batch.interval_ms / 1000
         size = sum(len(record.value or b"") for record in records)
         while len(records) < limit and size < self._batch.bytes and (left := end - time.monotonic()) > 0:
-            more = self._session.poll(self._ask(limit - len(records), self._batch.bytes - size), left)
+            more = self._poll(limit - len(records), self._batch.bytes - size, left)
             records += more
             size += sum(len(record.value or b"") for record in more)
         self._mean = max(1, size // len(records))
         return records
 
-    def _ask(self, records: int, room: int) -> int:
-        """How many records to ask for, so that their bytes do not go far beyond ``room``."""
-        return max(1, min(records, room // self._mean))
+    def _poll(self, most: int, room: int, timeout: float) -> list[ActivityRecord]:
+        """At most so many records, and so few that their bytes do not go far beyond ``room``."""
+        return list(self._session.poll(max(1, min(most, room // self._mean)), timeout))
 
     def _process(self, records: Sequence[ActivityRecord], *, alone: bool) -> None:
         spans = _spans(records)
@@ -185,6 +199,8 @@ class Worker:
             self._dirty = True
             return
         offsets = {partition: last + 1 for partition, (_, last) in spans.items()}
+        if self._session.commit_waits and self._attempts.quiet:
+            self._ahead, self._ahead_since = self._poll(self._batch.records, self._batch.bytes, 0), time.monotonic()
         self._commit(offsets)
         for record in records if self._refused else ():
             self._refused.pop(record.position, None)
@@ -197,10 +213,24 @@ class Worker:
             self._open = True
 
     def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self._session.commit(offsets)
+        if self._ahead:
+            self._look_ahead(self._aside.submit(self._session.commit, offsets))
+        else:
+            self._session.commit(offsets)
         self._open = False
         self._done.update(offsets)
         self._attempts.went_on(offsets)
+
+    def _look_ahead(self, commit: Future[None]) -> None:
+        """Outcomes for what was read ahead, as far as that gets until ``commit`` ends. Raises what that raises."""
+        now = int(self._clock() * 1000)
+        try:
+            while len(self._foretold) < len(self._ahead) and not commit.done():
+                at = len(self._foretold)
+                self._foretold += self._judge(self._ahead[at : at + PART], now)
+        finally:
+            wait([commit])  # nobody else touches the session before
+        commit.result()
 
     def _judge(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
         """One outcome for each record; the sanitizer never sees those that must not be tried again."""
@@ -240,10 +270,11 @@ class Worker:
     def _write(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome] | None:
         """The outcomes, written; None if some cannot be: that is noted, and all has to be read again."""
         outcomes: list[Outcome] = []
+        foretold, self._foretold = self._foretold, []
         try:
             for at in range(0, len(records), PART):
-                part = records[at : at + PART]
-                judged, out = self._routed(part, self._judge(part, now))
+                part, known = records[at : at + PART], foretold[at : at + PART]
+                judged, out = self._routed(part, known + self._judge(part[len(known) :], now))
                 outcomes += judged
                 self._session.produce(out)
             accounts = self._accounts(outcomes, now)
@@ -321,6 +352,8 @@ class Worker:
 
     def _drained(self, targets: Mapping[TopicPartition, int]) -> bool:
         """Whether each partition has come to where its end was when this began."""
+        if self._ahead:
+            return False
         now = time.monotonic()
         rest = {partition for partition, end in targets.items() if self._done.get(partition, 0) < end}
         if rest and (self._idle or now - self._looked > 1):  # others may have done it; not asked each batch
@@ -329,7 +362,8 @@ class Worker:
             rest = {partition for partition in rest if self._done.get(partition, 0) < targets[partition]}
         # What is left of own partitions may be gone for good: deleted by retention, or only markers. That is committed
         # for the others of the group: each waits for all partitions, and can see the end of its own only.
-        passed = {} if self._dirty else {partition: targets[partition] for partition in rest & self._session.at_end()}
+        ends = {} if self._dirty else self._session.at_end()
+        passed = {partition: targets[partition] for partition in rest if ends.get(partition, -1) >= targets[partition]}
         if passed:
             self._begin()
             self._commit(passed)

@@ -49,11 +49,16 @@ class BeatingSession:
         self._heartbeat.beat()
         return records
 
+    @property
+    def commit_waits(self) -> bool:
+        """As it is."""
+        return self._session.commit_waits
+
     def assignment(self) -> frozenset[TopicPartition]:
         """What is owned now."""
         return self._session.assignment()
 
-    def at_end(self) -> frozenset[TopicPartition]:
+    def at_end(self) -> Mapping[TopicPartition, int]:
         """What has been read to its end."""
         return self._session.at_end()
 

@@ -52,9 +52,16 @@ class TopicSpec:
 class Session(Protocol):
     """A worker's place in a consumer group: it reads, and commits what it wrote with what it read.
 
-    Used by one thread. Between `begin` and `commit` or `abort` a transaction is open; records produced in it
-    are seen by no reader until `commit` returns. If the process dies, the open transaction never happened.
+    Used by one thread at a time. Between `begin` and `commit` or `abort` a transaction is open; records produced in
+    it are seen by no reader until `commit` returns. If the process dies, the open transaction never happened.
+
+    What was polled before `commit` and is beyond its offsets belongs to the next transaction.
     """
+
+    @property
+    def commit_waits(self) -> bool:
+        """Whether `commit` mostly waits for others, so that a thread of its own for it leaves time to work in."""
+        ...
 
     def poll(self, max_records: int, timeout: float) -> Sequence[ActivityRecord]:
         """The next records, in order within each partition; empty when none came within ``timeout`` seconds.
@@ -68,10 +75,11 @@ class Session(Protocol):
         """The partitions that this worker owns now."""
         ...
 
-    def at_end(self) -> frozenset[TopicPartition]:
-        """The partitions owned of which `poll` has given every record that there is for a reader by now.
+    def at_end(self) -> Mapping[TopicPartition, int]:
+        """The partitions owned of which `poll` has given every record there was for a reader, and where they ended.
 
-        What ends a partition may be no record: markers, or what retention took. So offsets alone do not tell.
+        What ends a partition may be no record: markers, or what retention took. So offsets alone do not tell. And
+        there may be more by now, of which this session has not heard.
         """
         ...
 

@@ -85,13 +85,21 @@ class EmbeddedSession:
             if not patience.again():
                 return []
 
+    @property
+    def commit_waits(self) -> bool:
+        """It does not: what it takes is this process's own work."""
+        return False
+
     def assignment(self) -> frozenset[TopicPartition]:
         """The partitions that this worker owned when it last looked."""
         return frozenset(self._logs[log] for log in self._leases)
 
-    def at_end(self) -> frozenset[TopicPartition]:
-        """The partitions owned of which every record has been given."""
-        return frozenset() if self._stale else frozenset(map(self._logs.__getitem__, self._tail.ended()))
+    def at_end(self) -> Mapping[TopicPartition, int]:
+        """The partitions owned of which every record has been given, and where they ended."""
+        if self._stale:
+            return {}
+        ends = self.end_offsets()  # first: what comes after that is seen below
+        return {self._logs[log]: ends[self._logs[log]] for log in self._tail.ended()}
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         """For every partition of the subscribed topics: the offset that the next record will get."""

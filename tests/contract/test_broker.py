@@ -290,13 +290,14 @@ def test_at_end(broker, join) -> None:
     while len(records) < 3:
         assert IN not in session.at_end()
         records += session.poll(1, 0.1)
-    until(lambda: session.poll(1, 0.1) or session.at_end() == session.assignment() != frozenset())
+    until(lambda: session.poll(1, 0.1) or session.at_end().keys() == session.assignment() != frozenset())
+    assert session.at_end() == session.end_offsets()
     session.abort()
     assert IN not in session.at_end()
     assert take(session, 3) == records
     session.begin()
     session.commit(nexts(records))
-    until(lambda: session.poll(1, 0.1) or session.at_end() == session.assignment())
+    until(lambda: session.poll(1, 0.1) or session.at_end().keys() == session.assignment())
     broker.append([out(b"more", "in")])
     until(lambda: records.extend(session.poll(1, 0.1)) or len(records) == 4)
     until(lambda: session.poll(1, 0.1) or IN in session.at_end())

@@ -9,27 +9,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
+from worker_rig import AGENTS, Passes, Rig, found
 
 from engine.attempts import Attempts
 from engine.brokers.base import BrokerUnavailable, Fenced, TopicSpec, TransactionAborted
-from engine.brokers.embedded import EmbeddedBroker
 from engine.config import Batch, TopicSet
-from engine.ledger.accounting import account
 from engine.ledger.codec import decode, encode
-from engine.ledger.model import DecisionBatch, DecisionEntry, OutcomeKind, Redaction, ReviewRequest
-from engine.outcomes import Denied, Diverted, Dropped, Outcome, Quarantined, Sanitized
+from engine.ledger.model import OutcomeKind, ReviewRequest
+from engine.outcomes import Diverted, Outcome, Quarantined, Sanitized
 from engine.policy import load_policy
-from engine.records import ActivityRecord, OutputRecord, Position, TopicPartition
+from engine.records import ActivityRecord, Position, TopicPartition
 from engine.sanitizer import Sanitizer
 from engine.worker import PART, RETRIES, EngineError, Worker, _spans
 
-AGENTS = TopicSet(activity="agents")
 HELD = b'{"actor":"local:ada","action":"db.drop_table","resource":"prod.users","params":{"table":"users"}}'
 DENIED = b'{"actor":"local:ada","action":"audit.disable","resource":"prod"}'
 UNREADABLE = b"[" * 300 + b'"jane@example.com"'
@@ -40,99 +38,6 @@ CLEAN = b'{"n":1,"n":2.50,"text":"nothing of note"}'
 @pytest.fixture(scope="session")
 def sanitizer() -> Sanitizer:
     return Sanitizer(load_policy(), secret=b"k" * 32)
-
-
-class Passes:
-    """A core of a few lines: what to do stands in the value. ``before`` is called with each batch."""
-
-    digest = "sha256:test"
-
-    def __init__(self, before: Callable[[Sequence[ActivityRecord]], None] = lambda records: None) -> None:
-        self.before = before
-
-    def sanitize(self, records: Sequence[ActivityRecord], now: int) -> list[Outcome]:
-        self.before(records)
-        return [self.one(record) for record in records]
-
-    def one(self, record: ActivityRecord) -> Outcome:
-        match (record.value or b"").split(b" "):
-            case [b"fail", secret]:
-                raise ValueError(f"cannot read {secret.decode()}")
-            case [b"grow", size]:
-                return Sanitized(record._replace(value=bytes(int(size))), _found(1))
-            case [b"find", count]:
-                return Sanitized(record, _found(int(count)))
-            case [b"surrogate"]:
-                return Denied(record, "rule", "\ud800", ())
-            case [b"drop"]:
-                return Dropped(record, _found(1))
-            case _:
-                return Sanitized(record)
-
-
-def _found(count: int) -> tuple[Redaction, ...]:
-    return (Redaction("$.some.path", 0, 1, "rule", "ENTITY", "replace", 1.0),) * count
-
-
-class Rig:
-    """A broker in a file, fed by the test, and workers on it."""
-
-    def __init__(self, directory: Path, topics: Sequence[TopicSet] = (AGENTS,), **options) -> None:
-        self.directory = directory
-        self.broker = EmbeddedBroker(directory / "log.db", **options)
-        self.topics = {topic.activity: topic for topic in topics}
-        names = {name for topic in topics for name in (topic.activity, *topic.outputs())}
-        self.broker.create_topics([TopicSpec(name, 2) for name in names])
-
-    def feed(self, *values: bytes | None, partition: int = 0, topic: str = "agents", **fields) -> None:
-        fields = {"key": None} | fields
-        self.broker.append([OutputRecord(topic, partition, value=value, **fields) for value in values])
-
-    def worker(self, core, name: str = "0", group: str = "g", **options) -> Worker:
-        options = {"encode": encode} | options
-        return Worker(
-            self.broker.join(group, list(self.topics), worker=name),
-            core,
-            self.topics,
-            attempts=Attempts(self.directory / f"attempts-{name}.json"),
-            name=name,
-            **options,
-        )
-
-    def run(self, core, **options) -> Worker:
-        worker = self.worker(core, **options)
-        try:
-            worker.run(stop=lambda: False, drain=True)
-        finally:
-            worker._session.close()
-        return worker
-
-    def read(self, topic: str) -> list[ActivityRecord]:
-        reader = self.broker.reader([topic])
-        out: list[ActivityRecord] = []
-        while records := reader.poll(10_000, 0):
-            out += records
-        reader.close()
-        return out
-
-    def values(self, role: str = "sanitized") -> list[bytes | None]:
-        return [record.value for record in self.read(f"agents.{role}")]
-
-    def pointers(self) -> list[tuple[int, str]]:
-        return [(p["offset"], p["reason"]) for p in map(orjson.loads, self.values("quarantine"))]
-
-    def batches(self) -> list[DecisionBatch]:
-        return [decode(value) for value in self.values("decisions")]
-
-    def entries(self) -> list[DecisionEntry]:
-        return [entry for batch in self.batches() for entry in batch.entries]
-
-    def account(self):
-        offsets: dict[TopicPartition, list[int]] = {}
-        for topic in self.topics:
-            for record in self.read(topic):
-                offsets.setdefault(TopicPartition(*record.position[:2]), []).append(record.position.offset)
-        return account(self.entries(), offsets)
 
 
 @pytest.fixture
@@ -232,7 +137,7 @@ def test_dropped_record_leaves_only_its_entry(rig: Rig) -> None:
     rig.run(Passes())
     assert not rig.values() + rig.values("approvals") + rig.values("quarantine")
     [entry] = rig.entries()
-    assert (entry.outcome, entry.redactions) == (OutcomeKind.DROPPED, _found(1))
+    assert (entry.outcome, entry.redactions) == (OutcomeKind.DROPPED, found(1))
 
 
 def test_clean_runs_share_an_entry(rig: Rig) -> None:
@@ -568,6 +473,33 @@ def test_poll_that_fails_amid_a_batch(rig: Rig) -> None:
     worker._session.close()
     assert rig.values() == [b"%d" % n for n in range(10)]
     assert rig.account().adds_up
+
+
+class EndedBefore:
+    """The session it is around, which heard of the ends of its partitions when they were empty, and gives nothing at first."""
+
+    def __init__(self, session) -> None:
+        self._session, self._polls = session, 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._session, name)
+
+    def poll(self, max_records: int, timeout: float):
+        self._polls += 1
+        return self._session.poll(max_records, timeout) if self._polls > 2 else []
+
+    def at_end(self):
+        return dict.fromkeys(self._session.assignment(), 0)
+
+
+def test_a_partition_that_ended_before_records_came(rig: Rig) -> None:
+    """Draining goes on until they are done: an end that was heard of earlier is no reason to pass over them."""
+    rig.feed(b"1", b"2")
+    worker = rig.worker(Passes())
+    worker._session = EndedBefore(worker._session)
+    worker.run(stop=lambda: False, drain=True)
+    worker._session.close()
+    assert rig.values() == [b"1", b"2"]
 
 
 def at(*places: tuple[int, int]) -> list[ActivityRecord]:
