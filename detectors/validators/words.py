@@ -215,6 +215,11 @@ def _wordy(secret: bytes) -> bool:
     return len(words) > 1 and all(map(_WORD.fullmatch, words))
 
 
+def _names_something(secret: bytes) -> bool:
+    """`_wordy`, but no ``blue-Meadow17``: names with dashes are small, and a password has to have all three."""
+    return _wordy(secret) and not (b"-" in secret and mixed(secret))
+
+
 def quoted_password(secret: bytes) -> bool:
     """A `password` between quotes: whatever stands there is meant as a value, so only what starts as code is code."""
     value = secret.strip()
@@ -257,7 +262,7 @@ def short_secret(secret: bytes) -> bool:
         and not any(p.fullmatch(secret) for p in (_IDENTIFIER, _PATH, _VERSION, _DATE, _DIGEST, _HOST))
         and not re.fullmatch(rb"[\w.-]+(?:/[\w.-]+)+", secret)
         and not re.fullmatch(rb"\d{1,3}", secret)
-        and not _wordy(secret)
+        and not _names_something(secret)
         and not _counted_up(secret)
     )
 
@@ -349,7 +354,7 @@ def prose_password(secret: bytes) -> bool:
         and not _PATH.fullmatch(core)
         and not re.fullmatch(rb"[*]{1,3}[a-zA-Z_.]+[*]*|@[a-zA-Z_.]+|[a-zA-Z_:-]+=", core)
         and not re.fullmatch(rb"[\w.+-]+@(?:[\w-]+(?:\.[\w-]+)+|[A-Za-z-]+)|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?", core)
-        and not _wordy(core)
+        and not _names_something(core)
     )
 
 
