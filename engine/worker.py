@@ -174,10 +174,11 @@ class Worker:
             records, since = self._poll(limit, self._batch.bytes, IDLE_POLL), time.monotonic()
         if not records:
             return records
-        end = since + self._batch.interval_ms / 1000
+        end, left = since + self._batch.interval_ms / 1000, 1.0
         size = sum(len(record.value or b"") for record in records)
-        while len(records) < limit and size < self._batch.bytes and (left := end - time.monotonic()) > 0:
-            more = self._poll(limit - len(records), self._batch.bytes - size, left)
+        while len(records) < limit and size < self._batch.bytes and left > 0:
+            left = end - time.monotonic()  # none, after a commit that took longer: then what has come since
+            more = self._poll(limit - len(records), self._batch.bytes - size, max(left, 0))
             records += more
             size += sum(len(record.value or b"") for record in more)
         self._mean = max(1, size // len(records))

@@ -89,6 +89,19 @@ def test_the_next_records_are_looked_at_while_a_commit_waits(rig: Rig) -> None:
     assert worker.counters.batches == 4
 
 
+def test_what_comes_during_a_commit_joins_what_was_read_before_it(rig: Rig) -> None:
+    """Without an interval too: or else it would wait for the commit of the next batch as well."""
+    rig.feed(*numbers(0, 12))
+
+    def more(number: int) -> None:
+        if number == 1:
+            rig.feed(*numbers(12, 17))
+
+    worker = run(rig, Passes(), lambda session: Waits(session, more))
+    assert rig.values() == numbers(0, 17)
+    assert worker.counters.batches == 2
+
+
 def test_each_record_is_looked_at_once(rig: Rig) -> None:
     """What was looked at ahead is not looked at again: parts of a batch that begin where the last look ended."""
     count, handed = 3 * PART + 500, list[int]()
