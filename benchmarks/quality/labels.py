@@ -13,6 +13,7 @@ By default they do if they share a telling word, after a few synonyms: ``isIBAN`
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -97,8 +98,8 @@ def label_of(new: str) -> str | None:
 
 @cache
 def _catalogue() -> Mapping[str, str]:
-    """Our entities, with the family of the first rule that finds them."""
-    found: dict[str, str] = {}
+    """Our entities, with the family of most of the rules that find them; the first of those that have as many."""
+    found: dict[str, Counter[str]] = {}
     for rule in load_rules(*shipped_files()):
-        found.setdefault(rule.entity, rule.family)
-    return found
+        found.setdefault(rule.entity, Counter())[rule.family] += 1
+    return {entity: families.most_common(1)[0][0] for entity, families in found.items()}
